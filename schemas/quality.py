@@ -1,0 +1,76 @@
+"""Stage quality: results of checks, alerts, and the record of every run."""
+
+from __future__ import annotations
+
+from pyspark.sql import types as T
+
+from schemas.table import DS, Column, Table
+
+QUALITY_RESULTS = Table(
+    name="quality_results",
+    stage="quality",
+    grain="run, check and slice",
+    columns=(
+        Column("run_id", T.StringType(), "the run that checked"),
+        Column("table", T.StringType(), "the table checked"),
+        Column("check", T.StringType(), "name of the check"),
+        Column("slice", T.StringType(), "part of the table; empty for all of it"),
+        Column("severity", T.StringType(), "block, quarantine, warn or info"),
+        Column("status", T.StringType(), "PASS, WARN, FAIL, ERROR or SKIP"),
+        Column("observed", T.DoubleType(), "what was measured", nullable=True),
+        Column("expected", T.StringType(), "what was asked for"),
+        Column("baseline", T.DoubleType(), "what it was compared with", nullable=True),
+        Column("rows", T.LongType(), "rows looked at", nullable=True),
+        Column("details", T.StringType(), "in words", nullable=True),
+        Column("checked_at", T.TimestampType(), "when (UTC)"),
+        DS,
+    ),
+    keys=("run_id", "table", "check", "slice", "ds"),
+    constraints={"status_known": "status IN ('PASS', 'WARN', 'FAIL', 'ERROR', 'SKIP')"},
+)
+
+ALERTS = Table(
+    name="alerts",
+    stage="quality",
+    grain="alert",
+    columns=(
+        Column("alert_id", T.StringType(), "id of the alert"),
+        Column("check", T.StringType(), "the check it comes from"),
+        Column("severity", T.StringType(), "block, quarantine, warn or info"),
+        Column("first_seen", T.TimestampType(), "when it began (UTC)"),
+        Column("last_sent", T.TimestampType(), "when it was last sent (UTC)", nullable=True),
+        Column("state", T.StringType(), "open or resolved"),
+        Column("text", T.StringType(), "in words"),
+        DS,
+    ),
+    keys=("alert_id", "ds"),
+)
+
+RUNS = Table(
+    name="runs",
+    stage="quality",
+    grain="run, job and day",
+    columns=(
+        Column("run_id", T.StringType(), "one call of the program"),
+        Column("job", T.StringType(), "job of the flow"),
+        Column("ds", T.DateType(), "log day made (UTC)"),
+        Column("status", T.StringType(), "done, refused or failed"),
+        Column("exit_code", T.IntegerType(), "as the process would end"),
+        Column("started", T.TimestampType(), "start (UTC)"),
+        Column("ended", T.TimestampType(), "end (UTC)"),
+        Column("rows_in", T.LongType(), "rows read", nullable=True),
+        Column("rows_out", T.LongType(), "rows written", nullable=True),
+        Column("rows_quarantined", T.LongType(), "rows refused", nullable=True),
+        Column("fingerprint", T.StringType(), "hash of inputs, configuration and output version"),
+        Column("config_hash", T.StringType(), "hash of the whole effective configuration"),
+        Column("code_version", T.StringType(), "version of the package"),
+        Column("versions_in", T.StringType(), "{table: Delta version} read, JSON"),
+        Column("versions_out", T.StringType(), "{table: Delta version} written, JSON"),
+        Column("published", T.BooleanType(), "whether consumers may read this day's scores"),
+        Column("details", T.StringType(), "what the job has to say, JSON"),
+    ),
+    keys=("run_id", "job", "ds"),
+    partition_by=(),
+)
+
+TABLES = (QUALITY_RESULTS, ALERTS, RUNS)
