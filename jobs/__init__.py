@@ -1,0 +1,195 @@
+"""The flow: every job in order, with what it reads and writes.
+
+Plain data only: schedulers, documents, the planner and tests read it without starting anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Read:
+    """Days of a table that a job reads for day ds.
+
+    Attributes
+    ----------
+    table : str
+        The table.
+    window : int or str
+        How many days; a dotted configuration path where it is configurable.
+    end : int
+        Last day, relative to ds.
+    kind : {'days', 'head', 'anchor'}
+        `head`: only the rows before the label cut-off, told apart by their digest, so that more of
+        the day changes nothing. `anchor`: the day of the last refit.
+    optional : bool
+        Whether the job works without these days. Windows longer than a day always do.
+    """
+
+    table: str
+    window: int | str = 1
+    end: int = 0
+    kind: Literal["days", "head", "anchor"] = "days"
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job: named by what it does, one module each in ``jobs``.
+
+    Attributes
+    ----------
+    sections : tuple of str
+        Configuration sections that change what it writes.
+    output_version : int
+        Raised by whoever changes what the job writes for the same input.
+    """
+
+    name: str
+    stage: str
+    reads: tuple[Read, ...]
+    writes: tuple[str, ...]
+    sections: tuple[str, ...]
+    what: str
+    output_version: int = 1
+
+
+FLOW: tuple[Job, ...] = (
+    Job(
+        "ingest_logs",
+        "logs",
+        (),
+        ("impressions", "clicks", "listings", "quarantine"),
+        ("source", "ingest", "labels"),
+        "type and deduplicate the landing files; keep every refused row with its reasons",
+    ),
+    Job(
+        "label_impressions",
+        "logs",
+        (Read("impressions"), Read("clicks", optional=True), Read("clicks", end=1, kind="head")),
+        ("labeled_impressions",),
+        ("labels",),
+        "say of every impression whether it was clicked in time, and flag invalid traffic",
+    ),
+    Job(
+        "count_entities",
+        "logs",
+        (Read("labeled_impressions"), Read("listings")),
+        ("entity_counts",),
+        ("history",),
+        "count impressions, clicks and position-expected clicks per entity and surface",
+    ),
+    Job(
+        "build_history",
+        "features",
+        (
+            Read("entity_counts"),
+            Read("entity_counts", "history.window_days", end=-1),
+        ),
+        ("entity_history", "entity_priors"),
+        ("history",),
+        "sum the counts over the windows that end the day before",
+    ),
+    Job(
+        "sample_training",
+        "samples",
+        (Read("labeled_impressions"), Read("entity_counts")),
+        ("training_samples", "sampling_rates"),
+        ("sampling",),
+        "keep all clicks and a stable hash share of the non-clicks",
+    ),
+    Job(
+        "fit_text_svd",
+        "features",
+        (Read("listings"), Read("listings", kind="anchor")),
+        ("text_basis", "listing_vectors"),
+        ("text_svd",),
+        "fit the text basis on refit days and fold every listing in",
+    ),
+    Job(
+        "build_features",
+        "features",
+        (
+            Read("training_samples"),
+            Read("entity_history"),
+            Read("entity_priors"),
+            Read("listings"),
+        ),
+        ("features", "feature_names"),
+        ("features", "history"),
+        "hash the sampled impressions into packed rows, in training order",
+    ),
+    Job(
+        "train_models",
+        "models",
+        (
+            Read("features"),
+            Read("features", "training.window_days"),
+            Read("listing_vectors"),
+        ),
+        ("model_weights", "training_runs"),
+        ("training",),
+        "learn the historical and the content model by FTRL-Proximal, in day order",
+    ),
+    Job(
+        "predict_traffic",
+        "models",
+        (
+            Read("labeled_impressions"),
+            Read("listings"),
+            Read("entity_history"),
+            Read("entity_priors"),
+            Read("model_weights", end=-1),
+            Read("text_basis", end=-1),
+        ),
+        ("predictions",),
+        ("features", "history", "evaluation"),
+        "the models of the day before on the day's promoted traffic",
+    ),
+    Job(
+        "fit_ensemble",
+        "models",
+        (Read("predictions", "ensemble.days"), Read("training_runs")),
+        ("ensemble_weights", "calibration_maps"),
+        ("ensemble", "calibration"),
+        "stack the two models and calibrate, on out-of-time predictions",
+    ),
+    Job(
+        "evaluate_models",
+        "models",
+        (Read("predictions"), Read("ensemble_weights", end=-1), Read("calibration_maps", end=-1)),
+        ("scored_traffic", "model_metrics", "reliability"),
+        ("evaluation",),
+        "judge the day by what would have been published for it",
+    ),
+    Job(
+        "score_listings",
+        "scores",
+        (
+            Read("listings"),
+            Read("entity_counts", "history.window_days"),
+            Read("model_weights"),
+            Read("text_basis"),
+            Read("ensemble_weights"),
+            Read("calibration_maps"),
+            Read("feature_names"),
+        ),
+        ("listing_scores", "context_terms"),
+        ("features", "history", "scoring"),
+        "score every live promoted listing, cold ones included",
+    ),
+    Job(
+        "publish_scores",
+        "scores",
+        (Read("listing_scores"), Read("model_metrics", optional=True)),
+        (),
+        ("publish",),
+        "pass the gates or leave the last good scores in place",
+    ),
+)
+"""The jobs in the order in which data flows."""
+
+WRITER: dict[str, str] = {table: job.name for job in FLOW for table in job.writes}
+"""Which job writes a table."""

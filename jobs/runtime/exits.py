@@ -1,0 +1,54 @@
+"""Exit codes of every command: a public contract, also written to `runs`."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the exit status of a command says."""
+
+    DONE = 0
+    UNEXPECTED = 1
+    USAGE = 2
+    QUALITY = 10
+    INPUT = 20
+    LOCKED = 30
+    NOTHING = 99
+    TERMINATED = 143
+
+
+class JobError(Exception):
+    """A reason to stop that is told in one line, without a stack trace."""
+
+    exit_code: ExitCode = ExitCode.UNEXPECTED
+
+
+class UsageError(JobError):
+    """A wrong call, a wrong configuration or a wrong machine; trying again will not help."""
+
+    exit_code = ExitCode.USAGE
+
+
+class QualityStop(JobError):
+    """A quality check refused; nothing was published."""
+
+    exit_code = ExitCode.QUALITY
+
+
+class InputMissing(JobError):
+    """Input is not there or is stale; it may come later."""
+
+    exit_code = ExitCode.INPUT
+
+
+class LockHeld(JobError):
+    """Another run holds the lock, or wrote at the same time."""
+
+    exit_code = ExitCode.LOCKED
+
+
+class NothingToDo(JobError):
+    """There is nothing to do for this date."""
+
+    exit_code = ExitCode.NOTHING
