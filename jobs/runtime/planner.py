@@ -1,0 +1,214 @@
+"""What has to be made for a date: the days whose inputs, configuration or code have changed.
+
+The fingerprint of a job's day is a hash of the job's output version, the configuration sections it
+reads and the fingerprints of the days it reads; for landing days, of the files' names, sizes and
+modification times. A day is outdated when its recorded fingerprint is another one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from jobs import FLOW, WRITER, Job, Read
+from jobs.runtime.config import Config
+from jobs.runtime.runs import Record
+from jobs.runtime.sources import Source
+
+JOBS: dict[str, Job] = {job.name: job for job in FLOW}
+LANDED = ("impressions", "clicks", "listings")
+UNSETTLED = "unsettled"
+"""Fingerprint part of a day whose head digest is known only once it has been ingested."""
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """A job and the days it has to make."""
+
+    job: Job
+    days: tuple[date, ...]
+    fingerprints: Mapping[date, str]
+
+
+class Planner:
+    """Fingerprints of every job and day, and the steps that are due.
+
+    Parameters
+    ----------
+    records : mapping of (job, day) to Record
+        The newest finished records.
+    present : mapping of str to set of date
+        The days for which each table holds files. A job that writes no table is taken at its
+        record's word.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        source: Source,
+        records: Mapping[tuple[str, date], Record],
+        present: Mapping[str, set[date]],
+    ) -> None:
+        self.config = config
+        self.source = source
+        self.records = records
+        self.present = present
+        self._sections = {job.name: config.section_hash(job.sections) for job in FLOW}
+        self._known: dict[tuple[str, date], str | None] = {}
+        self._landed = {log: set(source.days(log)) for log in LANDED}
+
+    def read_days(self, read: Read, day: date) -> list[date]:
+        """The days of a table that a job reads for `day`, whether they can be had or not."""
+        if read.kind == "anchor":
+            return [self.anchor(day)]
+        size = read.window if isinstance(read.window, int) else self.config.number(read.window)
+        last = day + timedelta(days=read.end)
+        return [last - timedelta(days=back) for back in range(size - 1, -1, -1)]
+
+    def anchor(self, day: date) -> date:
+        """The day of the last refit of the text basis: the first that has listings since then."""
+        return refit_day(day, self.config.text_svd.refit_every_days, self.listing_days())
+
+    def listing_days(self) -> set[date]:
+        """Days with a listings snapshot, landed or ingested before."""
+        return self._landed["listings"] | self.present.get("listings", set())
+
+    def fingerprint(self, job: str, day: date) -> str | None:
+        """What a job's day should be made from; None where it cannot be made."""
+        key = (job, day)
+        if key not in self._known:
+            self._known[key] = self._fingerprint(JOBS[job], day)
+        return self._known[key]
+
+    def _fingerprint(self, job: Job, day: date) -> str | None:
+        parts = [job.name, str(day), str(job.output_version), self._sections[job.name]]
+        if not job.reads:
+            files = [
+                (log, *file)
+                for log in LANDED
+                if day in self._landed[log]
+                for file in self.source.files(log, day)
+            ]
+            if not files:
+                # Landing files may be removed once ingested.
+                record = self.records.get((job.name, day))
+                return record.fingerprint if record else None
+            parts += [repr(file) for file in sorted(files)]
+            return _digest(parts)
+        for read in job.reads:
+            inputs = self._read_fingerprints(read, day)
+            single = read.window == 1 and read.kind == "days"
+            if single and not read.optional and not inputs:
+                return None
+            parts += [f"{read.table}@{at}={value}" for at, value in inputs]
+        return _digest(parts)
+
+    def _read_fingerprints(self, read: Read, day: date) -> list[tuple[date, str]]:
+        writer = WRITER[read.table]
+        found = []
+        for at in self.read_days(read, day):
+            if not self._has_log(read.table, at):
+                continue
+            value = self.fingerprint(writer, at)
+            if value is None:
+                continue
+            found.append((at, self._head(at, value) if read.kind == "head" else value))
+        return found
+
+    def _has_log(self, table: str, day: date) -> bool:
+        """A landed log may lack a day that the other logs have."""
+        if table not in LANDED:
+            return True
+        return day in self._landed[table] or day in self.present.get(table, set())
+
+    def _head(self, day: date, fingerprint: str) -> str:
+        record = self.records.get(("ingest_logs", day))
+        if record is None or record.fingerprint != fingerprint:
+            return UNSETTLED
+        return str(record.details.get("head_digest"))
+
+    def is_made(self, job: str, day: date) -> bool:
+        """Whether a job's day is there and made from what it should be made from."""
+        record = self.records.get((job, day))
+        if record is None or record.fingerprint != self.fingerprint(job, day):
+            return False
+        if job == "ingest_logs":
+            return all(
+                day in self.present.get(log, set())
+                for log, counts in record.details.get("logs", {}).items()
+                if counts.get("accepted")
+            )
+        return not record.rows_out or all(
+            day in self.present.get(table, set()) for table in JOBS[job].writes[:1]
+        )
+
+    def due(self, targets: Sequence[tuple[str, date]]) -> list[PlannedStep]:
+        """The steps that make the targets, in the order of the flow; [] when all is made."""
+        wanted: dict[str, set[date]] = {job.name: set() for job in FLOW}
+        seen: set[tuple[str, date]] = set()
+        pending = list(targets)
+        while pending:
+            node = pending.pop()
+            if node in seen or self.fingerprint(*node) is None:
+                continue
+            seen.add(node)
+            name, day = node
+            if not self.is_made(name, day):
+                wanted[name].add(day)
+            pending += [
+                (WRITER[read.table], at)
+                for read in JOBS[name].reads
+                for at in self.read_days(read, day)
+                if self._has_log(read.table, at)
+            ]
+        return [
+            PlannedStep(job, days, {day: self.fingerprint(job.name, day) or "" for day in days})
+            for job in FLOW
+            for days in _ranges(wanted[job.name])
+        ]
+
+    def missing(self, job: str, day: date) -> list[str]:
+        """Why a job's day cannot be made: the landing logs that are not there, in words."""
+        reasons: set[str] = set()
+        pending, seen = [(job, day)], set()
+        while pending:
+            node = pending.pop()
+            if node in seen or self.fingerprint(*node) is not None:
+                continue
+            seen.add(node)
+            for read in JOBS[node[0]].reads:
+                if read.optional or read.window != 1 or read.kind != "days":
+                    continue
+                for at in self.read_days(read, node[1]):
+                    if not self._has_log(read.table, at):
+                        reasons.add(f"no {read.table} have landed for {at}")
+                    pending.append((WRITER[read.table], at))
+        return sorted(reasons)
+
+
+def refit_day(day: date, every: int, listing_days: set[date]) -> date:
+    """The day whose listings the text basis of `day` is fitted on.
+
+    Refit days are those whose ordinal is a multiple of `every`; where the last one has no listings,
+    the first later day that has some.
+    """
+    last = day - timedelta(days=day.toordinal() % every)
+    candidates = (last + timedelta(days=ahead) for ahead in range((day - last).days + 1))
+    return next((at for at in candidates if at in listing_days), day)
+
+
+def _ranges(days: set[date]) -> list[tuple[date, ...]]:
+    """Runs of contiguous days, ascending."""
+    runs: list[list[date]] = []
+    for day in sorted(days):
+        if runs and (day - runs[-1][-1]).days == 1:
+            runs[-1].append(day)
+        else:
+            runs.append([day])
+    return [tuple(run) for run in runs]
+
+
+def _digest(parts: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:20]

@@ -1,0 +1,105 @@
+"""The record of runs: what was made, when, from what. One row per run, job and day."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from importlib import metadata
+from typing import Any
+
+from jobs.runtime.exits import ExitCode
+from jobs.runtime.step import Outcome
+from jobs.runtime.tables import Tables, versions_json
+
+DONE = "done"
+
+
+@dataclass(frozen=True)
+class Record:
+    """The newest finished record of a job's day."""
+
+    fingerprint: str
+    rows_out: int | None
+    published: bool
+    details: Mapping[str, Any]
+
+
+def code_version() -> str:
+    """Version of the installed package, `unknown` in a bare checkout."""
+    try:
+        return metadata.version("promoted-ctr")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def read_records(tables: Tables) -> dict[tuple[str, date], Record]:
+    """The newest finished record of every job and day.
+
+    A later failed or refused attempt does not undo what an earlier one finished: tables are only
+    ever replaced whole.
+    """
+    columns = ["job", "ds", "status", "ended", "fingerprint", "rows_out", "published", "details"]
+    rows = tables.read_arrow("runs", columns=columns).sort_by("ended").to_pylist()
+    return {
+        (row["job"], row["ds"]): Record(
+            row["fingerprint"], row["rows_out"], row["published"], json.loads(row["details"])
+        )
+        for row in rows
+        if row["status"] == DONE
+    }
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One job run over a range of days, to be recorded."""
+
+    run_id: str
+    job: str
+    started: datetime
+    config_hash: str
+    versions_in: Mapping[str, int]
+    versions_out: Mapping[str, int]
+
+    def rows(
+        self,
+        outcome: Outcome,
+        fingerprints: Mapping[date, str],
+        *,
+        status: str = DONE,
+        exit_code: ExitCode = ExitCode.DONE,
+    ) -> list[dict[str, object]]:
+        """Rows of `runs`, one per day of the outcome."""
+        return [
+            {
+                "run_id": self.run_id,
+                "job": self.job,
+                "ds": day,
+                "status": status,
+                "exit_code": int(exit_code),
+                "started": self.started,
+                "ended": now(),
+                "rows_in": record.rows_in,
+                "rows_out": record.rows_out,
+                "rows_quarantined": record.rows_quarantined,
+                "fingerprint": fingerprints.get(day, ""),
+                "config_hash": self.config_hash,
+                "code_version": code_version(),
+                "versions_in": versions_json(dict(self.versions_in)),
+                "versions_out": versions_json(dict(self.versions_out)),
+                "published": record.published,
+                "details": json.dumps(record.details, sort_keys=True, default=str),
+            }
+            for day, record in sorted(outcome.items())
+        ]
+
+
+def table_versions(tables: Tables, names: Iterable[str]) -> dict[str, int]:
+    """The newest Delta version of each table that exists."""
+    return {name: version for name in names if (version := tables.version(name)) >= 0}
+
+
+def now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)

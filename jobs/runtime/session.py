@@ -1,0 +1,78 @@
+"""The Spark session: one for all steps of a run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jobs.runtime.config import Config
+from jobs.runtime.environment import check_java, conf_directory
+from jobs.runtime.jars import ensure_delta_jars
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+# What every session needs to give the right result, wherever it runs.
+ALWAYS = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.sql.session.timeZone": "UTC",
+    # mapInArrow maps columns by position, silently, unless told to look at the names.
+    "spark.sql.execution.arrow.pyspark.validateSchema.enabled": "true",
+    "spark.ui.showConsoleProgress": "false",
+}
+
+
+def read_properties(path: Path) -> dict[str, str]:
+    """A spark-defaults style file: ``key value`` lines and # comments."""
+    pairs = (
+        line.split(None, 1)
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if line.strip() and not line.lstrip().startswith("#")
+    )
+    return {key: value.strip() for key, value in pairs}
+
+
+def session_settings(config: Config, *, submitted: bool) -> dict[str, str]:
+    """Every setting of the session.
+
+    Parameters
+    ----------
+    submitted : bool
+        Whether spark-submit started this process: then master, jars and Java options are its.
+    """
+    settings = dict(ALWAYS)
+    if not submitted:
+        settings |= read_properties(conf_directory() / "spark" / "local.conf")
+        settings["spark.master"] = config.spark.master
+        settings["spark.jars"] = ",".join(str(path) for path in ensure_delta_jars())
+        logging_file = conf_directory() / "log4j2.properties"
+        key = "spark.driver.extraJavaOptions"
+        settings[key] = f"{settings.get(key, '')} -Dlog4j2.configurationFile={logging_file}".strip()
+    return settings | config.spark.settings
+
+
+def start_session(config: Config, name: str) -> SparkSession:
+    """Start (or find) the session.
+
+    Raises
+    ------
+    UsageError
+        When there is no Java 17 or newer, or a Delta jar cannot be had.
+    """
+    submitted = "PYSPARK_GATEWAY_PORT" in os.environ
+    if not submitted:
+        check_java()
+        # Workers would take the system's python otherwise.
+        os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.appName(name)
+    for key, value in session_settings(config, submitted=submitted).items():
+        builder = builder.config(key, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    return spark

@@ -1,0 +1,56 @@
+"""What a job is given and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from jobs.runtime.config import Config
+    from jobs.runtime.sources import Source
+    from jobs.runtime.tables import Tables
+
+
+@dataclass(frozen=True)
+class Step:
+    """One job over the days it has to make.
+
+    Attributes
+    ----------
+    days : sequence of date
+        The days to make, ascending. All of them are made in one go.
+    available : callable
+        ``available(job) -> set of date``: the days of a job that are made (or will have been by
+        now), so that windows know how many days they hold.
+    fingerprints : mapping of date to str
+        Fingerprint of each day to make.
+    """
+
+    spark: SparkSession
+    tables: Tables
+    config: Config
+    source: Source
+    days: Sequence[date]
+    run_id: str
+    fingerprints: Mapping[date, str] = field(default_factory=dict)
+    available: Callable[[str], set[date]] = lambda job: set()
+    quality: Callable[[str, Sequence[date]], None] = lambda table, days: None
+
+
+@dataclass
+class DayRecord:
+    """What a job has to say of one day it made; becomes a row of `runs`."""
+
+    rows_in: int | None = None
+    rows_out: int | None = None
+    rows_quarantined: int | None = None
+    published: bool = False
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+Outcome = dict[date, DayRecord]
+"""One record per day that was made."""
