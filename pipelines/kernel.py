@@ -1,0 +1,38 @@
+"""Compilation of numeric kernels: numba with a disk cache, strict IEEE arithmetic and types kept."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def kernel(function: Function) -> Function:
+    """Compile a function over numpy arrays at its first call and cache the machine code on disk.
+
+    ``fastmath`` stays off: sums keep their order and no multiply-add is fused, so that a kernel
+    gives the same bits on every CPU. Division by zero follows IEEE instead of raising.
+    """
+    return cast(Function, njit(cache=True, error_model="numpy")(function))
+
+
+def readonly(array: npt.ArrayLike, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Give a read-only, aligned, contiguous view (a copy only where there is no such view).
+
+    Kernels are compiled once per argument type, and numba tells read-only arrays (all that
+    come from Arrow) from writable ones: kernel inputs pass through here to be of one type.
+
+    Raises
+    ------
+    TypeError
+        The values cannot be cast to ``dtype`` without a possible loss.
+    """
+    given = np.asarray(array)
+    if given.size and not np.can_cast(given.dtype, dtype, casting="safe"):
+        raise TypeError(f"expected {np.dtype(dtype)} values, got {given.dtype}")
+    view = np.require(given, dtype=dtype, requirements=["C", "A"]).view()
+    view.flags.writeable = False
+    return view

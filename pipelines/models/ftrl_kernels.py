@@ -1,0 +1,246 @@
+"""Kernels of FTRL-Proximal over hashed rows: check, learn, score.
+
+The state of a coordinate is (z, root) with root = sqrt(n); sqrt(root * root) gives root back
+exactly in IEEE arithmetic, so n = root**2 may be stored instead. In terms of
+u = (z - sign(z) l1) / (beta + alpha l2 + root), or 0 if abs(z) <= l1, the weight is -alpha u and
+the update's sigma w = -(root' - root) u: one division instead of three.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from pipelines.kernel import kernel
+from pipelines.models.elementary import logistic
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int32]
+
+LANES = 8
+# Slots of look-ahead: about 400 ns of work, several times the latency of main memory.
+AHEAD = 40
+
+ROW_IS_GOOD, BAD_ORDER, BAD_CLICK, BAD_OFFSET, BAD_WEIGHT, BAD_VALUE, BAD_DENSE_ROW, BAD_DENSE = (
+    range(8)
+)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _prefetch(typing_context: Any, table: Any, row: Any) -> Any:
+    """Ask for the cache line of ``table[row]``, to be written soon."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        table_type, _ = signature.args
+        array = context.make_array(table_type)(context, builder, arguments[0])
+        item = cgutils.get_item_pointer(
+            context, builder, table_type, array, [arguments[1], ir.Constant(arguments[1].type, 0)]
+        )
+        address = builder.bitcast(item, cgutils.voidptr_t)
+        flag = ir.IntType(32)
+        function = builder.module.declare_intrinsic(
+            "llvm.prefetch", [address.type], ir.FunctionType(ir.VoidType(), [address.type] + [flag] * 3)
+        )
+        for_writing, keep_in_all_caches, data_cache = flag(1), flag(3), flag(1)
+        builder.call(function, [address, for_writing, keep_in_all_caches, data_cache])
+        return context.get_dummy_value()
+
+    return types.void(table, row), generate
+
+
+@kernel
+def shrink(z: float, root: float, l1: float, base: float) -> float:
+    """Soft-threshold z and divide: minus the weight over alpha; ``base`` = beta + alpha l2."""
+    excess = max(abs(z) - l1, 0.0)
+    return float(np.copysign(excess, z)) / (base + root)
+
+
+@kernel
+def fill_weights(state: Floats, alpha: float, l1: float, base: float, weights: Floats) -> None:
+    """Weights of all coordinates of a state of shape (d, 2)."""
+    for slot in range(len(weights)):
+        weights[slot] = 0.0 - alpha * shrink(state[slot, 0], state[slot, 1], l1, base)
+
+
+@kernel
+def lane_sum(terms: Floats) -> float:
+    """Sum in a fixed order that leaves room for vector instructions; overwrites ``terms``.
+
+    The length is a multiple of LANES.
+    """
+    for block in range(LANES, len(terms), LANES):
+        for lane in range(LANES):
+            terms[lane] += terms[block + lane]
+    left = (terms[0] + terms[4]) + (terms[2] + terms[6])
+    right = (terms[1] + terms[5]) + (terms[3] + terms[7])
+    return float(left + right)
+
+
+@kernel
+def first_bad_row(
+    offsets: npt.NDArray[np.int64],
+    clicked: npt.NDArray[np.uint8],
+    glm_offset: Floats,
+    order_day: Ints,
+    order_key: npt.NDArray[np.int64],
+    values: npt.NDArray[np.float32],
+    dense: npt.NDArray[np.float32],
+    dense_row: Ints,
+    weights: npt.NDArray[np.float32],
+    has_watermark: bool,
+    day: int,
+    key: int,
+    start: int,
+    stop: int,
+) -> tuple[int, int]:
+    """Find the first row that may not be learnt, and why; (stop, ROW_IS_GOOD) if there is none."""
+    for row in range(start, stop):
+        if has_watermark and (
+            order_day[row] < day or (order_day[row] == day and order_key[row] <= key)
+        ):
+            return row, BAD_ORDER
+        has_watermark = True
+        day = order_day[row]
+        key = order_key[row]
+        if clicked[row] > 1:
+            return row, BAD_CLICK
+        if not np.isfinite(glm_offset[row]):
+            return row, BAD_OFFSET
+        if len(weights) > 0 and not (np.isfinite(weights[row]) and weights[row] >= 0.0):
+            return row, BAD_WEIGHT
+        if len(values) > 0:
+            for position in range(offsets[row], offsets[row + 1]):
+                if not np.isfinite(values[position]):
+                    return row, BAD_VALUE
+        if len(dense_row) > 0:
+            source = dense_row[row]
+            if source < -1 or source >= len(dense):
+                return row, BAD_DENSE_ROW
+            if source >= 0:
+                for column in range(dense.shape[1]):
+                    if not np.isfinite(dense[source, column]):
+                        return row, BAD_DENSE
+    return stop, ROW_IS_GOOD
+
+
+@kernel
+def learn_rows(
+    table: Floats,
+    dense_state: Floats,
+    alpha: float,
+    base: float,
+    l1: float,
+    offsets: npt.NDArray[np.int64],
+    slots: Ints,
+    values: npt.NDArray[np.float32],
+    dense: npt.NDArray[np.float32],
+    dense_row: Ints,
+    clicked: npt.NDArray[np.uint8],
+    glm_offset: Floats,
+    weights: npt.NDArray[np.float32],
+    start: int,
+    stop: int,
+    logits: Floats,
+) -> int:
+    """Learn the rows in turn; give the first whose logit is not finite, which is not learnt."""
+    mask = np.uint32(len(table) - 1)
+    width = len(dense_state)
+    shrunk = np.empty(width)
+    terms = np.zeros((width + LANES - 1) // LANES * LANES)
+    last = offsets[stop] - 1
+    for row in range(start, stop):
+        first, end = offsets[row], offsets[row + 1]
+        logit = 0.0
+        for position in range(first, end):
+            _prefetch(table, np.uint64(np.uint32(slots[min(position + AHEAD, last)]) & mask))
+            slot = np.uint64(np.uint32(slots[position]) & mask)
+            x = np.float64(values[position]) if len(values) > 0 else 1.0
+            logit += (0.0 - alpha * shrink(table[slot, 0], table[slot, 1], l1, base)) * x
+        source = dense_row[row] if len(dense_row) > 0 else -1
+        if source >= 0:
+            terms[:] = 0.0
+            for column in range(width):
+                u = shrink(dense_state[column, 0], dense_state[column, 1], l1, base)
+                shrunk[column] = u
+                terms[column] = (0.0 - alpha * u) * np.float64(dense[source, column])
+            logit += lane_sum(terms)
+        logit += glm_offset[row]
+        if not np.isfinite(logit):
+            return row
+        logits[row - start] = logit
+        slope = logistic(logit) - np.float64(clicked[row])
+        if len(weights) > 0:
+            slope *= np.float64(weights[row])
+        for position in range(first, end):
+            slot = np.uint64(np.uint32(slots[position]) & mask)
+            x = np.float64(values[position]) if len(values) > 0 else 1.0
+            z, root = table[slot, 0], table[slot, 1]
+            gradient = slope * x
+            new_root = np.sqrt(root * root + gradient * gradient)
+            # Not reused from the first pass: a slot may occur twice in a row.
+            u = shrink(z, root, l1, base)
+            table[slot, 0] = z + (gradient + (new_root - root) * u)
+            table[slot, 1] = new_root
+        if source >= 0:
+            for column in range(width):
+                z, root = dense_state[column, 0], dense_state[column, 1]
+                gradient = slope * np.float64(dense[source, column])
+                new_root = np.sqrt(root * root + gradient * gradient)
+                dense_state[column, 0] = z + (gradient + (new_root - root) * shrunk[column])
+                dense_state[column, 1] = new_root
+    return stop
+
+
+@kernel
+def hashed_sums(
+    weights: Floats,
+    offsets: npt.NDArray[np.int64],
+    slots: Ints,
+    values: npt.NDArray[np.float32],
+    sums: Floats,
+) -> None:
+    """Sum weight times value over each row, in the order of its slots."""
+    mask = np.uint32(len(weights) - 1)
+    for row in range(len(sums)):
+        total = 0.0
+        for position in range(offsets[row], offsets[row + 1]):
+            slot = np.uint64(np.uint32(slots[position]) & mask)
+            x = np.float64(values[position]) if len(values) > 0 else 1.0
+            total += weights[slot] * x
+        sums[row] = total
+
+
+@kernel
+def dense_sums(weights: Floats, dense: npt.NDArray[np.float32], sums: Floats) -> None:
+    """Sum weight times value over each dense row, in the order of ``learn_rows``."""
+    width = len(weights)
+    terms = np.zeros((width + LANES - 1) // LANES * LANES)
+    for row in range(len(sums)):
+        terms[:] = 0.0
+        for column in range(width):
+            terms[column] = weights[column] * np.float64(dense[row, column])
+        sums[row] = lane_sum(terms)
+
+
+@kernel
+def variance_sums(
+    information: Floats,
+    prior: float,
+    offsets: npt.NDArray[np.int64],
+    slots: Ints,
+    values: npt.NDArray[np.float32],
+    sums: Floats,
+) -> None:
+    """Sum value squared over (n + prior) over each row, in the order of its slots."""
+    mask = np.uint32(len(information) - 1)
+    for row in range(len(sums)):
+        total = 0.0
+        for position in range(offsets[row], offsets[row + 1]):
+            slot = np.uint64(np.uint32(slots[position]) & mask)
+            x = np.float64(values[position]) if len(values) > 0 else 1.0
+            total += x * x / (information[slot] + prior)
+        sums[row] = total
