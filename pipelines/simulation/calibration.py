@@ -1,0 +1,73 @@
+"""Intercepts that give the planted world its click rates, found without drawing a click."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipelines.simulation.clicks import Intercepts, base_logits, click_probability
+from pipelines.simulation.config import SimulationConfig
+from pipelines.simulation.randomness import Floats
+from pipelines.simulation.traffic import simulate_traffic
+from pipelines.simulation.world import World
+
+SEARCH_WINDOW_DAYS, PROMOTED_WINDOW_DAYS = 14, 30
+# Days with full windows behind them, of different days of the week.
+REFERENCE_DAYS = (31, 32, 33, 34, 36)
+_ROWS_PER_DAY = 12_000
+_ROUNDS = 12
+_STREAM = "calibration"
+
+
+def expected_window_impressions(world: World, config: SimulationConfig, day: int) -> Floats:
+    """Expected promoted and search impressions of every listing in the windows before a day."""
+    expected = np.zeros(len(world.catalogue.first_day))
+    volumes = (config.search_impressions_per_day, config.promoted_impressions_per_day)
+    windows = (SEARCH_WINDOW_DAYS, PROMOTED_WINDOW_DAYS)
+    for surface, (volume, window) in enumerate(zip(volumes, windows, strict=True)):
+        for past in range(max(day - window, 0), day):
+            exposure = world.exposure(past, surface)
+            weight = np.diff(exposure.cumulative)
+            expected[exposure.listing] += volume * weight / weight.sum()
+    return expected
+
+
+def calibrate(world: World, config: SimulationConfig) -> tuple[Intercepts, int]:
+    """Intercepts for the configured click rates, and the threshold of cold.
+
+    Cold is the smallest whole number of window impressions below which lies at least
+    ``cold_traffic_share`` of the promoted traffic of the reference days. The fixed point
+    ``b += ln(target / mean)`` is exact where p is small and converges in a few rounds elsewhere.
+    """
+    search, promoted, seen = [], [], []
+    for day in REFERENCE_DAYS:
+        window = expected_window_impressions(world, config, day)
+        for surface, parts in enumerate((search, promoted)):
+            traffic = simulate_traffic(world, config, day, surface, _ROWS_PER_DAY, _STREAM)
+            parts.append((*base_logits(world, config, traffic), traffic))
+            if surface == 1:
+                seen.append(window[traffic.listing])
+    seen_before = np.concatenate(seen)
+    threshold = int(np.floor(np.quantile(seen_before, config.cold_traffic_share))) + 1
+    cold = seen_before < threshold
+    share = float(cold.mean())
+    warm_rate = (config.promoted_click_rate - share * config.cold_click_rate) / (1.0 - share)
+
+    def probabilities(parts: list, intercepts: Intercepts) -> Floats:  # type: ignore[type-arg]
+        return np.concatenate(
+            [click_probability(*part[:2], intercepts, part[2], config.seed, _STREAM) for part in parts]
+        )
+
+    newness = np.concatenate([part[1] for part in promoted])
+    found = Intercepts(search=-4.0, promoted=-4.0, newness=0.5)
+    for _ in range(_ROUNDS):
+        p_promoted = probabilities(promoted, found)
+        p_search = probabilities(search, found)
+        to_warm = float(np.log(warm_rate / p_promoted[~cold].mean()))
+        to_cold = float(np.log(p_promoted[cold].mean() / config.cold_click_rate)) + to_warm
+        effect = float(np.average(newness[cold], weights=p_promoted[cold]))
+        found = Intercepts(
+            search=found.search + float(np.log(config.search_click_rate / p_search.mean())),
+            promoted=found.promoted + to_warm,
+            newness=float(np.clip(found.newness + to_cold / max(effect, 0.05), -3.0, 3.0)),
+        )
+    return found, threshold

@@ -1,0 +1,125 @@
+"""The planted truth: the click probability of every impression, and the clicks drawn from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.simulation.audience import COUNTRY_EFFECT, DEVICE_EFFECT
+from pipelines.simulation.config import SimulationConfig
+from pipelines.simulation.listings import newness_on, quality_on
+from pipelines.simulation.randomness import Floats, Ints, generator
+from pipelines.simulation.traffic import SURFACES, Traffic
+from pipelines.simulation.world import World
+
+POSITION_SLOPE = (0.55, 0.40)
+MATCH, TASTE, NOISE_SD, LOGGED_OUT = 0.7, 0.25, 0.3, -0.2
+BOT_CLICK_RATE = 0.3
+_MEDIAN_DELAY_SEC, _DELAY_SIGMA, _LONGEST_DELAY_SEC = 45.0, 2.0, 86_399.0
+_SECOND_CLICK = 0.04
+
+
+@dataclass(frozen=True)
+class Intercepts:
+    """What calibration sets: a constant for each surface and the handicap of new listings."""
+
+    search: float
+    promoted: float
+    newness: float
+
+    def of(self, surface: int) -> float:
+        """Constant of a surface."""
+        return self.promoted if surface == 1 else self.search
+
+
+@dataclass(frozen=True)
+class Clicks:
+    """Clicks on the impressions of one surface and day, in order of time.
+
+    ``row`` is the impression's row in its traffic; ``ts_us`` counts from the start of the
+    impression's day, so a click past midnight has more than a day; ``repeat`` is 1 for a second
+    click on the same impression.
+    """
+
+    row: Ints
+    ts_us: Ints
+    repeat: Ints
+
+
+def base_logits(world: World, config: SimulationConfig, traffic: Traffic) -> tuple[Floats, Floats]:
+    """True logits before the intercepts, and how new each listing is.
+
+    Returns
+    -------
+    tuple of arrays (impressions,)
+        Logit without intercept and newness handicap, newness in [0, 1].
+    """
+    catalogue, audience, day = world.catalogue, world.audience, traffic.day
+    live = catalogue.live(day)
+    quality = np.zeros(len(catalogue.first_day))
+    newness = np.zeros(len(catalogue.first_day))
+    quality[live] = quality_on(catalogue, world.vocabulary, live, day, config)
+    newness[live] = newness_on(catalogue, live, day)
+    hour = traffic.ts_us / 3_600_000_000
+    user, query, listing = traffic.user, traffic.query, traffic.listing
+    likes = audience.user_topic[user] == catalogue.topic[listing]
+    logit = quality[listing]
+    logit -= POSITION_SLOPE[traffic.surface] * np.log(traffic.position)
+    logit += np.where(user >= 0, audience.user_effect[user] + TASTE * likes, LOGGED_OUT)
+    logit += np.where(query >= 0, audience.query_effect[query], 0.0)
+    logit += MATCH * _matched_share(world, traffic)
+    logit += DEVICE_EFFECT[traffic.device] + COUNTRY_EFFECT[traffic.country]
+    logit += 0.08 * np.sin((hour - 14.0) * np.pi / 12) + market_effect(config, day)
+    return logit, newness[listing]
+
+
+def _matched_share(world: World, traffic: Traffic) -> Floats:
+    """Share of the query's words that stand in the listing's title; 0 without a query."""
+    words = world.audience.query_words[traffic.query]
+    present = (words >= 0) & (traffic.query >= 0)[:, None]
+    word = np.maximum(words, 0)
+    bits = world.title_bits[traffic.listing[:, None], word >> 3]
+    matched = ((bits >> (word & 7).astype(np.uint8)) & 1).astype(np.bool_) & present
+    return np.asarray(matched.sum(axis=1) / np.maximum(present.sum(axis=1), 1))
+
+
+def market_effect(config: SimulationConfig, day: int) -> float:
+    """Drift of the whole market's logit: two slow waves and the days of the week."""
+    rng = generator(config.seed, "market")
+    phases = rng.uniform(0, 2 * np.pi, 2)
+    weekend = 0.05 if (config.start.weekday() + day) % 7 >= 5 else 0.0
+    waves = 0.06 * np.sin(2 * np.pi * day / np.array([45.0, 17.0]) + phases)
+    return float(waves.sum() + weekend)
+
+
+def click_probability(
+    logit: Floats, newness: Floats, intercepts: Intercepts, traffic: Traffic, seed: int, stream: str
+) -> Floats:
+    """True probability of a click, with the part of it that no log can know."""
+    rng = generator(seed, f"{stream} noise {SURFACES[traffic.surface]}", traffic.day)
+    noise = NOISE_SD * rng.standard_normal(len(logit))
+    total = logit + noise + intercepts.of(traffic.surface) - intercepts.newness * newness
+    probability = 1.0 / (1.0 + np.exp(-total))
+    return np.where(traffic.is_bot, BOT_CLICK_RATE, probability)
+
+
+def draw_clicks(
+    probability: Floats, traffic: Traffic, seed: int
+) -> tuple[NDArray[np.bool_], Clicks]:
+    """Whether each impression is clicked, and the clicks with their times.
+
+    Delays are lognormal with a tail of hours, cut off at a day.
+    """
+    rng = generator(seed, f"clicks {SURFACES[traffic.surface]}", traffic.day)
+    clicked = rng.random(len(probability)) < probability
+    row = np.flatnonzero(clicked)
+    again = row[rng.random(len(row)) < _SECOND_CLICK]
+    rows = np.concatenate([row, again])
+    delay = _MEDIAN_DELAY_SEC * np.exp(_DELAY_SIGMA * rng.standard_normal(len(rows)))
+    delay_us = (np.clip(delay, 0.2, _LONGEST_DELAY_SEC) * 1e6).astype(np.int64)
+    ts_us = traffic.ts_us[rows] + delay_us
+    repeat = np.repeat([0, 1], [len(row), len(again)])
+    order = np.lexsort((repeat, rows, ts_us))
+    return clicked, Clicks(row=rows[order], ts_us=ts_us[order], repeat=repeat[order])

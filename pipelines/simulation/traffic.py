@@ -1,0 +1,131 @@
+"""Results pages of one simulated day: who asked what, and which listings were shown where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.simulation.audience import COUNTRY_CDF, DEVICE_CDF
+from pipelines.simulation.config import SimulationConfig
+from pipelines.simulation.randomness import Floats, Ints, draw, generator
+from pipelines.simulation.world import World
+
+SURFACES = ("search", "promoted")
+PAGE_TYPES = ("search", "category", "home")
+PAGE_TYPE_CDF = np.array([[1.0, 1.0, 1.0], [0.75, 0.9, 1.0]])
+LONGEST_PAGE = (48, 8)
+MEAN_PAGE = (14.0, 6.0)
+_DAY_US = 86_400_000_000
+_FROM_TOPIC, _OWN_QUERY, _LOGGED_OUT = 0.85, 0.4, 0.12
+_HOUR_CDF = np.cumsum(1.0 + 0.7 * np.sin((np.arange(24) - 11) * np.pi / 12))
+_HOUR_CDF /= _HOUR_CDF[-1]
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Impressions of one surface and day, in order of time; one array entry an impression.
+
+    ``ts_us`` is microseconds within the day; ``user`` and ``query`` are -1 where unknown; ``page``
+    counts results pages; ``position`` begins at 1.
+    """
+
+    surface: int
+    day: int
+    ts_us: Ints
+    page: Ints
+    page_type: Ints
+    user: Ints
+    query: Ints
+    listing: Ints
+    position: Ints
+    device: Ints
+    country: Ints
+    is_bot: NDArray[np.bool_]
+
+
+def simulate_traffic(
+    world: World, config: SimulationConfig, day: int, surface: int, count: int, stream: str
+) -> Traffic:
+    """Exactly ``count`` impressions of a surface on a day index.
+
+    A page shows a listing once; its order follows the listings' own rank and chance, so better
+    listings stand higher, as a real ranker would have it.
+    """
+    rng = generator(config.seed, f"{stream} {SURFACES[surface]}", day)
+    # Pages are drawn with some to spare, because repeated listings leave a page.
+    pages = int(count / MEAN_PAGE[surface] * 1.8) + 8
+    length = 1 + np.minimum(rng.geometric(1 / MEAN_PAGE[surface], pages), LONGEST_PAGE[surface] - 1)
+    user, topic, page_type, query = _ask(world, config, surface, pages, rng)
+    page = np.repeat(np.arange(pages), length)
+    exposure = world.exposure(day, surface)
+    listing = exposure.draw(
+        topic[page], rng.random(len(page)) < _FROM_TOPIC, rng.random(len(page))
+    )
+    order = 1.0 * world.catalogue.popularity[listing] + rng.gumbel(size=len(page))
+    kept = _first_of_page(page, listing, len(world.catalogue.first_day))
+    page, listing, order = page[kept][:count], listing[kept][:count], order[kept][:count]
+    if len(page) < count:
+        raise ValueError(
+            f"only {len(page)} of {count} impressions could be drawn: add listings to the world"
+        )
+    ranked = np.lexsort((-order, page))
+    listing = listing[ranked]
+    starts = np.searchsorted(page, np.arange(page[-1] + 1))
+    position = np.arange(count) - starts[page] + 1
+    shown = page[-1] + 1
+    hour = draw(_HOUR_CDF, rng.random(pages)) * 3_600_000_000
+    ts_us = np.sort(hour[:shown] + (rng.random(pages)[:shown] * 3_600_000_000).astype(np.int64))
+    known = user >= 0
+    device = np.where(known, world.audience.user_device[user], draw(DEVICE_CDF, rng.random(pages)))
+    country = np.where(
+        known, world.audience.user_country[user], draw(COUNTRY_CDF, rng.random(pages))
+    )
+    is_bot = rng.random(pages) < config.bot_traffic_share
+    # Bots are one user each day that works in a burst of a quarter of an hour.
+    ts_us = np.where(is_bot[:shown], ts_us // 96 + _DAY_US // 3, ts_us)
+    user = np.where(is_bot, day % config.users, user)
+    by_time = np.argsort(ts_us[page], kind="stable")
+    page = page[by_time]
+    return Traffic(
+        surface=surface,
+        day=day,
+        ts_us=ts_us[page],
+        page=page,
+        page_type=page_type[page],
+        user=user[page],
+        query=query[page],
+        listing=listing[by_time],
+        position=position[by_time],
+        device=device[page],
+        country=country[page],
+        is_bot=is_bot[page],
+    )
+
+
+def _ask(
+    world: World, config: SimulationConfig, surface: int, pages: int, rng: np.random.Generator
+) -> tuple[Ints, Ints, Ints, Ints]:
+    """User, topic, page type and query of every page."""
+    audience = world.audience
+    user = draw(audience.user_cdf, rng.random(pages))
+    topic = draw(audience.topic_cdf[surface], rng.random(pages))
+    liked = audience.user_topic[user]
+    has_queries = audience.query_start[liked + 1] > audience.query_start[liked]
+    topic = np.where((rng.random(pages) < _OWN_QUERY) & has_queries, liked, topic)
+    size = audience.query_start[topic + 1] - audience.query_start[topic]
+    # A power of a uniform number is a rank that falls like a Zipf law, at no table's cost.
+    rank = np.floor(size * rng.random(pages) ** 2.5).astype(np.int64)
+    page_type = draw(PAGE_TYPE_CDF[surface], rng.random(pages))
+    query = np.where(page_type == 0, audience.query_start[topic] + rank, -1)
+    logged_out = rng.random(pages) < _LOGGED_OUT
+    return np.where(logged_out, -1, user), topic, page_type, query
+
+
+def _first_of_page(page: Ints, listing: Ints, listings: int) -> NDArray[np.bool_]:
+    """Whether a row is the first of its page to show its listing."""
+    _, first = np.unique(page * listings + listing, return_index=True)
+    kept = np.zeros(len(page), np.bool_)
+    kept[first] = True
+    return kept
