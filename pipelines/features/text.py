@@ -1,0 +1,79 @@
+"""Tokenising: lower-cased Unicode words of titles and tags, whole columns at a time."""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+# Combining marks belong to the word before them: without them Indic words would fall apart.
+_NOT_WORD = r"[^\p{L}\p{M}\p{N}]+"
+_APOSTROPHE = r"['\x{2019}\x{02BC}]"
+
+
+def unigrams(values: pa.Array) -> pa.ListArray:
+    """Split every text into lower-cased words, in order, repetitions kept.
+
+    A word is a run of Unicode letters, marks and digits, after NFKC normalisation. Apostrophes
+    vanish, so that ``women's`` and ``womens`` are one word; everything else separates.
+
+    Parameters
+    ----------
+    values : pyarrow.Array of string
+        Texts; may hold nulls and may be a slice.
+
+    Returns
+    -------
+    pyarrow.ListArray of string, length len(values)
+        Words of each text; an empty list (never null) where there are none.
+
+    Examples
+    --------
+    >>> unigrams(pa.array(["Women's MUG, 12oz!", None])).to_pylist()
+    [['womens', 'mug', '12oz'], []]
+    """
+    text = pc.utf8_lower(pc.utf8_normalize(_as_string(values), form="NFKC"))
+    text = pc.replace_substring_regex(text, _APOSTROPHE, "")
+    text = pc.replace_substring_regex(text, _NOT_WORD, " ")
+    text = pc.ascii_trim(text, " ")
+    # Splitting '' would give one empty word; a null gives none.
+    words = pc.split_pattern(pc.if_else(pc.equal(text, ""), None, text), " ")
+    return _without_nulls(words)
+
+
+def documents(title: pa.Array, tags: pa.ListArray) -> pa.ListArray:
+    """Words of each listing: those of its title, then those of its tags.
+
+    Parameters
+    ----------
+    title : pyarrow.Array of string
+        Titles; may hold nulls.
+    tags : pyarrow.ListArray of string
+        Tags, as many rows as titles; lists and tags may be null.
+
+    Returns
+    -------
+    pyarrow.ListArray of string, length len(title)
+        Words of each listing; an empty list where there are none.
+
+    Examples
+    --------
+    >>> documents(pa.array(["Oak bowl"]), pa.array([["wood", "hand made"]])).to_pylist()
+    [['oak', 'bowl', 'wood', 'hand', 'made']]
+    """
+    given = _without_nulls(tags.cast(pa.list_(pa.string())))
+    # binary_join makes a null of a list that holds one.
+    filled = pa.ListArray.from_arrays(given.offsets, given.values.fill_null(""))
+    joined = pc.binary_join(filled, " ")
+    return unigrams(
+        pc.binary_join_element_wise(_as_string(title), joined, " ", null_handling="skip")
+    )
+
+
+def _as_string(values: pa.Array) -> pa.Array:
+    return values if pa.types.is_string(values.type) else values.cast(pa.string())
+
+
+def _without_nulls(lists: pa.ListArray) -> pa.ListArray:
+    """Turn null lists into empty ones; the result starts at offset 0."""
+    lengths = pc.fill_null(pc.list_value_length(lists), 0)
+    start = pa.array([0], pa.int32())
+    offsets = pa.concat_arrays([start, pc.cumulative_sum(lengths)])
+    return pa.ListArray.from_arrays(offsets, pc.list_flatten(lists))
