@@ -1,4 +1,4 @@
-"""Compilation of numeric kernels: numba with a disk cache, strict IEEE arithmetic and types kept."""
+"""Compilation of numeric kernels (numba, strict IEEE arithmetic) and checks of their inputs."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
@@ -36,3 +36,22 @@ def readonly(array: npt.ArrayLike, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     view = np.require(given, dtype=dtype, requirements=["C", "A"]).view()
     view.flags.writeable = False
     return view
+
+
+def column(
+    name: str, entries: npt.ArrayLike | None, dtype: npt.DTypeLike, length: int
+) -> npt.NDArray[Any]:
+    """Check a one-dimensional kernel input and view it read-only; one that is None is empty.
+
+    Raises
+    ------
+    ValueError
+        It has not ``length`` entries.
+    TypeError
+        As `readonly`.
+    """
+    if entries is None:
+        return readonly(np.empty(0, dtype), dtype)
+    if np.shape(entries) != (length,):
+        raise ValueError(f"{name} has shape {np.shape(entries)}, expected ({length},)")
+    return readonly(entries, dtype)

@@ -121,7 +121,8 @@ def _hash_dictionary(namespace: str, chunk: pa.DictionaryArray) -> Hashes:
     entries = _hash_chunk(namespace, chunk.dictionary)
     if len(entries) == 0:
         return np.zeros(len(chunk), dtype=np.int32)
-    return entries[chunk.indices.fill_null(0).to_numpy()]
+    hashes: Hashes = entries[chunk.indices.fill_null(0).to_numpy()]
+    return hashes
 
 
 def _hash_text(namespace: str, chunk: pa.Array) -> Hashes:
@@ -268,6 +269,4 @@ def _hash_decimals(
         if value < 0:
             start -= np.uint64(1)
             text[start] = np.uint8(45)
-        hashes[row] = _hash_one(
-            state, carry, carried, prefix_length, text, start, np.uint64(20)
-        )
+        hashes[row] = _hash_one(state, carry, carried, prefix_length, text, start, np.uint64(20))

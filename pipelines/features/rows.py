@@ -192,10 +192,10 @@ def _unpack(chunk: pa.Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int3
 
 @kernel
 def _ascending(offsets: npt.NDArray[np.int64]) -> bool:
+    count = 0
     for row in range(len(offsets) - 1):
-        if offsets[row] > offsets[row + 1]:
-            return False
-    return True
+        count += offsets[row] <= offsets[row + 1]
+    return count == len(offsets) - 1
 
 
 @kernel

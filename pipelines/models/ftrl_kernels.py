@@ -6,50 +6,23 @@ u = (z - sign(z) l1) / (beta + alpha l2 + root), or 0 if abs(z) <= l1, the weigh
 the update's sigma w = -(root' - root) u: one division instead of three.
 """
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
 from pipelines.kernel import kernel
 from pipelines.models.elementary import logistic
+from pipelines.models.prefetch import prefetch
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int32]
 
 LANES = 8
-# Slots of look-ahead: about 400 ns of work, several times the latency of main memory.
-AHEAD = 40
+# Slots of look-ahead: 64 gave 2.8 times the speed of none, 24 twice, 96 no more than 64.
+AHEAD = 64
 
 ROW_IS_GOOD, BAD_ORDER, BAD_CLICK, BAD_OFFSET, BAD_WEIGHT, BAD_VALUE, BAD_DENSE_ROW, BAD_DENSE = (
     range(8)
 )
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _prefetch(typing_context: Any, table: Any, row: Any) -> Any:
-    """Ask for the cache line of ``table[row]``, to be written soon."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        table_type, _ = signature.args
-        array = context.make_array(table_type)(context, builder, arguments[0])
-        item = cgutils.get_item_pointer(
-            context, builder, table_type, array, [arguments[1], ir.Constant(arguments[1].type, 0)]
-        )
-        address = builder.bitcast(item, cgutils.voidptr_t)
-        flag = ir.IntType(32)
-        function = builder.module.declare_intrinsic(
-            "llvm.prefetch", [address.type], ir.FunctionType(ir.VoidType(), [address.type] + [flag] * 3)
-        )
-        for_writing, keep_in_all_caches, data_cache = flag(1), flag(3), flag(1)
-        builder.call(function, [address, for_writing, keep_in_all_caches, data_cache])
-        return context.get_dummy_value()
-
-    return types.void(table, row), generate
 
 
 @kernel
@@ -148,7 +121,7 @@ def learn_rows(
 ) -> int:
     """Learn the rows in turn; give the first whose logit is not finite, which is not learnt."""
     mask = np.uint32(len(table) - 1)
-    width = len(dense_state)
+    width = dense_state.shape[1]
     shrunk = np.empty(width)
     terms = np.zeros((width + LANES - 1) // LANES * LANES)
     last = offsets[stop] - 1
@@ -156,7 +129,7 @@ def learn_rows(
         first, end = offsets[row], offsets[row + 1]
         logit = 0.0
         for position in range(first, end):
-            _prefetch(table, np.uint64(np.uint32(slots[min(position + AHEAD, last)]) & mask))
+            prefetch(table, np.uint64(np.uint32(slots[min(position + AHEAD, last)]) & mask))
             slot = np.uint64(np.uint32(slots[position]) & mask)
             x = np.float64(values[position]) if len(values) > 0 else 1.0
             logit += (0.0 - alpha * shrink(table[slot, 0], table[slot, 1], l1, base)) * x
@@ -164,7 +137,7 @@ def learn_rows(
         if source >= 0:
             terms[:] = 0.0
             for column in range(width):
-                u = shrink(dense_state[column, 0], dense_state[column, 1], l1, base)
+                u = shrink(dense_state[0, column], dense_state[1, column], l1, base)
                 shrunk[column] = u
                 terms[column] = (0.0 - alpha * u) * np.float64(dense[source, column])
             logit += lane_sum(terms)
@@ -187,11 +160,11 @@ def learn_rows(
             table[slot, 1] = new_root
         if source >= 0:
             for column in range(width):
-                z, root = dense_state[column, 0], dense_state[column, 1]
+                z, root = dense_state[0, column], dense_state[1, column]
                 gradient = slope * np.float64(dense[source, column])
                 new_root = np.sqrt(root * root + gradient * gradient)
-                dense_state[column, 0] = z + (gradient + (new_root - root) * shrunk[column])
-                dense_state[column, 1] = new_root
+                dense_state[0, column] = z + (gradient + (new_root - root) * shrunk[column])
+                dense_state[1, column] = new_root
     return stop
 
 
