@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.kernel import kernel, readonly
+from pipelines.models.elementary import exp, log1p
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -62,9 +63,9 @@ def _derivatives(
             for j in range(columns):
                 row[j + 1] = (terms[i, j] - centre[j]) * inverse[j]
                 logit += weights[j + 1] * row[j + 1]
-            small = math.exp(-abs(logit))
+            small = exp(-abs(logit))
             p = (1.0 if logit >= 0.0 else small) / (1.0 + small)
-            block_loss += trials[i] * (max(logit, 0.0) + math.log1p(small)) - clicks[i] * logit
+            block_loss += trials[i] * (max(logit, 0.0) + log1p(small)) - clicks[i] * logit
             residual = clicks[i] - trials[i] * p
             curvature = trials[i] * small / ((1.0 + small) * (1.0 + small))
             for j in range(size):
