@@ -1,0 +1,263 @@
+"""Publish gates: whether a day's scores may replace the ones that consumers read.
+
+Pure functions over rows of `model_metrics`. A gate stops publication only when it fails; what
+cannot be judged is skipped with its reason.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+GateStatus = Literal["PASS", "WARN", "FAIL", "SKIP"]
+MetricRow = Mapping[str, Any]
+
+# Segments of a field value are named `field=value`.
+FIELD_MARK = "="
+
+
+class GateConfig(Protocol):
+    """Limits of the gates: section `publish` of the configuration."""
+
+    @property
+    def model(self) -> str:
+        """Model in `model_metrics` whose probabilities are published."""
+
+    @property
+    def baseline(self) -> str:
+        """Model that the published one must not lose to."""
+
+    @property
+    def require_evaluation(self) -> bool:
+        """Whether scores of models that no day has judged yet are refused."""
+
+    @property
+    def min_judged_clicks(self) -> int:
+        """Clicks from which ratio and normalized entropy are judged."""
+
+    @property
+    def min_ratio(self) -> float:
+        """Least calibration ratio, predicted over observed clicks, over all traffic."""
+
+    @property
+    def max_ratio(self) -> float:
+        """Greatest calibration ratio over all traffic."""
+
+    @property
+    def min_field_ratio(self) -> float:
+        """Least calibration ratio of a field value."""
+
+    @property
+    def max_field_ratio(self) -> float:
+        """Greatest calibration ratio of a field value."""
+
+    @property
+    def min_field_clicks(self) -> float:
+        """Expected clicks from which a field value is judged by itself."""
+
+    @property
+    def max_normalized_entropy(self) -> float:
+        """Normalized entropy that must not be reached; 1 is as good as the mean click rate."""
+
+    @property
+    def min_coverage(self) -> float:
+        """Least share of the live promoted listings that have a score."""
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """What a gate says."""
+
+    name: str
+    status: GateStatus
+    observed: float | None
+    expected: str
+    details: str
+
+
+def gates(
+    rows: Sequence[MetricRow], coverage: float | None, config: GateConfig
+) -> list[GateResult]:
+    """Judge whether a day's scores may be published.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        The day's rows of `model_metrics`.
+    coverage : float or None
+        Share of the live promoted listings that have a score; None where there is no listing.
+    config : GateConfig
+        The limits.
+
+    Returns
+    -------
+    list of GateResult
+        One per gate; field values that pass are summed up in one.
+    """
+    overall = _find(rows, config.model, "mixed", "calibration_ratio")
+    results = [coverage_gate(coverage, config), evaluation_gate(overall, config)]
+    if overall is None or overall["rows"] == 0:
+        return results
+    return [
+        *results,
+        ratio_gate(overall, config),
+        entropy_gate(_find(rows, config.model, "mixed", "normalized_entropy"), config),
+        baseline_gate(
+            _find(rows, config.model, "mixed", "normalized_entropy"),
+            _find(rows, config.baseline, "mixed", "normalized_entropy"),
+            config,
+        ),
+        *field_gates(rows, config),
+    ]
+
+
+def failures(results: Sequence[GateResult]) -> list[GateResult]:
+    """Gates that stop publication."""
+    return [result for result in results if result.status == "FAIL"]
+
+
+def coverage_gate(coverage: float | None, config: GateConfig) -> GateResult:
+    """Nearly every live promoted listing has a score."""
+    expected = f">= {config.min_coverage:g}"
+    if coverage is None:
+        reason = "there is no live promoted listing to score"
+        return GateResult("coverage", "FAIL", None, expected, reason)
+    status: GateStatus = "PASS" if coverage >= config.min_coverage else "FAIL"
+    details = f"{coverage:.2%} of the live promoted listings have a score"
+    return GateResult("coverage", status, coverage, expected, details)
+
+
+def evaluation_gate(overall: MetricRow | None, config: GateConfig) -> GateResult:
+    """The models were judged on traffic that they had not learnt from."""
+    rows = 0 if overall is None else int(overall["rows"])
+    expected = "rows > 0" if config.require_evaluation else "recorded only"
+    if rows > 0 and overall is not None:
+        details = f"judged on {rows} impressions and {overall['clicks']} clicks"
+        return GateResult("evaluation", "PASS", float(rows), expected, details)
+    why = (
+        "no traffic was judged out of time: that takes weights, an ensemble and a calibration map "
+        "made on earlier days"
+    )
+    if config.require_evaluation:
+        details = (
+            f"{why}. Load earlier days and run again, or publish scores that nothing has judged "
+            "by setting publish.require_evaluation = false"
+        )
+        return GateResult("evaluation", "FAIL", 0.0, expected, details)
+    details = f"{why}; publish.require_evaluation = false lets the scores pass unjudged"
+    return GateResult("evaluation", "SKIP", 0.0, expected, details)
+
+
+def ratio_gate(overall: MetricRow, config: GateConfig) -> GateResult:
+    """Predicted clicks are near the observed ones over all traffic."""
+    return _bounded(
+        "calibration_ratio", overall, config.min_ratio, config.max_ratio, config.min_judged_clicks
+    )
+
+
+def entropy_gate(row: MetricRow | None, config: GateConfig) -> GateResult:
+    """The predictions beat the mean click rate of the same rows (He et al. 2014, NE < 1)."""
+    expected = f"< {config.max_normalized_entropy:g}"
+    name = "normalized_entropy"
+    unjudged = _unjudged(name, row, expected, config.min_judged_clicks)
+    if unjudged is not None or row is None:
+        return unjudged or GateResult(name, "SKIP", None, expected, "not measured")
+    value = float(row["value"])
+    status: GateStatus = "PASS" if value < config.max_normalized_entropy else "FAIL"
+    return GateResult(name, status, value, expected, _interval(row))
+
+
+def baseline_gate(
+    row: MetricRow | None, baseline: MetricRow | None, config: GateConfig
+) -> GateResult:
+    """The published model is not worse than the baseline on the same rows.
+
+    It fails where even the lower end of its interval is above the baseline's estimate; a worse
+    estimate inside the interval warns.
+    """
+    name, expected = "normalized_entropy_against_baseline", "<= the baseline's"
+    unjudged = _unjudged(name, row, expected, config.min_judged_clicks)
+    if unjudged is not None or row is None:
+        return unjudged or GateResult(name, "SKIP", None, expected, "not measured")
+    if baseline is None or baseline["value"] is None:
+        return GateResult(name, "SKIP", None, expected, f"no metric of model {config.baseline}")
+    value, other = float(row["value"]), float(baseline["value"])
+    low = row.get("low")
+    status: GateStatus = "PASS"
+    if value > other:
+        status = "FAIL" if low is not None and low > other else "WARN"
+    details = f"{_interval(row)}, {config.baseline} {other:.4f}"
+    return GateResult(name, status, value, f"<= {other:.4f}", details)
+
+
+def field_gates(rows: Sequence[MetricRow], config: GateConfig) -> list[GateResult]:
+    """Predicted clicks are near the observed ones for every field value with enough traffic."""
+    judged = [
+        _bounded(
+            f"calibration_ratio of {row['segment']}",
+            row,
+            config.min_field_ratio,
+            config.max_field_ratio,
+            0,
+        )
+        for row in rows
+        if row["model"] == config.model
+        and row["metric"] == "calibration_ratio"
+        and FIELD_MARK in row["segment"]
+        and _expected_clicks(row) >= config.min_field_clicks
+    ]
+    name, expected = "calibration_ratio of field values", f"{config.min_field_clicks:g} clicks each"
+    if not judged:
+        reason = f"no field value has {config.min_field_clicks:g} expected clicks"
+        return [GateResult(name, "SKIP", None, expected, reason)]
+    failed = failures(judged)
+    if failed:
+        return failed
+    details = f"{len(judged)} field values inside their bounds"
+    return [GateResult(name, "PASS", float(len(judged)), expected, details)]
+
+
+def _find(rows: Sequence[MetricRow], model: str, segment: str, metric: str) -> MetricRow | None:
+    wanted = (model, segment, metric)
+    found = (row for row in rows if (row["model"], row["segment"], row["metric"]) == wanted)
+    return next(found, None)
+
+
+def _expected_clicks(row: MetricRow) -> float:
+    # The ratio is predicted over observed clicks; a value without clicks has no ratio.
+    return 0.0 if row["value"] is None else float(row["value"]) * int(row["clicks"])
+
+
+def _unjudged(
+    name: str, row: MetricRow | None, expected: str, min_clicks: int
+) -> GateResult | None:
+    if row is None:
+        return GateResult(name, "SKIP", None, expected, "not measured")
+    value = None if row["value"] is None else float(row["value"])
+    clicks = int(row["clicks"])
+    if clicks < min_clicks:
+        reason = f"{clicks} clicks, at least {min_clicks} are needed: the interval is wider than the gate"
+        return GateResult(name, "SKIP", value, expected, reason)
+    if value is None or not math.isfinite(value):
+        reason = f"no value over {clicks} clicks: {row.get('reason') or 'undefined'}"
+        return GateResult(name, "FAIL", None, expected, reason)
+    return None
+
+
+def _bounded(name: str, row: MetricRow, low: float, high: float, min_clicks: int) -> GateResult:
+    expected = f"{low:g} to {high:g}"
+    unjudged = _unjudged(name, row, expected, min_clicks)
+    if unjudged is not None:
+        return unjudged
+    value = float(row["value"])
+    status: GateStatus = "PASS" if low <= value <= high else "FAIL"
+    return GateResult(name, status, value, expected, _interval(row))
+
+
+def _interval(row: MetricRow) -> str:
+    value, low, high = row["value"], row.get("low"), row.get("high")
+    known = low is not None and high is not None
+    interval = f" ({low:.4f} to {high:.4f})" if known else ""
+    return f"{value:.4f}{interval} over {row['rows']} impressions and {row['clicks']} clicks"
