@@ -23,7 +23,7 @@ MAVEN_REPOSITORY = "https://repo1.maven.org/maven2"
 """Maven Central; the variable DEFAULT_ARTIFACT_REPOSITORY names a mirror of it."""
 
 TIMEOUT_SEC = 60
-"""Longest silence of the repository; the largest archive has 7 MB."""
+"""Longest silence of the repository; the largest archive has 10 MB."""
 
 
 @dataclass(frozen=True)
