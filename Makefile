@@ -35,6 +35,7 @@ run: setup ## set up, simulate a marketplace, run the chain up to its last day (
 	@$(BIN)/promoted-ctr run --landing data/landing $(ARGS)
 
 setup: java $(STAMP) jars ## make .venv from the locks, fetch the Delta jars; nothing if done
+	@:
 
 test: setup ## all tests
 	@$(BIN)/python -m pytest tests -q --durations=15 $(ARGS)

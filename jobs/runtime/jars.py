@@ -13,6 +13,7 @@ import re
 import sys
 import tempfile
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -135,11 +136,9 @@ def ensure_delta_jars(directory: Path | None = None) -> list[Path]:
         current[path.name] = _identity(path, jar)
         paths.append(path)
     if current != verified:
-        try:
+        # A read-only directory, filled by somebody else, only costs the hashing each time.
+        with suppress(OSError):
             _write_whole(stamp, json.dumps(current, indent=1).encode())
-        except OSError:
-            # A read-only directory, filled by somebody else, only costs the hashing each time.
-            pass
     return paths
 
 
@@ -159,13 +158,14 @@ def _read_stamp(stamp: Path) -> dict[str, list[int | str]]:
 def _fetch(jar: Jar, path: Path) -> None:
     repository = os.environ.get("DEFAULT_ARTIFACT_REPOSITORY") or MAVEN_REPOSITORY
     url = f"{repository.rstrip('/')}/{jar.path}"
-    shown = re.sub("//[^/]*@", "//***@", url)
+    shown = re.sub("//[^/]*@", "//***@", url)  # a mirror's address may hold a password
     advice = (
         f"set DEFAULT_ARTIFACT_REPOSITORY to a mirror that can be reached, "
         f"or put the file into {path.parent}"
     )
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_SEC) as response:
+        # Any scheme will do, `file:` for a mirror on disk too: what comes is checked.
+        with urllib.request.urlopen(url, timeout=TIMEOUT_SEC) as response:  # noqa: S310
             content = response.read()
     except (OSError, HTTPException, ValueError) as error:
         raise UsageError(f"cannot fetch {shown} ({_in_one_line(error)}): {advice}") from error
