@@ -141,6 +141,7 @@ FLOW: tuple[Job, ...] = (
             Read("listings"),
             Read("entity_history"),
             Read("entity_priors"),
+            Read("entity_counts", "history.promoted_days", end=-1),
             Read("model_weights", end=-1),
             Read("text_basis", end=-1),
         ),

@@ -19,7 +19,6 @@ MODEL_WEIGHTS = Table(
         Column("weight", T.DoubleType(), "weight used for scoring"),
         Column("z", T.DoubleType(), "FTRL accumulator z"),
         Column("n", T.DoubleType(), "sum of squared gradients"),
-        Column("sqrt_n", T.DoubleType(), "its root as learnt, so that going on equals never stopping"),
         DS,
     ),
     keys=("model", "slot", "ds"),

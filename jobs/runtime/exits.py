@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
 
 
@@ -34,6 +35,10 @@ class QualityStop(JobError):
     """A quality check refused; nothing was published."""
 
     exit_code = ExitCode.QUALITY
+
+    def __init__(self, message: str, details: Mapping[str, object] | None = None) -> None:
+        super().__init__(message)
+        self.details = dict(details or {})
 
 
 class InputMissing(JobError):

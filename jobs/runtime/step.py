@@ -24,21 +24,24 @@ class Step:
     days : sequence of date
         The days to make, ascending. All of them are made in one go.
     available : callable
-        ``available(job) -> set of date``: the days of a job that are made (or will have been by
-        now), so that windows know how many days they hold.
+        ``available(name) -> set of date``: the days of a job that are made, or of a landed log
+        that are there, so that windows know how many days they hold.
     fingerprints : mapping of date to str
         Fingerprint of each day to make.
     """
 
-    spark: SparkSession
     tables: Tables
     config: Config
     source: Source
     days: Sequence[date]
     run_id: str
     fingerprints: Mapping[date, str] = field(default_factory=dict)
-    available: Callable[[str], set[date]] = lambda job: set()
-    quality: Callable[[str, Sequence[date]], None] = lambda table, days: None
+    available: Callable[[str], set[date]] = lambda name: set()
+
+    @property
+    def spark(self) -> SparkSession:
+        """The session, started by the first job that needs it."""
+        return self.tables.spark
 
 
 @dataclass

@@ -7,8 +7,9 @@ delta-rs, whose commit costs a hundredth of Spark's. Both write the same plain D
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,19 +60,16 @@ def day_condition(days: Sequence[date]) -> str:
 class Tables:
     """All tables under one storage root."""
 
-    def __init__(self, root: str, spark: SparkSession | None = None) -> None:
+    def __init__(self, root: str, start_spark: Callable[[], SparkSession] | None = None) -> None:
         self.root = root
-        self._spark = spark
+        self._start_spark = start_spark
 
-    def with_spark(self, spark: SparkSession) -> Tables:
-        """The same tables, for a session."""
-        return Tables(self.root, spark)
-
-    @property
+    @cached_property
     def spark(self) -> SparkSession:
-        if self._spark is None:
+        """The session, started when it is first needed."""
+        if self._start_spark is None:
             raise RuntimeError("these tables were opened without a Spark session")
-        return self._spark
+        return self._start_spark()
 
     def path(self, name: str) -> str:
         """Where a table lives."""
@@ -132,6 +130,23 @@ class Tables:
             part["ds"] if isinstance(part["ds"], date) else date.fromisoformat(part["ds"])
             for part in self.delta(name).partitions()
         }
+
+    def row_counts(self, name: str, days: Sequence[date] | None = None) -> dict[date, int]:
+        """Rows of a partitioned table per day, from the log alone."""
+        if not self.exists(name):
+            return {}
+        actions = pa.table(self.delta(name).get_add_actions(flatten=True))
+        counts: dict[date, int] = {}
+        if "partition.ds" not in actions.column_names:
+            return counts
+        pairs = zip(
+            actions["partition.ds"].to_pylist(), actions["num_records"].to_pylist(), strict=True
+        )
+        for at, rows in pairs:
+            day = at if isinstance(at, date) else date.fromisoformat(at)
+            if days is None or day in days:
+                counts[day] = counts.get(day, 0) + (rows or 0)
+        return counts
 
     def read(self, name: str, days: Sequence[date] | None = None) -> DataFrame:
         """Read days of a table with Spark; an empty frame where nothing was written yet."""

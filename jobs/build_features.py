@@ -1,0 +1,33 @@
+"""Hash the sampled impressions into packed rows, in training order.
+
+Grain: sampled impression. Only the sample is hashed and stored; natural traffic is hashed and
+scored in one pass elsewhere, by the same assembling.
+"""
+
+from __future__ import annotations
+
+from jobs.runtime.inputs import assembler, read_strengths
+from jobs.runtime.step import DayRecord, Outcome, Step
+from pipelines.features.frames_spark import (
+    assemble_listings,
+    build_features,
+    listing_frame,
+    name_features,
+    context_frame,
+)
+
+
+def run(step: Step) -> Outcome:
+    """Build the features of all days of the step in one go."""
+    days = list(step.days)
+    made = assembler(step.config, read_strengths(step.tables, days))
+    history = step.tables.read("entity_history", days)
+    listings = listing_frame(step.tables.read("listings", days), history)
+    samples = step.tables.read("training_samples", days)
+    features = build_features(samples, assemble_listings(listings, made), history, made)
+    step.tables.write("features", features, days)
+    names = name_features(listings, made, "listing").unionByName(
+        name_features(context_frame(samples, history), made, "context")
+    )
+    step.tables.write("feature_names", names.coalesce(2), days)
+    return {day: DayRecord() for day in days}

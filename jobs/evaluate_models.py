@@ -1,0 +1,83 @@
+"""Judge the day by what would have been published for it.
+
+Grain: promoted impression; and model, segment and metric. The ensemble and the map are those of
+the day before: nothing of the day enters the probabilities that it is judged by.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import numpy as np
+import pyarrow as pa
+
+from jobs.runtime.inputs import read_stack
+from jobs.runtime.step import DayRecord, Outcome, Step
+from pipelines.models.elementary import probabilities
+from pipelines.models.metrics import Judged, evaluate
+from pipelines.models.reliability import reliability_rows
+from pipelines.models.segments import COLD, WARM
+from pipelines.models.stack import ensemble_inputs, fields_of, is_cold, number, whole
+
+BASELINE = "baseline"
+JUDGED = ("historical", "content", "ensemble", "published")
+
+
+def run(step: Step) -> Outcome:
+    """Judge every day of the step; all are written at once."""
+    scored: list[pa.Table] = []
+    metrics: list[dict[str, object]] = []
+    bins: list[dict[str, object]] = []
+    outcome: Outcome = {}
+    for day in step.days:
+        table = _score(step, day)
+        scored.append(table)
+        judged = Judged(
+            clicked=np.asarray(table["clicked"].to_numpy(zero_copy_only=False), dtype=bool),
+            user=whole(table, "user_key"),
+            is_cold=np.asarray(table["segment"].to_pylist()) == COLD,
+            probabilities={
+                BASELINE: number(table, "p_baseline"),
+                "historical": number(table, "p_historical"),
+                "content": number(table, "p_content"),
+                "ensemble": number(table, "p_ensemble"),
+                "published": number(table, "p_click"),
+            },
+            baseline=BASELINE,
+        )
+        metrics += [row._asdict() | {"ds": day} for row in evaluate(judged)]
+        bins += [
+            row._asdict() | {"ds": day}
+            for row in reliability_rows(judged, bins=step.config.evaluation.reliability_bins)
+        ]
+        outcome[day] = DayRecord(rows_in=len(table), details={"clicks": int(judged.clicked.sum())})
+    step.tables.write_arrow("scored_traffic", pa.concat_tables(scored), step.days)
+    step.tables.write_rows("model_metrics", metrics, step.days)
+    step.tables.write_rows("reliability", bins, step.days)
+    return outcome
+
+
+def _score(step: Step, day: date) -> pa.Table:
+    """Every impression's probabilities as they would have been published for the day."""
+    rows = step.tables.read_arrow("predictions", [day]).sort_by("order_key").combine_chunks()
+    stack = read_stack(step.tables, day - timedelta(days=1))
+    cold = is_cold(rows, stack.cold_threshold)
+    inputs = ensemble_inputs(rows, stack.cold_threshold)
+    logit = stack.ensemble.logit(inputs)
+    fields = fields_of(rows, step.config.calibration.fields, cold)
+    historical = inputs.historical_listing + number(rows, "historical_context")
+    content = inputs.content_listing + number(rows, "content_context")
+    return pa.table(
+        {
+            "impression_id": rows["impression_id"],
+            "user_key": rows["user_key"],
+            "clicked": rows["clicked"],
+            "segment": pa.array(np.where(cold, COLD, WARM).tolist(), pa.string()),
+            "p_baseline": rows["p_baseline"],
+            "p_historical": probabilities(historical),
+            "p_content": probabilities(content),
+            "p_ensemble": probabilities(logit),
+            "p_click": stack.publish(logit, fields),
+            "ds": rows["ds"],
+        }
+    )

@@ -1,0 +1,75 @@
+"""Fit the text basis on refit days and fold every listing of the day in.
+
+Grain: term, and listing. Between refit days the basis is that of the last one, so a day's vectors
+depend on two snapshots at most. A model's dense weights only ever meet vectors of its own basis.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pyarrow as pa
+
+from jobs.runtime.planner import refit_day
+from jobs.runtime.step import DayRecord, Outcome, Step
+from pipelines.features.dense import dense_inputs, image_width
+from pipelines.features.text_basis import TextBasis
+from pipelines.features.text_svd_spark import fit_text_basis
+
+
+def run(step: Step) -> Outcome:
+    """Fit once per refit day, fold once per day."""
+    config = step.config.text_svd
+    snapshots = step.available("listings")
+    anchors = {day: refit_day(day, config.refit_every_days, snapshots) for day in step.days}
+    bases = {anchor: _fit(step, anchor) for anchor in sorted(set(anchors.values()))}
+    terms: list[pa.Table] = []
+    vectors: list[pa.Table] = []
+    outcome: Outcome = {}
+    columns = ["listing_id", "title", "tags", "image_vector"]
+    for day in step.days:
+        basis = bases[anchors[day]]
+        listings = step.tables.read_arrow("listings", [day], columns=columns).sort_by("listing_id")
+        width = basis.rank + image_width(listings)
+        dense = dense_inputs(listings, basis if len(basis.terms) else None, width)
+        ds = pa.scalar(day, pa.date32())
+        table = basis.to_arrow()
+        terms.append(table.append_column("ds", pa.repeat(ds, len(table))))
+        offsets = pa.array(range(0, dense.size + 1, width), pa.int32())
+        vectors.append(
+            pa.table(
+                {
+                    "listing_id": listings["listing_id"],
+                    "vector": pa.ListArray.from_arrays(offsets, pa.array(dense.reshape(-1))),
+                    "ds": pa.repeat(ds, len(listings)),
+                }
+            )
+        )
+        details: dict[str, object] = {
+            "refit_day": str(anchors[day]),
+            "singular_values": [round(float(value), 6) for value in basis.singular_values],
+            "effective_rank": basis.effective_rank,
+            "terms": len(basis.terms),
+            "dense": width,
+        }
+        if basis.effective_rank < config.rank:
+            details["degraded"] = [
+                f"text basis has rank {basis.effective_rank} of {config.rank}: too little text"
+            ]
+        outcome[day] = DayRecord(rows_in=len(listings), details=details)
+    step.tables.write_arrow("text_basis", pa.concat_tables(terms), step.days)
+    step.tables.write_arrow("listing_vectors", pa.concat_tables(vectors), step.days)
+    return outcome
+
+
+def _fit(step: Step, day: date) -> TextBasis:
+    config = step.config.text_svd
+    return fit_text_basis(
+        step.tables.read("listings", [day]),
+        rank=config.rank,
+        oversampling=config.oversampling,
+        iterations=config.iterations,
+        min_document_frequency=config.min_document_frequency,
+        max_terms=config.max_terms,
+        seed=config.seed,
+    )

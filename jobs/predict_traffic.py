@@ -1,0 +1,76 @@
+"""Predict the day's promoted traffic with the models of the day before.
+
+Grain: promoted impression, valid traffic only. Out of time by construction: history, weights and
+text basis are all as of the end of the day before.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+import pyarrow.compute as pc
+
+from jobs.runtime.inputs import assembler, day_number, read_bases, read_strengths, read_weights
+from jobs.runtime.step import DayRecord, Outcome, Step
+from pipelines.features.frames_spark import listing_frame
+from pipelines.models.listing_part import Models
+from pipelines.models.prediction_spark import predict_traffic, score_listing_days
+
+
+def run(step: Step) -> Outcome:
+    """Predict all days of the step in one go."""
+    days = list(step.days)
+    before = {day: day - timedelta(days=1) for day in days}
+    weights = read_weights(step.tables, list(before.values()))
+    bases = read_bases(step.tables, list(before.values()))
+    models = step.spark.sparkContext.broadcast(
+        {
+            day_number(day): Models(
+                weights[yesterday, "historical"], weights[yesterday, "content"], bases[yesterday]
+            )
+            for day, yesterday in before.items()
+        }
+    )
+    made = assembler(step.config, read_strengths(step.tables, days))
+    history = step.tables.read("entity_history", days)
+    listings = listing_frame(step.tables.read("listings", days), history)
+    predictions = predict_traffic(
+        step.tables.read("labeled_impressions", days),
+        score_listing_days(listings, made, models),
+        history,
+        made,
+        models,
+        _position_rates(step, days),
+    )
+    step.tables.write("predictions", predictions.coalesce(2), days)
+    models.destroy()
+    return {day: DayRecord() for day in days}
+
+
+def _position_rates(step: Step, days: Sequence[date]) -> dict[tuple[int, int], float]:
+    """Promoted click rate per position over the window before each day; position 0 is all."""
+    window = step.config.history.promoted_days
+    first = days[0] - timedelta(days=window)
+    span = [first + timedelta(days=k) for k in range((days[-1] - first).days)]
+    rows = step.tables.read_arrow("entity_counts", span)
+    wanted = pc.and_(
+        pc.equal(rows["entity_type"], "position"), pc.equal(rows["surface"], "promoted")
+    )
+    counted = rows.filter(wanted).select(["ds", "entity_id", "impressions", "clicks"]).to_pylist()
+    strength = step.config.history.position_strength
+    rates: dict[tuple[int, int], float] = {}
+    for day in days:
+        totals: dict[int, list[int]] = defaultdict(lambda: [0, 0])
+        for row in counted:
+            if 0 < (day - row["ds"]).days <= window:
+                for position in (0, int(row["entity_id"])):
+                    totals[position][0] += row["impressions"]
+                    totals[position][1] += row["clicks"]
+        shown, clicked = totals[0]
+        overall = (clicked + 1) / (shown + 100)
+        for position, (impressions, clicks) in totals.items():
+            smoothed = (clicks + strength) / (impressions + strength / overall)
+            rates[day_number(day), position] = overall if position == 0 else smoothed
+    return rates

@@ -1,0 +1,50 @@
+"""Pass the gates, or leave the last good scores in place.
+
+Grain: day. Writes no table: a day is published when its record in `runs` says so; consumers read
+the scores of the newest published day.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pyarrow.compute as pc
+
+from jobs.runtime.exits import QualityStop
+from jobs.runtime.step import DayRecord, Outcome, Step
+from pipelines.quality.gates import failures, gates
+
+
+def run(step: Step) -> Outcome:
+    """Judge every day of the step.
+
+    Raises
+    ------
+    QualityStop
+        A gate fails; the message names it. The record of the refusal is kept.
+    """
+    return {day: _publish(step, day) for day in step.days}
+
+
+def _publish(step: Step, day: date) -> DayRecord:
+    metrics = step.tables.read_arrow("model_metrics", [day]).to_pylist()
+    results = gates(metrics, _coverage(step, day), step.config.publish)
+    details = {"gates": [vars(result) for result in results]}
+    stopped = failures(results)
+    if stopped:
+        why = "; ".join(f"{result.name}: {result.details}" for result in stopped)
+        raise QualityStop(f"scores of {day} are not published: {why}", details)
+    scores = step.tables.row_counts("listing_scores", [day]).get(day, 0)
+    return DayRecord(rows_out=scores, published=True, details=details)
+
+
+def _coverage(step: Step, day: date) -> float | None:
+    """Share of the live promoted listings that have a score."""
+    columns = ["listing_id", "is_promoted", "quantity"]
+    listings = step.tables.read_arrow("listings", [day], columns=columns)
+    in_stock = pc.fill_null(pc.greater(listings["quantity"], 0), True)
+    live = listings.filter(pc.and_(listings["is_promoted"], in_stock))["listing_id"]
+    if len(live) == 0:
+        return None
+    scored = step.tables.read_arrow("listing_scores", [day], columns=["listing_id"])["listing_id"]
+    return float(pc.sum(pc.is_in(live, scored.combine_chunks())).as_py()) / len(live)

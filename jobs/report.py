@@ -1,0 +1,49 @@
+"""`promoted-ctr report`: write the report of a day again, from the tables as they stand."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import date
+
+from rich.console import Console
+
+from jobs.runtime.collect import collect_report, read_runs
+from jobs.runtime.config import Config
+from jobs.runtime.exits import ExitCode, InputMissing
+from jobs.runtime.summary import print_summary, write_report
+from jobs.runtime.tables import Tables
+
+EXAMPLES = """examples:
+  promoted-ctr report                       the newest day that was run
+  promoted-ctr report --date 2025-03-14     one day
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of this command."""
+    parser.description = "Write the HTML and JSON report of a day, and print its summary."
+    parser.epilog = EXAMPLES
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument(
+        "--date", type=date.fromisoformat, metavar="D", help="the day; default: the newest run"
+    )
+
+
+def run(arguments: argparse.Namespace, config: Config, tables: Tables, console: Console) -> int:
+    """Write the report.
+
+    Raises
+    ------
+    InputMissing
+        Nothing was run, or not for this day.
+    """
+    made = {row["ds"] for row in read_runs(tables)}
+    if not made:
+        raise InputMissing(f"nothing was run yet in {tables.root}: start with `promoted-ctr run`")
+    ds = arguments.date or max(made)
+    if ds not in made:
+        raise InputMissing(f"nothing was run for {ds}; the newest day is {max(made)}")
+    data = collect_report(tables, config, ds)
+    html, _ = write_report(data, config.storage.reports)
+    print_summary(console, data, html)
+    return ExitCode.DONE

@@ -1,0 +1,96 @@
+"""What several jobs read in the same way: registry, strengths, weights, bases, the stack."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+import numpy as np
+import pyarrow.compute as pc
+
+from jobs.runtime.config import Config
+from jobs.runtime.exits import InputMissing, UsageError
+from jobs.runtime.tables import Tables
+from pipelines.features.assemble import Assembler
+from pipelines.features.registry import MODELS, Namespace
+from pipelines.features.text_basis import TextBasis
+from pipelines.models.stack import Stack
+from pipelines.models.weights import Weights
+
+EPOCH = date(1970, 1, 1)
+
+
+def day_number(day: date) -> int:
+    """Days since 1970."""
+    return (day - EPOCH).days
+
+
+def registry(config: Config) -> tuple[Namespace, ...]:
+    """The registered feature namespaces."""
+    return tuple(Namespace(**n.model_dump(mode="python")) for n in config.features.namespaces)
+
+
+def assembler(config: Config, strengths: dict[tuple[int, str, str], float]) -> Assembler:
+    """The assembler of the configured registry.
+
+    Raises
+    ------
+    UsageError
+        The registry is wrong.
+    """
+    try:
+        return Assembler(registry(config), strengths)
+    except ValueError as problem:
+        raise UsageError(f"configuration: features: {problem}") from None
+
+
+def read_strengths(tables: Tables, days: Sequence[date]) -> dict[tuple[int, str, str], float]:
+    """Prior strengths by day number, entity type and surface."""
+    return {
+        (day_number(row["ds"]), row["entity_type"], row["surface"]): row["strength"]
+        for row in tables.read_arrow("entity_priors", days).to_pylist()
+    }
+
+
+def read_weights(tables: Tables, days: Sequence[date]) -> dict[tuple[date, str], Weights]:
+    """Weights by day and model."""
+    runs = tables.read_arrow("training_runs", days).to_pylist()
+    rows = tables.read_arrow("model_weights", days)
+    found: dict[tuple[date, str], Weights] = {}
+    for day in days:
+        own = rows.filter(pc.equal(rows["ds"], day))
+        for run in runs:
+            if run["ds"] == day and run["model"] in MODELS:
+                found[day, run["model"]] = Weights.from_arrow(
+                    own, model=run["model"], bits=run["bits"], dense=run["dense"]
+                )
+    return found
+
+
+def read_bases(tables: Tables, days: Sequence[date]) -> dict[date, TextBasis | None]:
+    """Text bases by day, for folding; None where there was no text."""
+    rows = tables.read_arrow("text_basis", days)
+    found: dict[date, TextBasis | None] = {}
+    for day in days:
+        own = rows.filter(pc.equal(rows["ds"], day)).drop_columns(["ds"])
+        if len(own) == 0:
+            found[day] = None
+            continue
+        rank = len(own["loadings"][0])
+        found[day] = TextBasis.from_arrow(own, singular_values=np.ones(rank), documents=0)
+    return found
+
+
+def read_stack(tables: Tables, day: date) -> Stack:
+    """Ensemble and calibration of a day.
+
+    Raises
+    ------
+    InputMissing
+        They have not been made.
+    """
+    terms = tables.read_arrow("ensemble_weights", [day]).to_pylist()
+    curve = tables.read_arrow("calibration_maps", [day]).to_pylist()
+    if not terms or not curve:
+        raise InputMissing(f"no ensemble for {day}: run fit_ensemble for it first")
+    return Stack.from_rows(terms, curve)

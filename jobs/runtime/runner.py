@@ -1,0 +1,220 @@
+"""Carrying out a plan: one step after the other in one session, each recorded when it is whole."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Protocol
+
+from jobs import FLOW
+from jobs.runtime.config import Config
+from jobs.runtime.exits import ExitCode, InputMissing, JobError, LockHeld, QualityStop, UsageError
+from jobs.runtime.planner import JOBS, LANDED, PlannedStep, Planner
+from jobs.runtime.runs import Attempt, now, read_records, table_versions
+from jobs.runtime.sources import Source
+from jobs.runtime.step import DayRecord, Outcome, Step
+from jobs.runtime.tables import Tables
+
+
+class Progress(Protocol):
+    """Who is told how the run goes."""
+
+    def planned(self, steps: Sequence[PlannedStep]) -> None:
+        """The steps that are still to be done."""
+
+    def started(self, step: PlannedStep) -> None:
+        """A step begins."""
+
+    def finished(self, step: PlannedStep, seconds: float, rows: int | None) -> None:
+        """A step is whole and recorded."""
+
+    def failed(self, step: PlannedStep, seconds: float, problem: BaseException) -> None:
+        """A step did not end well."""
+
+
+class Runner:
+    """Plans and runs for one warehouse, configuration and source."""
+
+    def __init__(
+        self, config: Config, source: Source, tables: Tables, run_id: str, progress: Progress
+    ) -> None:
+        self.config = config
+        self.source = source
+        self.tables = tables
+        self.run_id = run_id
+        self.progress = progress
+
+    def planner(self, *, forget: frozenset[tuple[str, date]] = frozenset()) -> Planner:
+        """A planner over what is recorded and present now.
+
+        Parameters
+        ----------
+        forget : set of (job, day)
+            Records to be taken as not there.
+        """
+        records = {k: v for k, v in read_records(self.tables).items() if k not in forget}
+        first_writes = {job.writes[0] for job in FLOW if job.writes} | set(LANDED)
+        present = {name: self.tables.days(name) for name in first_writes}
+        return Planner(self.config, self.source, records, present)
+
+    def run(
+        self, targets: Sequence[tuple[str, date]], *, only: str | None = None, force: bool = False
+    ) -> list[PlannedStep]:
+        """Make the targets: exactly what is missing or outdated.
+
+        Parameters
+        ----------
+        targets : sequence of (job, day)
+        only : str, optional
+            Make days of this job only; its inputs must be there.
+        force : bool
+            Make the targets themselves again, whatever is recorded.
+
+        Returns
+        -------
+        list of PlannedStep
+            What was made; [] when everything was there.
+
+        Raises
+        ------
+        InputMissing
+            A target cannot be made from what has landed.
+        JobError
+            As of the job that stopped; what was made before it stays.
+        """
+        self.check_writable()
+        with self._lock():
+            self.check_possible(targets)
+            forget = frozenset(targets) if force else frozenset()
+            done: list[PlannedStep] = []
+            while True:
+                due = self.planner(forget=forget).due(targets)
+                if only is not None:
+                    due = [step for step in due if step.job.name == only]
+                if not due:
+                    return done
+                if done and due[0].job.name == done[-1].job.name and due[0].days == done[-1].days:
+                    raise JobError(f"{due[0].job.name} for {due[0].days[0]} does not settle")
+                self.progress.planned(due)
+                self.make(due[0])
+                done.append(due[0])
+                forget -= {(due[0].job.name, day) for day in due[0].days}
+
+    def check_possible(self, targets: Sequence[tuple[str, date]]) -> None:
+        """Refuse targets that cannot be made from what has landed."""
+        planner = self.planner()
+        for job, day in targets:
+            if planner.fingerprint(job, day) is None:
+                reasons = planner.missing(job, day) or [f"{job} has nothing to read for {day}"]
+                raise InputMissing(f"cannot make {day}: " + "; ".join(reasons[:3]))
+
+    def check_writable(self) -> None:
+        """Refuse a storage root that cannot be written, before any work."""
+        if "://" in self.tables.root:
+            return
+        root = Path(self.tables.root)
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            probe = root / f".probe-{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as problem:
+            raise UsageError(
+                f"cannot write to {root}: {problem.strerror}; choose another --root"
+            ) from None
+
+    def make(self, planned: PlannedStep) -> None:
+        """Run one step and record it; the record comes last."""
+        job = planned.job
+        step = Step(
+            tables=self.tables,
+            config=self.config,
+            source=self.source,
+            days=planned.days,
+            run_id=self.run_id,
+            fingerprints=planned.fingerprints,
+            available=self._available,
+        )
+        started = now()
+        versions_in = table_versions(self.tables, {read.table for read in job.reads})
+
+        def attempt() -> Attempt:
+            out = table_versions(self.tables, job.writes)
+            return Attempt(self.run_id, job.name, started, self.config.hash, versions_in, out)
+
+        def seconds() -> float:
+            return (now() - started).total_seconds()
+
+        self.progress.started(planned)
+        try:
+            self.tables.create(job.writes)
+            outcome: Outcome = importlib.import_module(f"jobs.{job.name}").run(step)
+            counts = self.tables.row_counts(job.writes[0], planned.days) if job.writes else {}
+            for day, record in outcome.items():
+                if record.rows_out is None and job.writes:
+                    record.rows_out = counts.get(day, 0)
+            self._check_quality(planned)
+            self.tables.write_rows("runs", attempt().rows(outcome, planned.fingerprints), None)
+        except BaseException as problem:
+            self.progress.failed(planned, seconds(), problem)
+            self._record_failure(attempt, planned, problem)
+            raise
+        rows = [record.rows_out for record in outcome.values() if record.rows_out is not None]
+        self.progress.finished(planned, seconds(), sum(rows) if rows else None)
+
+    def _record_failure(
+        self, attempt: object, planned: PlannedStep, problem: BaseException
+    ) -> None:
+        if not isinstance(problem, Exception) or not callable(attempt):
+            return
+        code = problem.exit_code if isinstance(problem, JobError) else ExitCode.UNEXPECTED
+        status = "refused" if isinstance(problem, QualityStop) else "failed"
+        details = dict(getattr(problem, "details", {})) | {"error": str(problem)[:2000]}
+        outcome = {day: DayRecord(details=details) for day in planned.days}
+        rows = attempt().rows(outcome, planned.fingerprints, status=status, exit_code=code)
+        try:
+            self.tables.write_rows("runs", rows, None)
+        except Exception:
+            # The first problem is the one to tell.
+            return
+
+    def _check_quality(self, planned: PlannedStep) -> None:
+        from jobs.check_quality import check_tables
+
+        check_tables(self.tables, self.config, self.run_id, planned.job.writes, planned.days)
+
+    def _available(self, name: str) -> set[date]:
+        if name in LANDED:
+            return set(self.source.days(name)) | self.tables.days(name)
+        if name in JOBS:
+            return {day for job, day in read_records(self.tables) if job == name}
+        return self.tables.days(name)
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        """One writer per warehouse; the lock goes with the process."""
+        if "://" in self.tables.root:
+            yield
+            return
+        path = Path(self.tables.root) / ".lock"
+        with path.open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise LockHeld(
+                    f"another run is writing to {self.tables.root}; wait for it to end"
+                ) from None
+            yield
+
+
+def publish_targets(days: Sequence[date]) -> list[tuple[str, date]]:
+    """The targets that publish these days."""
+    return [("publish_scores", day) for day in days]
+
+
+Details = Mapping[str, object]

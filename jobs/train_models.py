@@ -1,0 +1,138 @@
+"""Learn the historical and the content model by FTRL-Proximal, in day order.
+
+Grain: model and coordinate; a day's models have learnt the window that ends with it. A range of
+days is one reading of the features per model, in which every end day has its own learner.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from jobs.runtime.exits import QualityStop
+from jobs.runtime.inputs import EPOCH, day_number
+from jobs.runtime.step import DayRecord, Outcome, Step
+from pipelines.features.hashing import HASH_SEED
+from pipelines.features.keys import id_keys
+from pipelines.features.registry import MODELS
+from pipelines.models.ftrl_state import FtrlParameters
+from pipelines.models.training import DenseInputs
+from pipelines.models.training_spark import train_model
+from schemas.models import MODEL_WEIGHTS
+
+
+def run(step: Step) -> Outcome:
+    """Train all end days of the step, some at a time."""
+    size = step.config.training.learners_per_pass
+    outcome: Outcome = {}
+    for start in range(0, len(step.days), size):
+        outcome |= _train(step, step.days[start : start + size])
+    return outcome
+
+
+def parameters(step: Step, model: str) -> FtrlParameters:
+    """Hyper-parameters of a model."""
+    given = getattr(step.config.training, model)
+    return FtrlParameters(hash_seed=HASH_SEED, **given.model_dump())
+
+
+def _train(step: Step, end_days: Sequence[date]) -> Outcome:
+    training = step.config.training
+    first = end_days[0] - timedelta(days=training.window_days - 1)
+    window = [first + timedelta(days=k) for k in range((end_days[-1] - first).days + 1)]
+    features = step.tables.read("features", window)
+    dense = step.spark.sparkContext.broadcast(_dense(step, end_days))
+    learnt: DataFrame | None = None
+    for model in MODELS:
+        rows = train_model(
+            features,
+            model,
+            [day_number(day) for day in end_days],
+            parameters(step, model),
+            search_days=training.search_days,
+            promoted_days=training.promoted_days,
+            dense=dense if model == "content" else None,
+        )
+        learnt = rows if learnt is None else learnt.unionByName(rows)
+    assert learnt is not None
+    # Both the weights and the summaries are wanted of one learning.
+    learnt = learnt.persist()
+    try:
+        summaries = learnt.where(F.col("summary").isNotNull()).select("model", "ds", "summary")
+        runs = [
+            _training_run(step, row["model"], row["ds"], json.loads(row["summary"]))
+            for row in summaries.orderBy("ds", "model").collect()
+        ]
+        _check(step, runs)
+        weights = learnt.where(F.col("slot").isNotNull()).select(*MODEL_WEIGHTS.column_names)
+        step.tables.write("model_weights", weights, end_days)
+    finally:
+        learnt.unpersist()
+        dense.destroy()
+    step.tables.write_rows("training_runs", runs, end_days)
+    return {day: DayRecord(details=_details(step, runs, day)) for day in end_days}
+
+
+def _dense(step: Step, end_days: Sequence[date]) -> dict[int, DenseInputs]:
+    """Dense inputs of the listings of each end day, in the basis of that day."""
+    rows = step.tables.read_arrow("listing_vectors", end_days)
+    found = {}
+    for day in end_days:
+        own = rows.filter(pc.equal(rows["ds"], day)).combine_chunks()
+        keys = id_keys(own["listing_id"])
+        order = np.argsort(keys, kind="stable")
+        flat = pc.list_flatten(own["vector"]).to_numpy().astype(np.float32)
+        width = len(flat) // len(own) if len(own) else 0
+        vectors = np.ascontiguousarray(flat.reshape(len(own), width)[order])
+        found[day_number(day)] = DenseInputs(keys[order], vectors)
+    return found
+
+
+def _training_run(step: Step, model: str, ds: date, summary: dict[str, float]) -> dict[str, object]:
+    own = parameters(step, model)
+    rows = int(summary["rows"])
+    return {
+        "model": model,
+        "parameters": json.dumps(getattr(step.config.training, model).model_dump(), sort_keys=True),
+        "hash_seed": own.hash_seed,
+        "bits": own.bits,
+        "dense": int(summary["dense"]),
+        "rows": rows,
+        "clicks": int(summary["clicks"]),
+        "first_day": EPOCH + timedelta(days=int(summary["first_day"])),
+        "days": int(summary["days"]),
+        "progressive_log_loss": summary["log_loss"] / rows if rows else 0.0,
+        "slots": int(summary["slots"]),
+        "ds": ds,
+    }
+
+
+def _check(step: Step, runs: Sequence[dict[str, object]]) -> None:
+    for run in runs:
+        if not run["rows"] or not run["clicks"] or run["clicks"] == run["rows"]:
+            raise QualityStop(
+                f"train_models: {run['model']} for {run['ds']} has {run['rows']} rows and "
+                f"{run['clicks']} clicks; it needs clicks and non-clicks to learn from"
+            )
+
+
+def _details(step: Step, runs: Sequence[dict[str, object]], day: date) -> dict[str, object]:
+    own = [run for run in runs if run["ds"] == day]
+    details: dict[str, object] = {
+        str(run["model"]): {
+            key: run[key] for key in ("rows", "clicks", "days", "slots", "progressive_log_loss")
+        }
+        for run in own
+    }
+    wanted = step.config.training.promoted_days
+    held = min(int(str(run["days"])) for run in own)
+    if held < wanted:
+        details["degraded"] = [f"models learnt {held} of {wanted} days: there are no more logs"]
+    return details

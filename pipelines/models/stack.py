@@ -1,0 +1,90 @@
+"""From stored predictions to a published probability: ensemble, calibration map, field factors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.models.calibration_map import CalibrationMap, CalibrationRow
+from pipelines.models.ensemble import Ensemble, EnsembleInputs, EnsembleRow
+from pipelines.models.field_factors import FieldFactors
+from pipelines.models.fields import Coded, coded, segment_field
+
+Floats = npt.NDArray[np.float64]
+
+
+def number(table: pa.Table, name: str) -> Floats:
+    """A column as float64, null as 0, shape (n,)."""
+    values = pc.fill_null(table[name].cast(pa.float64()), 0.0)
+    return np.asarray(values.to_numpy(), dtype=np.float64)
+
+
+def whole(table: pa.Table, name: str) -> npt.NDArray[np.int64]:
+    """A column as int64, shape (n,)."""
+    return np.asarray(table[name].to_numpy(), dtype=np.int64)
+
+
+def ensemble_inputs(table: pa.Table, cold_threshold: int, *, context: bool = True) -> EnsembleInputs:
+    """The ensemble's inputs from columns of `predictions` (or of listings to score)."""
+    impressions = number(table, "window_impressions")
+    return EnsembleInputs(
+        historical_listing=number(table, "historical_listing"),
+        content_listing=number(table, "content_listing"),
+        is_cold=(impressions < cold_threshold).astype(np.float64),
+        log1p_impressions=np.log1p(impressions),
+        log1p_shop_impressions=np.log1p(number(table, "shop_window_impressions")),
+        log1p_age_days=np.log1p(np.maximum(number(table, "age_days"), 0.0)),
+        historical_context=number(table, "historical_context") if context else None,
+        content_context=number(table, "content_context") if context else None,
+    )
+
+
+def is_cold(table: pa.Table, cold_threshold: int) -> npt.NDArray[np.bool_]:
+    """Whether each row's listing has fewer window impressions than the threshold."""
+    return whole(table, "window_impressions") < cold_threshold
+
+
+def fields_of(
+    table: pa.Table, names: Sequence[str], cold: npt.NDArray[np.bool_]
+) -> dict[str, Coded]:
+    """Field values of each row, numbered."""
+    return {
+        name: segment_field(cold) if name == "segment" else coded(table[name]) for name in names
+    }
+
+
+@dataclass(frozen=True)
+class Stack:
+    """All that turns the parts of two logits into a published probability."""
+
+    ensemble: Ensemble
+    map: CalibrationMap
+    factors: FieldFactors
+
+    @property
+    def cold_threshold(self) -> int:
+        """Window impressions below which a listing is cold."""
+        return self.ensemble.cold_threshold or 1
+
+    @classmethod
+    def from_rows(
+        cls, ensemble: Sequence[Mapping[str, object]], calibration: Sequence[Mapping[str, object]]
+    ) -> Stack:
+        """From rows of `ensemble_weights` and `calibration_maps` of one day."""
+        terms = [EnsembleRow(*(row[f] for f in EnsembleRow._fields)) for row in ensemble]  # type: ignore[arg-type]
+        curve = [
+            CalibrationRow(*(row[f] for f in CalibrationRow._fields))  # type: ignore[arg-type]
+            for row in calibration
+        ]
+        return cls(
+            Ensemble.from_rows(terms), CalibrationMap.from_rows(curve), FieldFactors.from_rows(curve)
+        )
+
+    def publish(self, logit: Floats, fields: Mapping[str, Coded]) -> Floats:
+        """Calibrated probability of ensemble logits, shape (n,)."""
+        return self.factors.apply(self.map.apply(logit), fields)
