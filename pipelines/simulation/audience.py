@@ -12,12 +12,12 @@ from pipelines.simulation.vocabulary import Vocabulary
 
 DEVICES = ("mobile_app", "mobile_web", "desktop")
 DEVICE_CDF = np.array([0.45, 0.75, 1.0])
-DEVICE_EFFECT = np.array([0.15, -0.15, 0.0])
+DEVICE_EFFECT = np.array([0.25, -0.25, 0.0])
 COUNTRIES = ("US", "GB", "CA", "DE", "AU", "FR", "NL", "IT")
 COUNTRY_CDF = np.array([0.55, 0.70, 0.78, 0.85, 0.90, 0.95, 0.98, 1.0])
-COUNTRY_EFFECT = np.array([0.08, 0.0, 0.02, -0.12, 0.0, -0.15, -0.1, -0.2])
+COUNTRY_EFFECT = np.array([0.12, 0.0, 0.04, -0.2, 0.0, -0.25, -0.15, -0.3])
 QUERY_WORDS = 3
-USER_SD, QUERY_SD = 0.45, 0.35
+USER_SD, QUERY_SD = 0.28, 0.25
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipelines.simulation.clicks import Intercepts, base_logits, click_probability
+from pipelines.simulation.clicks import Intercepts, base_logits, click_probability, market_effect
 from pipelines.simulation.config import SimulationConfig
 from pipelines.simulation.randomness import Floats
-from pipelines.simulation.traffic import simulate_traffic
+from pipelines.simulation.traffic import MEAN_PAGE, simulate_traffic, topic_shares
 from pipelines.simulation.world import World
 
 SEARCH_WINDOW_DAYS, PROMOTED_WINDOW_DAYS = 14, 30
-# Days with full windows behind them, of different days of the week.
-REFERENCE_DAYS = (31, 32, 33, 34, 36)
-_ROWS_PER_DAY = 12_000
+# A whole week with full windows behind it.
+REFERENCE_DAYS = tuple(range(30, 37))
+_ROWS_PER_DAY = 9_000
 _ROUNDS = 12
 _STREAM = "calibration"
 
@@ -24,10 +24,15 @@ def expected_window_impressions(world: World, config: SimulationConfig, day: int
     volumes = (config.search_impressions_per_day, config.promoted_impressions_per_day)
     windows = (SEARCH_WINDOW_DAYS, PROMOTED_WINDOW_DAYS)
     for surface, (volume, window) in enumerate(zip(volumes, windows, strict=True)):
+        topic_share = topic_shares(world, surface)
         for past in range(max(day - window, 0), day):
             exposure = world.exposure(past, surface)
             weight = np.diff(exposure.cumulative)
-            expected[exposure.listing] += volume * weight / weight.sum()
+            topic = world.catalogue.topic[exposure.listing]
+            share = weight / np.bincount(topic, weights=weight)[topic]
+            # A page shows a listing once, which takes from the most popular.
+            shown = topic_share[topic] * -np.expm1(-MEAN_PAGE[surface] * share)
+            expected[exposure.listing] += volume * shown / shown.sum()
     return expected
 
 
@@ -43,7 +48,9 @@ def calibrate(world: World, config: SimulationConfig) -> tuple[Intercepts, int]:
         window = expected_window_impressions(world, config, day)
         for surface, parts in enumerate((search, promoted)):
             traffic = simulate_traffic(world, config, day, surface, _ROWS_PER_DAY, _STREAM)
-            parts.append((*base_logits(world, config, traffic), traffic))
+            logit, newness = base_logits(world, config, traffic)
+            # The rates are meant for the market's middle, not for the reference week's mood.
+            parts.append((logit - market_effect(config, day), newness, traffic))
             if surface == 1:
                 seen.append(window[traffic.listing])
     seen_before = np.concatenate(seen)
@@ -54,7 +61,10 @@ def calibrate(world: World, config: SimulationConfig) -> tuple[Intercepts, int]:
 
     def probabilities(parts: list, intercepts: Intercepts) -> Floats:  # type: ignore[type-arg]
         return np.concatenate(
-            [click_probability(*part[:2], intercepts, part[2], config.seed, _STREAM) for part in parts]
+            [
+                click_probability(*part[:2], intercepts, part[2], config.seed, _STREAM)
+                for part in parts
+            ]
         )
 
     newness = np.concatenate([part[1] for part in promoted])

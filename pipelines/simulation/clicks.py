@@ -14,8 +14,9 @@ from pipelines.simulation.randomness import Floats, Ints, generator
 from pipelines.simulation.traffic import SURFACES, Traffic
 from pipelines.simulation.world import World
 
-POSITION_SLOPE = (0.55, 0.40)
-MATCH, TASTE, NOISE_SD, LOGGED_OUT = 0.7, 0.25, 0.3, -0.2
+POSITION_SLOPE = (0.50, 0.35)
+PAGE_TYPE_EFFECT = np.array([0.0, -0.2, -0.4])
+MATCH, TASTE, NOISE_SD, LOGGED_OUT = 1.0, 0.15, 0.22, -0.2
 BOT_CLICK_RATE = 0.3
 _MEDIAN_DELAY_SEC, _DELAY_SIGMA, _LONGEST_DELAY_SEC = 45.0, 2.0, 86_399.0
 _SECOND_CLICK = 0.04
@@ -71,7 +72,8 @@ def base_logits(world: World, config: SimulationConfig, traffic: Traffic) -> tup
     logit += np.where(query >= 0, audience.query_effect[query], 0.0)
     logit += MATCH * _matched_share(world, traffic)
     logit += DEVICE_EFFECT[traffic.device] + COUNTRY_EFFECT[traffic.country]
-    logit += 0.08 * np.sin((hour - 14.0) * np.pi / 12) + market_effect(config, day)
+    logit += PAGE_TYPE_EFFECT[traffic.page_type]
+    logit += 0.12 * np.sin((hour - 14.0) * np.pi / 12) + market_effect(config, day)
     return logit, newness[listing]
 
 
@@ -86,12 +88,18 @@ def _matched_share(world: World, traffic: Traffic) -> Floats:
 
 
 def market_effect(config: SimulationConfig, day: int) -> float:
-    """Drift of the whole market's logit: two slow waves and the days of the week."""
-    rng = generator(config.seed, "market")
-    phases = rng.uniform(0, 2 * np.pi, 2)
-    weekend = 0.05 if (config.start.weekday() + day) % 7 >= 5 else 0.0
-    waves = 0.06 * np.sin(2 * np.pi * day / np.array([45.0, 17.0]) + phases)
-    return float(waves.sum() + weekend)
+    """Drift of the whole market's logit: two slow waves and the days of the week.
+
+    Its mean over the first five weeks is 0, so that the configured rates hold for them.
+    """
+    phases = generator(config.seed, "market").uniform(0, 2 * np.pi, 2)
+
+    def drift(days: Ints) -> Floats:
+        waves = 0.05 * np.sin(days / 45.0 * 2 * np.pi + phases[0])
+        waves += 0.03 * np.sin(days / 17.0 * 2 * np.pi + phases[1])
+        return waves + 0.05 * ((config.start.weekday() + days) % 7 >= 5)
+
+    return float(drift(np.array([day]))[0] - drift(np.arange(35)).mean())
 
 
 def click_probability(

@@ -8,7 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.simulation.config import SimulationConfig
-from pipelines.simulation.randomness import Floats, Ints, generator, hashed_uniform, stream_key
+from pipelines.simulation.randomness import (
+    Floats,
+    Ints,
+    generator,
+    hashed_uniform,
+    stream_key,
+)
 from pipelines.simulation.vocabulary import Vocabulary
 
 TITLE_WORDS = 10
@@ -16,10 +22,11 @@ TAGS = 5
 # Two kinds of listing: passing ones and lasting ones (share of the live, mean life in days). They
 # set the arrivals, and so how much traffic is cold at a threshold of tens of impressions.
 _LIVES = ((0.4, 14.0), (0.6, 200.0))
-TEXT_SD, IMAGE_SD, PRICE_SD, CATEGORY_SD = 0.40, 0.30, 0.22, 0.20
-SHOP_SD, OWN_SD, DRIFT_SD, FREE_SHIPPING = 0.25, 0.60, 0.20, 0.15
+TEXT_SD, IMAGE_SD, PRICE_SD, CATEGORY_SD = 0.55, 0.60, 0.35, 0.25
+SHOP_SD, OWN_SD, DRIFT_SD, FREE_SHIPPING = 0.15, 0.68, 0.15, 0.15
 CATEGORY_DRIFT = 0.15
 NEWNESS_DAYS = 8.0
+QUALITY_IN_POPULARITY, BID_SD = 0.15, 0.75
 
 
 @dataclass(frozen=True)
@@ -123,7 +130,7 @@ def _cohort(config: SimulationConfig, vocabulary: Vocabulary, day: int) -> Catal
         content=content,
         own=own,
         drift=np.stack(drift, axis=1),
-        popularity=0.3 * (content + own) + 0.9 * bid,
+        popularity=QUALITY_IN_POPULARITY * (content + own) + BID_SD * bid,
     )
 
 

@@ -27,9 +27,19 @@ from pipelines.simulation.canonical import (
     impressions_table,
     listings_table,
 )
-from pipelines.simulation.clicks import Intercepts, base_logits, click_probability, draw_clicks
+from pipelines.simulation.clicks import (
+    Intercepts,
+    base_logits,
+    click_probability,
+    draw_clicks,
+)
 from pipelines.simulation.config import SimulationConfig, SimulationSummary
-from pipelines.simulation.landing import day_folder, write_atomically, write_parquet, write_table
+from pipelines.simulation.landing import (
+    day_folder,
+    write_atomically,
+    write_parquet,
+    write_table,
+)
 from pipelines.simulation.randomness import Ints
 from pipelines.simulation.traffic import SURFACES, simulate_traffic
 from pipelines.simulation.world import World, make_world
@@ -90,7 +100,9 @@ def simulate(
             if day and (previous is None or previous[0] != day - 1):
                 previous = (day - 1, make_day(world, config, intercepts, day - 1))
             clicks = _landing_clicks(config, day, made, previous[1] if previous else None)
-            record = _write_day(world, config, day, made, clicks, landing, truth, history, threshold)
+            record = _write_day(
+                world, config, day, made, clicks, landing, truth, history, threshold
+            )
             state["days"][_ds(config, day)] = record
             _save_state(config, state, truth)
             previous = (day, made)
@@ -215,7 +227,9 @@ def _landing_clicks(
     start = day_start_us(config, day)
     own = _between(made.clicks, start, start + 86_400_000_000)
     carried = [] if previous is None else [_between(previous.clicks, start, start + 86_400_000_000)]
-    return pa.concat_tables([*carried, own]).sort_by([("ts", "ascending"), ("click_id", "ascending")])
+    return pa.concat_tables([*carried, own]).sort_by(
+        [("ts", "ascending"), ("click_id", "ascending")]
+    )
 
 
 def _between(clicks: pa.Table, start_us: int, end_us: int) -> pa.Table:
@@ -230,7 +244,9 @@ def _write_partial_day(config: SimulationConfig, last: SimulatedDay, landing: Pa
     lag_us = EXPORT_LAG // timedelta(microseconds=1)
     early = _between(last.clicks, start, start + lag_us)
     early = early.sort_by([("ts", "ascending"), ("click_id", "ascending")])
-    write_table(early, day_folder(landing, "clicks", _ds(config, config.days)), config.format, _PART)
+    write_table(
+        early, day_folder(landing, "clicks", _ds(config, config.days)), config.format, _PART
+    )
 
 
 def _ds(config: SimulationConfig, day: int) -> str:

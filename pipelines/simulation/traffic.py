@@ -60,9 +60,7 @@ def simulate_traffic(
     user, topic, page_type, query = _ask(world, config, surface, pages, rng)
     page = np.repeat(np.arange(pages), length)
     exposure = world.exposure(day, surface)
-    listing = exposure.draw(
-        topic[page], rng.random(len(page)) < _FROM_TOPIC, rng.random(len(page))
-    )
+    listing = exposure.draw(topic[page], rng.random(len(page)) < _FROM_TOPIC, rng.random(len(page)))
     order = 1.0 * world.catalogue.popularity[listing] + rng.gumbel(size=len(page))
     kept = _first_of_page(page, listing, len(world.catalogue.first_day))
     page, listing, order = page[kept][:count], listing[kept][:count], order[kept][:count]
@@ -121,6 +119,15 @@ def _ask(
     query = np.where(page_type == 0, audience.query_start[topic] + rank, -1)
     logged_out = rng.random(pages) < _LOGGED_OUT
     return np.where(logged_out, -1, user), topic, page_type, query
+
+
+def topic_shares(world: World, surface: int) -> Floats:
+    """Share of a surface's pages that ask for each topic, (topics,)."""
+    audience = world.audience
+    activity = np.diff(audience.user_cdf, prepend=0.0)
+    liked = np.bincount(audience.user_topic, weights=activity, minlength=world.vocabulary.topics)
+    asked = np.diff(audience.topic_cdf[surface], prepend=0.0)
+    return np.asarray(_OWN_QUERY * liked + (1.0 - _OWN_QUERY) * asked)
 
 
 def _first_of_page(page: Ints, listing: Ints, listings: int) -> NDArray[np.bool_]:

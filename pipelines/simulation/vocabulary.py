@@ -38,16 +38,19 @@ class Vocabulary:
         block = (len(self.words) - shared) // self.topics
         uniform = rng.random((len(topic), width))
         own = rng.random((len(topic), width)) < _FROM_TOPIC
-        in_block = shared + topic[:, None] * block + draw(zipf_cdf(block, 0.9), uniform)
+        in_block = shared + topic[:, None] * block + draw(zipf_cdf(block, 1.1), uniform)
         return np.where(own, in_block, draw(zipf_cdf(shared, 1.0), uniform))
 
 
 def _word(index: int) -> str:
     """Distinct pronounceable word of an index."""
+    syllables = len(_ONSETS) * len(_VOWELS)
+    length = 2 if index < syllables**2 else 3
+    # An odd multiplier permutes the powers of two, so that neighbours do not look alike.
+    code = index * 40_503 % syllables**length
     text = ""
-    index += len(_ONSETS) * len(_VOWELS)
-    while index:
-        index, syllable = divmod(index, len(_ONSETS) * len(_VOWELS))
+    for _ in range(length):
+        code, syllable = divmod(code, syllables)
         onset, vowel = divmod(syllable, len(_VOWELS))
         text += _ONSETS[onset] + _VOWELS[vowel]
     return text

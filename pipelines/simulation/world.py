@@ -16,6 +16,10 @@ from pipelines.simulation.randomness import Floats, Ints
 from pipelines.simulation.vocabulary import Vocabulary, make_vocabulary
 
 
+# A ranker shows new listings less at first, so that cold traffic is spread over many of them.
+NEW_LISTING_DAMPING = 0.75
+
+
 @dataclass(frozen=True)
 class Exposure:
     """Chances of the listings of one surface and day to be shown.
@@ -56,7 +60,9 @@ class World:
         if not len(live):
             raise ValueError("no live promoted listing: the world is too small")
         live = live[np.argsort(catalogue.topic[live], kind="stable")]
-        weight = np.exp(catalogue.popularity[live])
+        shyness = 1.0 - NEW_LISTING_DAMPING * np.exp(-(day - catalogue.first_day[live]) / 5.0)
+        is_new = catalogue.first_day[live] > 0
+        weight = np.exp(catalogue.popularity[live]) * np.where(is_new, shyness, 1.0)
         topics = np.arange(self.vocabulary.topics + 1)
         return Exposure(
             listing=live,
