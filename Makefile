@@ -1,7 +1,6 @@
 # `make` alone lists what there is. Needs Python 3.11, make, and for Spark a Java 17 or newer.
 
 .DEFAULT_GOAL := help
-SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -101,7 +100,8 @@ $(STAMP): $(LOCKS) setup.cfg pyproject.toml | python
 		echo "promoted-ctr: uv is not to be had, pip installs: some minutes more"
 	@awk '/^[a-z]/ {wanted = /^pyspark==/} wanted' requirements/dev.lock > $(VENV)/pyspark.lock
 	@$(PIP) install --require-hashes --no-deps --no-build-isolation -r $(VENV)/pyspark.lock
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.lock || \
+	@{ test -x $(BIN)/uv && $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes \
+			-r requirements/dev.lock; } || \
 		$(PIP) install --require-hashes --no-build-isolation -r requirements/dev.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
