@@ -1,0 +1,159 @@
+"""What a person and a machine are told of a day: a terminal summary and a JSON report."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from jobs.runtime.exits import UsageError
+from pipelines.quality.report import (
+    MODELS,
+    PUBLISHED_MODEL,
+    SEGMENTS,
+    STATUS_MARKS,
+    TABLE_METRICS,
+    interval,
+    judgement,
+    number,
+    probability,
+    render_html,
+    signed,
+    status_counts,
+)
+from pipelines.quality.report_data import ReportData
+
+_FIRST_SCORES = 5
+_STATUS_STYLES = {"FAIL": "bold red", "ERROR": "bold red", "WARN": "yellow", "PASS": "green"}
+
+
+def machine_report(data: ReportData) -> dict[str, Any]:
+    """Give the report as plain JSON values; days as ISO text, sets as sorted lists."""
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(data), default=_plain, sort_keys=True))
+    for window, source in zip(plain["windows"], data.windows, strict=True):
+        window["held"] = [str(day) for day in source.days if day in source.held]
+        window["missing"] = [str(day) for day in source.missing]
+    return plain
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, (set, frozenset)):
+        return sorted(str(item) for item in value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def write_report(data: ReportData, directory: str) -> tuple[Path, Path]:
+    """Write ``<ds>.html`` and ``<ds>.json`` and give their paths; each appears whole or not at all.
+
+    Raises
+    ------
+    UsageError
+        The directory cannot be written.
+    """
+    folder = Path(directory)
+    html, machine = folder / f"{data.ds}.html", folder / f"{data.ds}.json"
+    texts = {
+        html: render_html(data),
+        machine: json.dumps(machine_report(data), indent=1, sort_keys=True, allow_nan=False) + "\n",
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, text in texts.items():
+            partial = path.with_name(path.name + ".partial")
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(path)
+    except OSError as problem:
+        raise UsageError(
+            f"cannot write the report to {folder}: {problem.strerror}; set storage.reports"
+        ) from problem
+    return html, machine
+
+
+def print_summary(console: Console, data: ReportData, html: Path | None = None) -> None:
+    """Tell how the day went: evaluation, scores, quarantine, gates, where the report is."""
+    mark = "[bold green]✓ published[/]" if data.published else "[bold red]✕ not published[/]"
+    console.print(f"\n[bold]{data.ds}[/] {mark}  {number(data.scores.count)} listings scored")
+    for told in (data.verdict, judgement(data)):
+        if told:
+            console.print(f"  {told}", highlight=False, markup=False)
+    if any(data.metric(m, "mixed", b.difference) for m in MODELS for b in TABLE_METRICS):
+        console.print(_evaluation(data))
+    if data.scores.count:
+        console.print(_first_scores(data))
+    _print_quality(console, data)
+    for remark in data.degraded:
+        console.print(f"  simpler form, {remark.job}: {remark.text}", highlight=False, markup=False)
+    if html is not None:
+        console.print(f"  report: {html}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _evaluation(data: ReportData) -> Table:
+    """The 3 x 3 in short: AUC and NE differences; the report has the rest and the intervals."""
+    named = sorted({m.baseline for m in data.metrics if m.baseline})
+    table = _table(f"evaluation: difference to {', '.join(named) or 'the baseline'}")
+    table.add_column("model", no_wrap=True)
+    blocks = [block for block in TABLE_METRICS if block.metric != "log_loss"]
+    for block in blocks:
+        for segment in SEGMENTS:
+            title = block.title if segment == SEGMENTS[0] else ""
+            table.add_column(f"{title}\n{segment}", justify="right", no_wrap=True)
+    table.add_column("calibration\nratio", justify="right", no_wrap=True)
+    for model in MODELS:
+        cells = []
+        for block in blocks:
+            for segment in SEGMENTS:
+                found = data.metric(model, segment, block.difference)
+                known = found is not None and found.value is not None
+                cells.append(signed(block.factor * found.value if known else None, block.digits))
+        ratio = data.metric(model, "mixed", "calibration_ratio")
+        table.add_row(model, *cells, number(ratio.value if ratio else None, 3))
+    return table
+
+
+def _table(title: str) -> Table:
+    return Table(
+        title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", padding=(0, 1)
+    )
+
+
+def _first_scores(data: ReportData) -> Table:
+    table = _table("first rows of the scores, and the best cold one")
+    table.add_column("listing", no_wrap=True, min_width=6)
+    table.add_column("title", no_wrap=True, overflow="ellipsis", max_width=32)
+    for name, width in (("p_click", 7), ("historical", 10), ("content", 7), ("shown", 6)):
+        table.add_column(name, justify="right", no_wrap=True, min_width=width)
+    table.add_column("segment", no_wrap=True, min_width=7)
+    rows = list(data.scores.top[:_FIRST_SCORES])
+    rows += [row for row in data.scores.top_cold[:1] if row not in rows]
+    for row in rows:
+        chances = (row.p_click, row.p_historical, row.p_content)
+        table.add_row(
+            row.listing_id, row.title, *(probability(p) for p in chances),
+            number(row.window_impressions), row.segment,
+        )  # fmt: skip
+    return table
+
+
+def _print_quality(console: Console, data: ReportData) -> None:
+    refused = ", ".join(f"{number(n)} {log}" for log, n in data.quarantined_rows.items())
+    console.print(f"  quarantine: {refused or 'no row refused'}", highlight=False)
+    for name, checks in (("gates", data.gates), ("checks", data.checks)):
+        if not checks:
+            continue
+        counted = [
+            f"[{_STATUS_STYLES.get(status, 'dim')}]{STATUS_MARKS[status]} {count} {status}[/]"
+            for status, count in status_counts(checks)
+        ]
+        console.print(f"  {name}: {', '.join(counted)}", highlight=False)
+        for check in checks:
+            if check.status in ("FAIL", "ERROR"):
+                told = check.details or f"observed {check.observed}, asked for {check.expected}"
+                console.print(f"    {check.table} {check.check}: {told}", highlight=False, markup=False)

@@ -1,0 +1,238 @@
+"""The report of a day as one HTML file that needs nothing but a browser."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from pipelines.quality import plots
+from pipelines.quality.report_data import Check, Metric, ReportData
+
+BASELINE = "baseline"
+PUBLISHED_MODEL = "published"
+MODELS = ("historical", "content", "ensemble", PUBLISHED_MODEL)
+SEGMENTS = ("mixed", "cold", "warm")
+
+
+@dataclass(frozen=True)
+class TableMetric:
+    """One block of the 3 x 3 table: a metric as a difference to the baseline."""
+
+    metric: str
+    difference: str
+    title: str
+    factor: float
+    digits: int
+    good: str
+
+
+TABLE_METRICS = (
+    TableMetric("auc", "auc_difference", "AUC, %", 100.0, 2, "higher is better"),
+    TableMetric("log_loss", "log_loss_difference", "log loss × 10³", 1e3, 2, "lower is better"),
+    TableMetric("normalized_entropy", "normalized_entropy_difference", "NE × 10³", 1e3, 1, "lower is better"),
+)
+
+# Aryafar, Guillory, Hong (AdKDD 2017): improvements over their baseline, by segment.
+PAPER: dict[tuple[str, str], tuple[float, float, float]] = {
+    ("historical", "auc"): (1.56, 1.89, 1.55),
+    ("content", "auc"): (-1.57, 6.39, -1.74),
+    ("ensemble", "auc"): (1.87, 8.09, 1.79),
+    ("ensemble", "normalized_entropy"): (-3.64, -8.51, -3.46),
+}
+
+STATUS_ORDER = ("FAIL", "ERROR", "WARN", "SKIP", "PASS")
+STATUS_MARKS = {"FAIL": "✕", "ERROR": "!", "WARN": "▲", "SKIP": "–", "PASS": "✓"}
+
+
+def number(value: float | None, digits: int = 0) -> str:
+    """Write a number with thousands grouped and a true minus; an en dash for none.
+
+    Examples
+    --------
+    >>> number(1234567), number(-0.5, 2), number(None)
+    ('1,234,567', '−0.50', '–')
+    """
+    if value is None:
+        return "–"
+    return f"{value:,.{digits}f}".replace("-", "−")
+
+
+def signed(value: float | None, digits: int = 2) -> str:
+    """Write a difference with its sign.
+
+    Examples
+    --------
+    >>> signed(1.234), signed(-0.001), signed(None)
+    ('+1.23', '0.00', '–')
+    """
+    if value is None:
+        return "–"
+    text = f"{value:+,.{digits}f}"
+    return text.lstrip("+-") if float(text.replace(",", "")) == 0 else text.replace("-", "−")
+
+
+def percent(value: float | None, digits: int = 2) -> str:
+    """Write a share in per cent."""
+    return "–" if value is None else f"{number(100 * value, digits)} %"
+
+
+def probability(value: float | None) -> str:
+    """Write a click probability in per cent to three significant digits.
+
+    Examples
+    --------
+    >>> probability(0.01234), probability(0.000045), probability(0.35)
+    ('1.23 %', '0.0045 %', '35.0 %')
+    """
+    if value is None:
+        return "–"
+    share = 100 * value
+    digits = 1 if share >= 10 else 2 if share >= 1 else 3 if share >= 0.1 else 4
+    return f"{share:.{digits}f} %"
+
+
+def seconds(value: float) -> str:
+    """Write a duration.
+
+    Examples
+    --------
+    >>> seconds(3.21), seconds(75), seconds(4000)
+    ('3.2 s', '1 min 15 s', '1 h 07 min')
+    """
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def interval(metric: Metric | None, factor: float = 1.0, digits: int = 2) -> str:
+    """Write a metric's 95 % interval; empty where it has none."""
+    if metric is None or metric.low is None or metric.high is None:
+        return ""
+    return f"{number(factor * metric.low, digits)} to {number(factor * metric.high, digits)}"
+
+
+def table_cells(data: ReportData, model: str, block: TableMetric) -> list[dict[str, str]]:
+    """Cells of one model and metric of the 3 x 3 table: mixed, cold, warm."""
+    cells = []
+    for place, segment in enumerate(SEGMENTS):
+        found = data.metric(model, segment, block.difference)
+        paper = PAPER.get((model, block.metric))
+        cells.append(
+            {
+                "value": signed(_scaled(found, block.factor), block.digits),
+                "interval": interval(found, block.factor, block.digits),
+                "verdict": _verdict(found, block),
+                "why": (found.reason or "") if found else "",
+                "paper": signed(paper[place], 2) if paper else "",
+            }
+        )
+    return cells
+
+
+def _scaled(metric: Metric | None, factor: float) -> float | None:
+    return None if metric is None or metric.value is None else factor * metric.value
+
+
+def _verdict(metric: Metric | None, block: TableMetric) -> str:
+    """Better or worse where the interval leaves zero out, else open."""
+    if metric is None or metric.low is None or metric.high is None:
+        return "open"
+    if metric.low <= 0.0 <= metric.high:
+        return "open"
+    return "better" if (metric.low > 0.0) == block.good.startswith("higher") else "worse"
+
+
+def judgement(data: ReportData) -> str:
+    """Say in one sentence what the evaluation found; empty where the day was not judged."""
+    ratio = data.metric(PUBLISHED_MODEL, "mixed", "calibration_ratio")
+    if ratio is None or ratio.value is None:
+        return ""
+    away = 100 * (ratio.value - 1)
+    direction = "more" if away >= 0 else "fewer"
+    text = f"The probabilities promised {abs(away):.1f} % {direction} clicks than came"
+    if ratio.low is None or ratio.high is None:
+        return text + "."
+    inside = ratio.low <= 1.0 <= ratio.high
+    return text + (", which is within chance." if inside else ", which chance does not explain.")
+
+
+def status_counts(checks: Sequence[Check]) -> list[tuple[str, int]]:
+    """How many checks have each status, worst first; statuses that do not occur are left out."""
+    counts = Counter(check.status for check in checks)
+    return [(status, counts[status]) for status in STATUS_ORDER if counts[status]]
+
+
+def checks_by_table(checks: Sequence[Check]) -> list[tuple[str, list[Check]]]:
+    """Checks grouped by table, the worst first within each."""
+    groups: dict[str, list[Check]] = {}
+    for check in sorted(checks, key=lambda c: (STATUS_ORDER.index(c.status), c.check, c.slice)):
+        groups.setdefault(check.table, []).append(check)
+    return sorted(groups.items())
+
+
+def difference_panels(data: ReportData) -> list[tuple[str, float, list[Metric]]]:
+    """Panels for the plot of differences, in the order of the 3 x 3 table."""
+    wanted = [(model, segment) for model in MODELS for segment in SEGMENTS]
+    return [
+        (
+            f"{block.title} ({block.good})",
+            block.factor,
+            [m for pair in wanted if (m := data.metric(*pair, block.difference)) is not None],
+        )
+        for block in TABLE_METRICS
+    ]
+
+
+def render_html(data: ReportData) -> str:
+    """Write the report of a day.
+
+    Returns
+    -------
+    str
+        One HTML page without outside references. The same data give the same bytes.
+    """
+    import jinja2
+
+    folder = resources.files("pipelines.quality") / "templates"
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters.update(
+        number=number, signed=signed, percent=percent, probability=probability, seconds=seconds
+    )
+    template = environment.from_string((folder / "report.html.j2").read_text(encoding="utf-8"))
+    return template.render(**_page(data))
+
+
+def _page(data: ReportData) -> dict[str, Any]:
+    judged = [b for b in data.reliability if b.model == PUBLISHED_MODEL]
+    named = {m.baseline for m in data.metrics if m.baseline}
+    return {
+        "d": data,
+        "models": MODELS,
+        "segments": SEGMENTS,
+        "blocks": TABLE_METRICS,
+        "cells": table_cells,
+        "interval": interval,
+        "judgement": judgement(data),
+        "model": PUBLISHED_MODEL,
+        "baseline": ", ".join(sorted(named)) or BASELINE,
+        "has_table": any(metrics for _, _, metrics in difference_panels(data)),
+        "marks": STATUS_MARKS,
+        "status_counts": status_counts(data.checks),
+        "checks": checks_by_table(data.checks),
+        "attention": [c for c in data.checks if c.status in ("FAIL", "ERROR", "WARN")],
+        "slowest": max((step.seconds for step in data.steps), default=0.0),
+        "plot": {
+            "reliability": plots.reliability_plot(judged, SEGMENTS),
+            "differences": plots.difference_plot(difference_panels(data), MODELS, SEGMENTS),
+            "traffic": plots.traffic_plot(data.traffic),
+            "scores": plots.score_plot(data.scores),
+        },
+    }
