@@ -15,6 +15,9 @@ def kernel(function: Function) -> Function:
 
     ``fastmath`` stays off: sums keep their order and no multiply-add is fused, so that a kernel
     gives the same bits on every CPU. Division by zero follows IEEE instead of raising.
+
+    The cache looks at the kernel's own file only: after a change of a kernel that kernels of other
+    files call, remove their ``__pycache__``.
     """
     return cast(Function, njit(cache=True, error_model="numpy")(function))
 
