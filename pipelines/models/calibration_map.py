@@ -125,6 +125,6 @@ class CalibrationMap:
 
 
 def beta_terms(logit: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """ln p and -ln(1 - p) of each logit: the two terms of beta calibration."""
+    """Terms of beta calibration, ln p and -ln(1 - p), of each logit."""
     ones = np.ones(len(logit), dtype=np.uint8)
     return -log_losses(logit, ones), log_losses(logit, np.zeros_like(ones))

@@ -1,0 +1,71 @@
+"""Calibration of given probabilities: the ratio of expected to observed clicks, and the slope."""
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.models.elementary import probabilities
+from pipelines.models.intervals import Interval, Users, count_interval
+from pipelines.models.logistic import fit_logistic
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def over_dispersion(p: FloatArray, clicked: npt.NDArray[np.bool_], users: Users) -> float:
+    """Variance of the clicks given the probabilities over that of Poisson clicks, at least 1.
+
+    From the residuals summed per user, after scaling the probabilities to the observed clicks.
+    """
+    clicks = int(np.count_nonzero(clicked))
+    if not clicks:
+        return 1.0
+    variance = users.variance(clicked - p * (clicks / float(np.add.reduce(p))))
+    return 1.0 if variance is None else max(1.0, variance / clicks)
+
+
+def calibration_ratio(
+    p: FloatArray, clicked: npt.NDArray[np.bool_], dispersion: float
+) -> tuple[float | None, Interval]:
+    """Sum of the probabilities over the clicks: above 1 means that too many clicks are promised.
+
+    Returns
+    -------
+    value, interval
+        No value without clicks, but a lower limit; the interval is that of the clicks' mean, by
+        quasi-Poisson limits.
+    """
+    expected = float(np.add.reduce(p))
+    clicks = int(np.count_nonzero(clicked))
+    low, high = count_interval(clicks, dispersion)
+    if not clicks:
+        return None, (expected / high, None)
+    return expected / clicks, (expected / high, expected / low)
+
+
+def calibration_line(
+    logit: FloatArray, clicked: npt.NDArray[np.bool_]
+) -> tuple[tuple[float, FloatArray], tuple[float, FloatArray]]:
+    """Intercept and slope of the logistic regression of the click on the logit (Cox 1958).
+
+    0 and 1 for calibrated probabilities; a slope below 1 means that they are too extreme.
+
+    Returns
+    -------
+    intercept, slope
+        Each with the rows' influences, shape (rows,).
+
+    Raises
+    ------
+    FitError
+        One class is empty or the logit separates the classes.
+    """
+    fit = fit_logistic(logit[:, np.newaxis], clicked.astype(np.float64))
+    slope = fit.weights[0]
+    p = probabilities(fit.intercept + slope * logit)
+    curvature = p * (1.0 - p)
+    total = float(np.add.reduce(curvature))
+    centre = float(np.add.reduce(curvature * logit)) / total
+    spread = float(np.add.reduce(curvature * (logit - centre) ** 2))
+    residual = clicked - p
+    of_slope = residual * (logit - centre) / spread
+    of_intercept = residual / total - centre * of_slope
+    return (fit.intercept, of_intercept), (slope, of_slope)
