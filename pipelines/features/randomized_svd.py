@@ -93,11 +93,13 @@ def orthonormalise(matrix: Floats) -> Floats:
     return np.ascontiguousarray(vectors.T)
 
 
-def truncate(basis: Floats, product: Floats, *, rank: int) -> tuple[Floats, npt.NDArray[np.float32]]:
+def truncate(
+    basis: Floats, product: Floats, *, rank: int
+) -> tuple[Floats, npt.NDArray[np.float32]]:
     """Singular values and right singular vectors from a basis Q and ``A'(A Q)``.
 
-    With ``Q'A'A Q = W D W'``, the orthonormal range of A Q is ``A Q W D^-1/2``; the matrix B of Halko et
-    al., A projected on that range, has the transpose ``A'A Q W D^-1/2``.
+    With ``Q'A'A Q = W D W'``, the orthonormal range of A Q is ``A Q W D^-1/2``; the matrix B of
+    Halko et al., A projected on that range, has the transpose ``A'A Q W D^-1/2``.
 
     Parameters
     ----------

@@ -61,11 +61,10 @@ def count_terms(documents: pa.ListArray, vocabulary: pa.Array) -> TermCounts:
     return TermCounts(indptr.astype(np.int64), terms.astype(np.int32), counts.astype(np.int32))
 
 
-def inverse_document_frequency(
-    document_frequency: npt.NDArray[np.int64], documents: int
-) -> Floats:
+def inverse_document_frequency(document_frequency: npt.NDArray[np.int64], documents: int) -> Floats:
     """Smoothed inverse document frequency of each term: ``ln((1 + n) / (1 + df)) + 1``."""
-    return np.log((1.0 + documents) / (1.0 + document_frequency)) + 1.0
+    idf: Floats = np.log((1.0 + documents) / (1.0 + document_frequency)) + 1.0
+    return idf
 
 
 def tfidf_weights(rows: TermCounts, idf: Floats) -> Floats:

@@ -8,34 +8,24 @@ and the driver adds the blocks' sums in block order.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from contextlib import ExitStack
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
-from pyspark.broadcast import Broadcast
+from pyspark import Broadcast
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from pipelines.features.hashing import hash_strings
-from pipelines.features.randomized_svd import (
-    normal_product,
-    orthonormalise,
-    random_start,
-    truncate,
-)
-from pipelines.features.text import documents
-from pipelines.features.text_basis import (
-    TermCounts,
-    TextBasis,
-    count_terms,
-    inverse_document_frequency,
-    tfidf_weights,
-)
+from pipelines.features.randomized_svd import orthonormalise, random_start, truncate
+from pipelines.features.term_blocks import TermBlock, as_binary, count_block
+from pipelines.features.text_basis import TextBasis, inverse_document_frequency
 
 Floats = npt.NDArray[np.float64]
 Batches = Iterator[pa.RecordBatch]
+Vocabulary = tuple[pa.StringArray, Floats]
+"""Terms and their inverse document frequencies."""
 
 # The blocks' sums of one job must fit in the driver (spark.driver.maxResultSize is 1 GiB at first).
 _RESULT_BYTES = 2**28
@@ -99,22 +89,21 @@ def fit_text_basis(
             raise ValueError(f"{name} must be at least 1, got {value}")
     if oversampling < 0 or iterations < 0:
         raise ValueError("oversampling and iterations must not be negative")
-    counted = _count_blocks(listings, blocks).persist()
-    try:
-        terms, document_frequency, total = _vocabulary(
-            counted, min_document_frequency, max_terms
-        )
+    with ExitStack() as cleanup:
+        # Read by every pass; tokenising again would cost more than all the products.
+        counted = _count_blocks(listings, blocks).persist()
+        cleanup.callback(counted.unpersist)
+        terms, document_frequency, total = _vocabulary(counted, min_document_frequency, max_terms)
         idf = inverse_document_frequency(document_frequency, total)
-        multiply = _multiplier(counted, terms, idf, blocks)
+        vocabulary = listings.sparkSession.sparkContext.broadcast((terms, idf))
+        cleanup.callback(vocabulary.destroy)
         width = min(rank + oversampling, len(terms))
-        keys = hash_strings("term", terms)
-        basis = orthonormalise(random_start(keys, width=width, seed=seed))
-        product = multiply(basis)
+        basis = random_start(hash_strings("term", terms), width=width, seed=seed)
+        basis = orthonormalise(basis)
+        product = _multiply(counted, vocabulary, basis, blocks)
         for _ in range(iterations):
             basis = orthonormalise(product)
-            product = multiply(basis)
-    finally:
-        counted.unpersist()
+            product = _multiply(counted, vocabulary, basis, blocks)
     singular_values, loadings = truncate(basis, product, rank=rank)
     return TextBasis(
         terms=terms,
@@ -136,47 +125,8 @@ def _count_blocks(listings: DataFrame, blocks: int) -> DataFrame:
             "tags",
         )
         .groupBy("block")
-        .applyInArrow(_count_block, "block long, packed binary")
+        .applyInArrow(count_block, "block long, packed binary")
     )
-
-
-def _count_block(listings: pa.Table) -> pa.Table:
-    listings = listings.sort_by("listing_id").combine_chunks()
-    ids = listings["listing_id"].combine_chunks()
-    if ids.null_count or pc.any(pc.equal(ids[1:], ids[:-1])).as_py():
-        raise ValueError("listing_id must be there and unique")
-    words = documents(listings["title"].combine_chunks(), listings["tags"].combine_chunks())
-    terms = pc.unique(words.values)
-    rows = count_terms(words, terms)
-    packed = {
-        "terms": terms,
-        "document_frequency": np.bincount(rows.terms, minlength=len(terms)),
-        "indptr": rows.indptr,
-        "entry_terms": rows.terms,
-        "entry_counts": rows.counts,
-    }
-    row = pa.RecordBatch.from_pydict({name: _as_list(array) for name, array in packed.items()})
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, row.schema) as stream:
-        stream.write_batch(row)
-    return pa.table({"block": listings["block"][:1], "packed": _as_binary(sink.getvalue())})
-
-
-def _as_list(array: Any) -> pa.ListArray:
-    values = array if isinstance(array, pa.Array) else pa.array(array)
-    return pa.ListArray.from_arrays(pa.array([0, len(values)], pa.int32()), values)
-
-
-def _as_binary(data: Any) -> pa.BinaryArray:
-    """Wrap a buffer as a column of one row, without copying it."""
-    buffer = pa.py_buffer(data)
-    offsets = pa.py_buffer(np.array([0, buffer.size], dtype=np.int32))
-    return pa.BinaryArray.from_buffers(pa.binary(), 1, [None, offsets, buffer])
-
-
-def _unpack(packed: pa.BinaryScalar) -> dict[str, pa.Array]:
-    row = pa.ipc.open_stream(packed.as_buffer()).read_next_batch()
-    return {name: row[name].values for name in row.schema.names}
 
 
 def _vocabulary(
@@ -206,80 +156,56 @@ def _vocabulary(
 def _document_frequencies(batches: Batches) -> Batches:
     for batch in batches:
         for packed in batch["packed"]:
-            block = _unpack(packed)
-            listings = pa.array([len(block["indptr"]) - 1], pa.int64())
+            block = TermBlock.from_binary(packed)
+            listings = pa.array([block.documents], pa.int64())
             yield pa.RecordBatch.from_pydict(
                 {
-                    "term": pa.concat_arrays([pa.array([_EVERY_LISTING]), block["terms"]]),
-                    "document_frequency": pa.concat_arrays(
-                        [listings, block["document_frequency"]]
-                    ),
+                    "term": pa.concat_arrays([pa.array([_EVERY_LISTING]), block.terms]),
+                    "document_frequency": pa.concat_arrays([listings, block.document_frequency]),
                 }
             )
 
 
-def _multiplier(
-    counted: DataFrame, terms: pa.StringArray, idf: Floats, blocks: int
-) -> Callable[[Floats], Floats]:
-    """Give the function that computes A'(A Q) over the blocks for a Q on the driver."""
-    context = counted.sparkSession.sparkContext
-    vocabulary = context.broadcast((terms, idf))
-
-    def multiply(basis: Floats) -> Floats:
-        product = np.zeros(basis.shape, dtype=np.float64)
-        if basis.size == 0:
-            return product
-        step = max(1, _RESULT_BYTES // (8 * blocks * len(basis)))
-        for start in range(0, basis.shape[1], step):
-            columns = np.ascontiguousarray(basis[:, start : start + step])
-            shared = context.broadcast(columns)
-            sums = counted.mapInArrow(
-                _block_products(vocabulary, shared), "block long, terms binary, sums binary"
-            ).toArrow()
-            for row in sums.sort_by("block").select(["terms", "sums"]).to_batches():
-                for at, values in zip(row["terms"], row["sums"], strict=True):
-                    known = np.frombuffer(at.as_buffer(), dtype=np.int32)
-                    part = np.frombuffer(values.as_buffer(), dtype=np.float64)
-                    product[known, start : start + step] += part.reshape(len(known), -1)
-            shared.destroy()
+def _multiply(
+    counted: DataFrame, vocabulary: Broadcast[Vocabulary], basis: Floats, blocks: int
+) -> Floats:
+    """Compute A'(A basis) over the blocks, adding their parts in block order."""
+    product = np.zeros(basis.shape, dtype=np.float64)
+    if basis.size == 0:
         return product
-
-    return multiply
+    step = max(1, _RESULT_BYTES // (basis.itemsize * blocks * len(basis)))
+    for start in range(0, basis.shape[1], step):
+        columns = slice(start, start + step)
+        shared = counted.sparkSession.sparkContext.broadcast(
+            np.ascontiguousarray(basis[:, columns])
+        )
+        parts = counted.mapInArrow(
+            _block_products(vocabulary, shared), "block long, terms binary, sums binary"
+        ).toArrow()
+        shared.destroy()
+        parts = parts.sort_by("block")
+        for terms, sums in zip(parts["terms"], parts["sums"], strict=True):
+            known = np.frombuffer(terms.as_buffer(), dtype=np.int32)
+            part = np.frombuffer(sums.as_buffer(), dtype=np.float64)
+            product[known, columns] += part.reshape(len(known), product[:, columns].shape[1])
+    return product
 
 
 def _block_products(
-    vocabulary: Broadcast[tuple[pa.StringArray, Floats]], basis: Broadcast[Floats]
+    vocabulary: Broadcast[Vocabulary], basis: Broadcast[Floats]
 ) -> Callable[[Batches], Batches]:
     def multiply_blocks(batches: Batches) -> Batches:
         terms, idf = vocabulary.value
         for batch in batches:
             for number, packed in zip(batch["block"], batch["packed"], strict=True):
-                known, sums = _multiply_block(_unpack(packed), terms, idf, basis.value)
+                block = TermBlock.from_binary(packed)
+                known, sums = block.normal_product(terms, idf, basis.value)
                 yield pa.RecordBatch.from_pydict(
                     {
                         "block": pa.array([number.as_py()], pa.int64()),
-                        "terms": _as_binary(known),
-                        "sums": _as_binary(sums),
+                        "terms": as_binary(known),
+                        "sums": as_binary(sums),
                     }
                 )
 
     return multiply_blocks
-
-
-def _multiply_block(
-    block: dict[str, pa.Array], terms: pa.StringArray, idf: Floats, basis: Floats
-) -> tuple[npt.NDArray[np.int32], Floats]:
-    """Numbers of the block's terms in the vocabulary, and their rows of A'(A Q)."""
-    found = pc.index_in(block["terms"], value_set=terms)
-    is_known = pc.is_valid(found).to_numpy(zero_copy_only=False)
-    known = found.drop_null().to_numpy()
-    rows = TermCounts(
-        *(block[name].to_numpy() for name in ("indptr", "entry_terms", "entry_counts"))
-    )
-    block_idf = np.zeros(len(found))
-    block_idf[is_known] = idf[known]
-    block_basis = np.zeros((len(found), basis.shape[1]))
-    block_basis[is_known] = basis[known]
-    weights = tfidf_weights(rows, block_idf)
-    sums = normal_product(rows.indptr, rows.terms, weights, block_basis)
-    return known, sums[is_known]
