@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from statistics import median
 from typing import Literal
 
 from pipelines.quality.history import against_history
+from pipelines.quality.past import Past
 from pipelines.quality.rules import (
     ColumnRule,
     CompareRule,
@@ -90,22 +91,6 @@ class Measurement:
         above = self.low is None or value >= self.low
         below = self.high is None or value <= self.high
         return not math.isnan(value) and above and below
-
-
-@dataclass(frozen=True)
-class Past:
-    """What earlier checks recorded.
-
-    Attributes
-    ----------
-    values : mapping of (table, check, slice) to {day: value}
-        Observed values; the latest run of a day counts.
-    anomalies : mapping of (table, check, slice) to days
-        Days on which the check did not pass.
-    """
-
-    values: Mapping[tuple[str, str, str], Mapping[date, float]] = field(default_factory=dict)
-    anomalies: Mapping[tuple[str, str, str], Sequence[date]] = field(default_factory=dict)
 
 
 def measure_day(
@@ -194,9 +179,11 @@ def _compare(
     own = taken[rule.of, part]
     other_table, other = reference(table, rule.to)
     if other_table == table:
-        base = taken[other, part].value if (other, part) in taken else None
+        base = taken[other, part if (other, part) in taken else ""].value
     else:
-        base = past.values.get((other_table, other, part), {}).get(day)
+        known = past.value((other_table, other, part), day)
+        # A sliced measure may be compared with the whole day of another.
+        base = past.value((other_table, other, ""), day) if known is None else known
     blank = replace(_blank(rule, part), rows=own.rows, baseline=base)
     if own.value is None:
         return replace(blank, reason=f"{rule.of}: {own.reason}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from statistics import median
@@ -36,7 +36,7 @@ class RobustZ:
 
 
 def comparable_days(
-    day: date, past: Mapping[date, float], anomalies: Sequence[date], *, min_days: int
+    day: date, past: Mapping[date, float], anomalies: Collection[date], *, min_days: int
 ) -> tuple[list[float], bool]:
     """Values of the days that a day is compared with.
 
@@ -50,7 +50,7 @@ def comparable_days(
         In day order.
     """
     earlier = {d: v for d, v in sorted(past.items()) if d < day and math.isfinite(v)}
-    unsuspicious = {d: v for d, v in earlier.items() if d not in set(anomalies)}
+    unsuspicious = {d: v for d, v in earlier.items() if d not in anomalies}
     chosen = unsuspicious if len(unsuspicious) >= min_days else earlier
     alike = [v for d, v in chosen.items() if d.weekday() == day.weekday()]
     if len(alike) >= WEEKDAYS_ENOUGH:
@@ -92,7 +92,7 @@ def against_history(
     day: date,
     value: float,
     past: Mapping[date, float],
-    anomalies: Sequence[date],
+    anomalies: Collection[date],
     *,
     min_days: int,
     floor: float,
@@ -104,7 +104,7 @@ def against_history(
     ----------
     past : mapping of date to float
         The measure of the days known; later days are not looked at.
-    anomalies : sequence of date
+    anomalies : collection of date
         Days on which the same comparison said anomaly.
     """
     values, same_weekday = comparable_days(day, past, anomalies, min_days=min_days)

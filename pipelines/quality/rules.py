@@ -181,7 +181,7 @@ class TableRule(_Rule):
 
 
 class _DerivedRule(_Rule):
-    """A rule about a measure that another rule of the table takes."""
+    """A rule about a measure that another rule of the table takes, slice by slice."""
 
     of: str
 
@@ -233,6 +233,21 @@ class TableRules(BaseModel):
 
     table: str
     rule: tuple[Rule, ...] = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _derived_rules_share_slices(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping) or not isinstance(data.get("rule"), list):
+            return data
+        slices: dict[Any, Any] = {}
+        shared = []
+        for rule in data["rule"]:
+            if isinstance(rule, Mapping):
+                by = rule.get("by", slices.get(rule.get("of"), {}))
+                rule = {**rule, "by": by}
+                slices[rule.get("name")] = by
+            shared.append(rule)
+        return {**data, "rule": shared}
 
     @model_validator(mode="after")
     def _names_resolve(self) -> TableRules:
@@ -326,5 +341,5 @@ def _check_reference(
     found = [r for r in rules[other].rule if r.name == name] if other in rules else []
     if not found:
         raise RuleError(f"{loaded.table}.{rule.name}: there is no rule {other}.{name}")
-    if found[0].slices != rule.slices:
+    if found[0].slices not in (rule.slices, ("",)):
         raise RuleError(f"{loaded.table}.{rule.name}: its slices differ from those of {rule.to}")

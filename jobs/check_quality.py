@@ -1,0 +1,247 @@
+"""Check stored tables by the rules of conf/quality and keep every result.
+
+Grain: run, table, check, slice and day. It changes no table but `quality_results`; a blocking
+failure stops the run after the results are kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tomllib
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, replace
+from datetime import date, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]
+from pyspark.errors import PySparkException
+
+from jobs import FLOW
+from jobs.runtime.arguments import iso_date
+from jobs.runtime.config import Config
+from jobs.runtime.environment import conf_directory
+from jobs.runtime.exits import ExitCode, QualityStop, UsageError
+from jobs.runtime.runs import now
+from jobs.runtime.session import start_session
+from jobs.runtime.tables import Tables
+from pipelines.quality.evaluate import QualityResult, blocking, errors, judge, measure_day
+from pipelines.quality.metrics_spark import collect_metrics
+from pipelines.quality.past import Past
+from pipelines.quality.rules import CompareRule, RuleError, TableRules, load_rules, reference
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+EXAMPLES = """examples:
+  promoted-ctr check-quality --date 2026-02-06
+  promoted-ctr check-quality --date 2026-02-06 --table listings --table listing_scores"""
+
+SHOWN = 5
+"""Failures named in the message of a stopped run; all are in `quality_results`."""
+
+
+@cache
+def rules_of(folder: Path) -> dict[str, TableRules]:
+    """Read the rule files of a folder.
+
+    Raises
+    ------
+    UsageError
+        A file cannot be read, or a rule cannot be checked.
+    """
+    try:
+        return load_rules(
+            {
+                path.name: tomllib.loads(path.read_text(encoding="utf-8"))
+                for path in sorted(folder.glob("*.toml"))
+            }
+        )
+    except (OSError, ValueError, RuleError) as problem:
+        raise UsageError(f"quality rules: {problem}") from None
+
+
+def check_tables(
+    tables: Tables, config: Config, run_id: str, names: Iterable[str], days: Sequence[date]
+) -> list[QualityResult]:
+    """Check, keep the results in one commit, and stop if one of them blocks.
+
+    Raises
+    ------
+    QualityStop
+        A blocking check failed or could not be evaluated.
+    """
+    results = check(tables, config, run_id, names, days)
+    record(tables, results)
+    stop_if_blocked(results)
+    return results
+
+
+def check(
+    tables: Tables,
+    config: Config,
+    run_id: str,
+    names: Iterable[str],
+    days: Sequence[date],
+    clock: Callable[[], datetime] = now,
+) -> list[QualityResult]:
+    """Check the days of some tables; writes nothing.
+
+    Parameters
+    ----------
+    names : iterable of str
+        In the order in which they are compared; tables without rules are left out.
+
+    Returns
+    -------
+    list of QualityResult
+        By table, day and rule.
+    """
+    rules = rules_of(conf_directory() / "quality")
+    checked = [rules[name] for name in names if name in rules]
+    if not checked or not days:
+        return []
+    at = clock()
+    past = read_past(tables, checked, days, config.quality.history_days)
+    results: list[QualityResult] = []
+    for own in checked:
+        results += _check(tables, config, own, sorted(days), past, run_id, at)
+    return results
+
+
+def stop_if_blocked(results: Sequence[QualityResult]) -> None:
+    """Raise QualityStop, naming what failed, if a result blocks."""
+    stopped = blocking(results)
+    if stopped:
+        raise QualityStop(_message(stopped))
+
+
+def record(tables: Tables, results: Sequence[QualityResult]) -> None:
+    """Append results to `quality_results` in one commit."""
+    if results:
+        tables.write_rows("quality_results", [asdict(result) for result in results], None)
+
+
+def read_past(
+    tables: Tables, checked: Sequence[TableRules], days: Sequence[date], history_days: int
+) -> Past:
+    """Read what was recorded of these tables and of those they are compared with."""
+    if not tables.exists("quality_results"):
+        return Past()
+    wanted = {own.table for own in checked}
+    for own in checked:
+        wanted |= {
+            reference(own.table, rule.to)[0] for rule in own.rule if isinstance(rule, CompareRule)
+        }
+    first = min(days) - timedelta(days=history_days)
+    span = [str(first + timedelta(days=k)) for k in range((max(days) - first).days + 1)]
+    columns = ["ds", "table", "check", "slice", "status", "observed", "checked_at"]
+    # The log's statistics name the tables of each file, so that few files are opened.
+    stored = tables.delta("quality_results").to_pyarrow_table(
+        partitions=[("ds", "in", span)],
+        filters=[("table", "in", sorted(wanted))],
+        columns=columns,
+    )
+    past = Past()
+    for row in stored.sort_by("checked_at").to_pylist():
+        past.add(
+            (row["table"], row["check"], row["slice"]), row["ds"], row["status"], row["observed"]
+        )
+    return past
+
+
+def _check(
+    tables: Tables,
+    config: Config,
+    rules: TableRules,
+    days: Sequence[date],
+    past: Past,
+    run_id: str,
+    at: datetime,
+) -> list[QualityResult]:
+    """Results of one table; what they measured joins the past of the days after."""
+    present = sorted(tables.row_counts(rules.table, days))
+    problem = ""
+    rows = {}
+    try:
+        rows = collect_metrics(tables.read(rules.table, present), rules) if present else {}
+    except (PySparkException, Py4JError) as error:
+        problem = f"cannot be evaluated: {str(error).strip().splitlines()[0][:300]}"
+    results: list[QualityResult] = []
+    for day in days:
+        if problem:
+            results += errors(rules, day, problem, run_id=run_id, now=at)
+            continue
+        recent = past.since(day - timedelta(days=config.quality.history_days))
+        measured = measure_day(
+            rules, day, rows.get(day), recent, min_history_days=config.quality.min_history_days
+        )
+        made = [judge(m, table=rules.table, day=day, run_id=run_id, now=at) for m in measured]
+        if config.quality.great_expectations:
+            from pipelines.quality.expectations import confirm
+
+            docs = Path(config.storage.reports) / "great_expectations"
+            disagreed = confirm(f"{rules.table}-{day}", measured, docs)
+            made = [
+                replace(result, status="ERROR", details=disagreed[result.check, result.slice])
+                if (result.check, result.slice) in disagreed
+                else result
+                for result in made
+            ]
+        for result in made:
+            key = (result.table, result.check, result.slice)
+            past.add(key, day, result.status, result.observed)
+        results += made
+    return results
+
+
+def _message(stopped: Sequence[QualityResult]) -> str:
+    told = []
+    for result in stopped[:SHOWN]:
+        part = f"[{result.slice}]" if result.slice else ""
+        said = result.details or ""
+        if result.status != "ERROR" and result.observed is not None:
+            said = f"{result.observed:.6g}, expected {result.expected}" + (
+                f" ({said})" if said else ""
+            )
+        told.append(f"{result.table}.{result.check}{part} of {result.ds}: {said}")
+    more = f" and {len(stopped) - SHOWN} more" if len(stopped) > SHOWN else ""
+    return f"stopped by quality, nothing published: {'; '.join(told)}{more}"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Own flags of the command ``check-quality``."""
+    parser.epilog = EXAMPLES
+    parser.add_argument("--date", type=iso_date, required=True, metavar="D", help="log day")
+    parser.add_argument(
+        "--table", dest="names", action="append", metavar="NAME", help="repeatable; default: all"
+    )
+    parser.add_argument("--run-id", metavar="ID", help="name of this run in the records")
+
+
+def run(arguments: argparse.Namespace, config: Config, tables: Tables, console: Console) -> int:
+    """Check stored tables of a day again and show the results."""
+    from rich.table import Table
+
+    known = list(rules_of(conf_directory() / "quality"))
+    unknown = sorted(set(arguments.names or ()) - set(known))
+    if unknown:
+        raise UsageError(f"no quality rules for {', '.join(unknown)}; there are {', '.join(known)}")
+    run_id = arguments.run_id or f"check-{now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
+    opened = Tables(tables.root, lambda: start_session(config, "check_quality"))
+    names = [table for job in FLOW for table in job.writes]
+    wanted = [name for name in names if name in (arguments.names or known)]
+    results = check(opened, config, run_id, wanted, [arguments.date])
+    record(opened, results)
+    shown = Table("table", "check", "slice", "status", "observed", "expected", "details")
+    for result in results:
+        observed = "" if result.observed is None else f"{result.observed:.6g}"
+        shown.add_row(
+            result.table, result.check, result.slice, result.status, observed, result.expected,
+            result.details or "",
+        )  # fmt: skip
+    console.print(shown)
+    stop_if_blocked(results)
+    return ExitCode.DONE
