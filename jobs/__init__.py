@@ -146,7 +146,7 @@ FLOW: tuple[Job, ...] = (
             Read("text_basis", end=-1),
         ),
         ("predictions",),
-        ("features", "history", "evaluation"),
+        ("features", "history"),
         "the models of the day before on the day's promoted traffic",
     ),
     Job(
@@ -162,7 +162,7 @@ FLOW: tuple[Job, ...] = (
         "models",
         (Read("predictions"), Read("ensemble_weights", end=-1), Read("calibration_maps", end=-1)),
         ("scored_traffic", "model_metrics", "reliability"),
-        ("evaluation",),
+        ("calibration",),
         "judge the day by what would have been published for it",
     ),
     Job(

@@ -6,6 +6,7 @@ the day before: nothing of the day enters the probabilities that it is judged by
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import date, timedelta
 
 import numpy as np
@@ -14,13 +15,11 @@ import pyarrow as pa
 from jobs.runtime.inputs import read_stack
 from jobs.runtime.step import DayRecord, Outcome, Step
 from pipelines.models.elementary import probabilities
-from pipelines.models.metrics import Judged, evaluate
-from pipelines.models.reliability import reliability_rows
+from pipelines.models.metrics import Judged, evaluate, reliability_table
 from pipelines.models.segments import COLD, WARM
 from pipelines.models.stack import ensemble_inputs, fields_of, is_cold, number, whole
 
 BASELINE = "baseline"
-JUDGED = ("historical", "content", "ensemble", "published")
 
 
 def run(step: Step) -> Outcome:
@@ -45,11 +44,8 @@ def run(step: Step) -> Outcome:
             },
             baseline=BASELINE,
         )
-        metrics += [row._asdict() | {"ds": day} for row in evaluate(judged)]
-        bins += [
-            row._asdict() | {"ds": day}
-            for row in reliability_rows(judged, bins=step.config.evaluation.reliability_bins)
-        ]
+        metrics += [asdict(row) | {"ds": day} for row in evaluate(judged)]
+        bins += [asdict(row) | {"ds": day} for row in reliability_table(judged)]
         outcome[day] = DayRecord(rows_in=len(table), details={"clicks": int(judged.clicked.sum())})
     step.tables.write_arrow("scored_traffic", pa.concat_tables(scored), step.days)
     step.tables.write_rows("model_metrics", metrics, step.days)

@@ -90,7 +90,7 @@ QUARANTINE = Table(
         DS,
     ),
     keys=(),
-    constraints={"has_a_reason": "size(reasons) > 0"},
+    constraints={"log_known": "log IN ('impressions', 'clicks', 'listings')"},
 )
 
 LABELED_IMPRESSIONS = Table(

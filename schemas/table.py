@@ -61,6 +61,11 @@ class Table:
         )
 
     @property
+    def frame_struct(self) -> T.StructType:
+        """The schema of a frame on its way to the table: the table refuses nulls, not the frame."""
+        return T.StructType([T.StructField(c.name, c.type, True) for c in self.columns])
+
+    @property
     def column_names(self) -> tuple[str, ...]:
         """Column names in stored order."""
         return tuple(c.name for c in self.columns)

@@ -137,21 +137,27 @@ class CalibrationConfig(Section):
     fields: tuple[str, ...]
 
 
-class EvaluationConfig(Section):
-    baseline_strength: Positive
-    reliability_bins: Annotated[int, Field(ge=2, le=1000)]
-
-
 class ScoringConfig(Section):
     reference: dict[str, str]
 
 
 class PublishConfig(Section):
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model: str
+    require_evaluation: bool
+    min_judged_clicks: Count
+    min_ratio: Positive
+    max_ratio: Positive
+    min_field_ratio: Positive
+    max_field_ratio: Positive
+    min_field_clicks: Positive
+    max_normalized_entropy: Positive
+    min_coverage: Annotated[float, Field(ge=0, le=1)]
 
 
 class QualityConfig(Section):
-    model_config = ConfigDict(extra="allow", frozen=True)
+    great_expectations: bool
+    history_days: Days
+    min_history_days: Days
 
 
 class Config(Section):
@@ -169,7 +175,6 @@ class Config(Section):
     training: TrainingConfig
     ensemble: EnsembleConfig
     calibration: CalibrationConfig
-    evaluation: EvaluationConfig
     scoring: ScoringConfig
     publish: PublishConfig
     quality: QualityConfig

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,6 +55,14 @@ def day_condition(days: Sequence[date]) -> str:
         return f"ds >= '{ordered[0]}' AND ds <= '{ordered[-1]}'"
     listed = ", ".join(f"'{day}'" for day in ordered)
     return f"ds IN ({listed})"
+
+
+@cache
+def arrow_schema(name: str) -> pa.Schema:
+    """The Arrow schema of a table; timestamps are UTC."""
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    return to_arrow_schema(TABLES[name].struct, timezone="UTC")
 
 
 class Tables:
@@ -171,9 +179,7 @@ class Tables:
         """
         wanted = list(columns) if columns else list(TABLES[name].column_names)
         if not self.exists(name):
-            from pyspark.sql.pandas.types import to_arrow_schema
-
-            return to_arrow_schema(TABLES[name].struct).empty_table().select(wanted)
+            return arrow_schema(name).empty_table().select(wanted)
         filters = None if days is None else [("ds", "in", [str(day) for day in sorted(days)])]
         return self.delta(name).to_pyarrow_table(partitions=filters, columns=wanted)
 
@@ -204,10 +210,9 @@ class Tables:
     def write_arrow(self, name: str, table: pa.Table, days: Sequence[date] | None) -> int:
         """Replace exactly these days by a driver-side table; append where `days` is None."""
         from deltalake import write_deltalake
-        from pyspark.sql.pandas.types import to_arrow_schema
 
         self.create([name])
-        schema = to_arrow_schema(TABLES[name].struct)
+        schema = arrow_schema(name)
         missing = set(schema.names) ^ set(table.column_names)
         if missing:
             raise ContractError(f"{name}: columns differ from the contract: {sorted(missing)}")
@@ -224,10 +229,8 @@ class Tables:
         self, name: str, rows: Sequence[dict[str, object]], days: Sequence[date] | None
     ) -> int:
         """`write_arrow` for rows given as dictionaries."""
-        from pyspark.sql.pandas.types import to_arrow_schema
-
-        schema = to_arrow_schema(TABLES[name].struct)
-        return self.write_arrow(name, pa.Table.from_pylist(list(rows), schema=schema), days)
+        table = pa.Table.from_pylist(list(rows), schema=arrow_schema(name))
+        return self.write_arrow(name, table, days)
 
 
 def versions_json(versions: dict[str, int]) -> str:

@@ -136,7 +136,7 @@ def build_features(
             yield pa.RecordBatch.from_arrays(columns, names=names)
 
     ordered = frame.repartition("ds").sortWithinPartitions("ds", "order_key")
-    return ordered.mapInArrow(assemble, FEATURES.struct)
+    return ordered.mapInArrow(assemble, FEATURES.frame_struct)
 
 
 def name_features(frame: DataFrame, assembler: Assembler, scope: str) -> DataFrame:

@@ -121,4 +121,4 @@ def predict_traffic(
         names = list(PREDICTIONS.column_names)
         return pa.RecordBatch.from_arrays([columns[name] for name in names], names=names)
 
-    return frame.mapInArrow(lambda batches: by_day(batches, score), PREDICTIONS.struct)
+    return frame.mapInArrow(lambda batches: by_day(batches, score), PREDICTIONS.frame_struct)

@@ -1,0 +1,166 @@
+"""The command line: ``promoted-ctr <command>`` or ``python -m jobs <command>``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+
+from jobs import FLOW
+from jobs.runtime.arguments import Parser, add_common, add_days, effective_config
+from jobs.runtime.exits import ExitCode, JobError
+from jobs.runtime.runs import code_version
+
+EXAMPLES = """examples:
+  promoted-ctr simulate                       write a simulated marketplace to data/landing
+  promoted-ctr run                            make and publish the last day that has landed
+  promoted-ctr run --date 2026-02-06 --dry-run
+  promoted-ctr backfill --start 2026-02-01 --end 2026-02-06
+  promoted-ctr scores --limit 10              the best listings of the newest published day
+  promoted-ctr check-source my_logs           is my source right?
+
+exit codes: 0 done, 1 unexpected, 2 usage or configuration, 10 stopped by quality (nothing
+published), 20 input not there, 30 another run is writing, 99 nothing to do, 143 terminated"""
+
+RUN_EXAMPLES = """examples:
+  promoted-ctr run                            the last day that has landed
+  promoted-ctr run --date 2026-02-06          one day
+  promoted-ctr run --dry-run                  what would be made, and nothing else
+  promoted-ctr run --source trivago_2019 --landing /data/trivago --root /data/hotels
+  promoted-ctr run --set sampling.ratio=10    a changed setting re-makes what depends on it
+
+Makes exactly what is missing or was made from other inputs, configuration or code, up to the
+published scores of the day. A day that is done is left alone."""
+
+Command = Callable[[argparse.Namespace, object, object], int]
+
+
+def build_parser(command: str | None = None) -> Parser:
+    """The command line.
+
+    Parameters
+    ----------
+    command : str, optional
+        The command that is called: only its module is imported, for its own flags.
+    """
+    parser = Parser(
+        prog="promoted-ctr",
+        description="Click probabilities for promoted listings, every day, with their proof.",
+        epilog=EXAMPLES,
+    )
+    parser.add_argument("--version", action="version", version=f"promoted-ctr {code_version()}")
+    commands = parser.add_subparsers(dest="command", metavar="command", required=True)
+
+    def add(name: str, text: str, epilog: str | None = None) -> Parser:
+        made: Parser = commands.add_parser(name, help=text, description=text, epilog=epilog)
+        return made
+
+    run = add("run", "make and publish a day, or a range of days", RUN_EXAMPLES)
+    add_days(run)
+    backfill = add("backfill", "make and publish every day of a range")
+    add_days(backfill, needs_range=True)
+    own: dict[str, Parser] = {}
+    for name, text in (
+        ("simulate", "write the landing files of a simulated marketplace"),
+        ("check-source", "check a source without running the chain"),
+        ("scores", "show scores: the top listings, or why one listing has its number"),
+        ("runs", "show the record of runs"),
+        ("report", "write the report of a day again"),
+    ):
+        own[name] = add(name, text)
+        if name == command:
+            _module(name).configure(own[name])
+    add("config", "print the effective configuration")
+    for job in FLOW:
+        one = add(
+            job.name,
+            job.what,
+            f"Makes this job's days only, where its inputs are made. Reads "
+            f"{', '.join(sorted({read.table for read in job.reads})) or 'the landing files'}; "
+            f"writes {', '.join(job.writes) or 'the record of runs'}.",
+        )
+        add_days(one)
+    for chosen in commands.choices.values():
+        add_common(chosen)
+    return parser
+
+
+def _module(command: str) -> object:
+    import importlib
+
+    return importlib.import_module(f"jobs.{command.replace('-', '_')}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Returns
+    -------
+    int
+        Exit code; a problem is told in one line on standard error.
+    """
+    given = list(sys.argv[1:] if argv is None else argv)
+    verbose = "--verbose" in given
+    try:
+        command = next((word for word in given if not word.startswith("-")), None)
+        return int(_dispatch(build_parser(command).parse_args(given)))
+    except JobError as problem:
+        if verbose:
+            traceback.print_exc()
+        print(f"promoted-ctr: {problem}", file=sys.stderr)
+        return int(problem.exit_code)
+    except KeyboardInterrupt:
+        print("promoted-ctr: interrupted", file=sys.stderr)
+        return int(ExitCode.TERMINATED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitCode.DONE)
+    except Exception as problem:
+        if verbose:
+            traceback.print_exc()
+        first = str(problem).strip().splitlines()[0] if str(problem).strip() else ""
+        print(
+            f"promoted-ctr: unexpected {type(problem).__name__}: {first[:500]} "
+            "(--verbose shows the trace)",
+            file=sys.stderr,
+        )
+        return int(ExitCode.UNEXPECTED)
+
+
+def _dispatch(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from jobs.runtime.tables import Tables
+
+    console = Console(soft_wrap=False)
+    config = effective_config(arguments)
+    if arguments.print_config or arguments.command == "config":
+        console.print_json(config.model_dump_json(), highlight=False)
+        return ExitCode.DONE
+    name = arguments.command
+    if name in ("run", "backfill") or name in {job.name for job in FLOW}:
+        from jobs.run import run
+
+        job = None if name in ("run", "backfill") else name
+        return run(arguments, config, console, job=job)
+    if name == "simulate":
+        from jobs.simulate import run as simulate
+
+        return simulate(arguments, config, console)
+    if name == "check-source":
+        from jobs.check_source import run as check
+
+        return check(arguments, config, console)
+    tables = Tables(config.storage.root)
+    return int(_module(name).run(arguments, config, tables, console))  # type: ignore[attr-defined]
+
+
+def console() -> None:
+    """Entry point of the installed command."""
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    console()

@@ -1,0 +1,109 @@
+"""`run` and `backfill`, and every job by its name: plan, make what is due, tell the result."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import uuid
+from collections.abc import Sequence
+from datetime import date
+from types import FrameType
+
+from rich.console import Console
+from rich.table import Table
+
+from jobs.runtime.config import Config
+from jobs.runtime.exits import ExitCode, JobError
+from jobs.runtime.planner import UNSETTLED, PlannedStep
+from jobs.runtime.progress import progress_for, span
+from jobs.runtime.runner import Runner, publish_targets
+from jobs.runtime.runs import now
+from jobs.runtime.sources import Source
+from jobs.runtime.tables import Tables
+
+
+def run(
+    arguments: argparse.Namespace,
+    config: Config,
+    console: Console,
+    *,
+    job: str | None = None,
+) -> int:
+    """Make days: all that publishing them needs, or one job's days only.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
+    from jobs.runtime.arguments import chosen_days
+
+    source = Source.load(config.source.name, config.storage.landing)
+    days = chosen_days(arguments, source.last_complete_day())
+    run_id = arguments.run_id or f"{now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
+    tables = Tables(config.storage.root, lambda: _start(config))
+    signal.signal(signal.SIGTERM, _terminated)
+    with progress_for(console, run_id, arguments.log_format) as progress:
+        runner = Runner(config, source, tables, run_id, progress)
+        targets = publish_targets(days) if job is None else [(job, day) for day in days]
+        if arguments.dry_run:
+            runner.check_possible(targets)
+            forget = frozenset(targets) if arguments.force else frozenset()
+            steps = runner.planner(forget=forget).due(targets)
+            plan = [s for s in steps if job is None or s.job.name == job]
+        else:
+            tables.create(["runs"])
+            problem: JobError | None = None
+            try:
+                done = runner.run(targets, only=job, force=arguments.force)
+            except JobError as stopped:
+                if stopped.exit_code is not ExitCode.QUALITY:
+                    raise
+                problem = stopped
+    if arguments.dry_run:
+        print_plan(console, plan)
+        return ExitCode.DONE
+    if job is None and (problem is not None or done):
+        _tell(config, tables, days[-1], console)
+    if problem is not None:
+        raise problem
+    if not done:
+        console.print(f"nothing to do: {span(days)} is made and up to date")
+    return ExitCode.DONE
+
+
+def print_plan(console: Console, steps: Sequence[PlannedStep]) -> None:
+    """Show what would be made."""
+    if not steps:
+        console.print("nothing to do: everything is made and up to date")
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in ("step", "days", "what it does"):
+        table.add_column(name)
+    for step in steps:
+        table.add_row(step.job.name, span(step.days), step.job.what)
+    console.print(table)
+    if any(UNSETTLED in value for step in steps for value in step.fingerprints.values()):
+        console.print("steps after ingest_logs may turn out not to be needed")
+
+
+def _tell(config: Config, tables: Tables, day: date, console: Console) -> None:
+    """Write the report of the day and print the summary."""
+    from jobs.runtime.collect import collect_report
+    from jobs.runtime.summary import print_summary, write_report
+
+    data = collect_report(tables, config, day)
+    html, _ = write_report(data, config.storage.reports)
+    print_summary(console, data, html)
+
+
+def _start(config: Config) -> object:
+    from jobs.runtime.session import start_session
+
+    return start_session(config, "promoted-ctr")
+
+
+def _terminated(signum: int, frame: FrameType | None) -> None:
+    """End at once: what is half written is never seen, and the lock goes with the process."""
+    os._exit(ExitCode.TERMINATED)
