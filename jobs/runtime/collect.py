@@ -45,11 +45,19 @@ def read_where(
     days: Sequence[date],
     condition: pc.Expression | None = None,
     columns: Sequence[str] | None = None,
+    *,
+    version: int | None = None,
 ) -> pa.Table | None:
-    """Read the rows of days that meet a condition; None where the table is not there."""
+    """Read the rows of days that meet a condition; None where the table is not there.
+
+    `version` is the Delta version to read; the newest by default.
+    """
     if not tables.exists(name):
         return None
-    dataset = tables.delta(name).to_pyarrow_dataset(
+    handle = tables.delta(name)
+    if version is not None and version != handle.version():
+        handle.load_as_version(version)
+    dataset = handle.to_pyarrow_dataset(
         partitions=[("ds", "in", [str(day) for day in sorted(days)])]
     )
     return dataset.to_table(filter=condition, columns=list(columns) if columns else None)

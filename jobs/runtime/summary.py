@@ -15,21 +15,23 @@ from rich.table import Table
 from jobs.runtime.exits import UsageError
 from pipelines.quality.report import (
     MODELS,
-    PUBLISHED_MODEL,
+    baseline_name,
     SEGMENTS,
     STATUS_MARKS,
     TABLE_METRICS,
-    interval,
     judgement,
     number,
     probability,
     render_html,
+    scaled,
     signed,
     status_counts,
 )
 from pipelines.quality.report_data import ReportData
 
 _FIRST_SCORES = 5
+# Width that the columns other than the title need.
+_OTHER_COLUMNS = 66
 _STATUS_STYLES = {"FAIL": "bold red", "ERROR": "bold red", "WARN": "yellow", "PASS": "green"}
 
 
@@ -87,7 +89,7 @@ def print_summary(console: Console, data: ReportData, html: Path | None = None) 
     if any(data.metric(m, "mixed", b.difference) for m in MODELS for b in TABLE_METRICS):
         console.print(_evaluation(data))
     if data.scores.count:
-        console.print(_first_scores(data))
+        console.print(_first_scores(data, console.width))
     _print_quality(console, data)
     for remark in data.degraded:
         console.print(f"  simpler form, {remark.job}: {remark.text}", highlight=False, markup=False)
@@ -97,8 +99,7 @@ def print_summary(console: Console, data: ReportData, html: Path | None = None) 
 
 def _evaluation(data: ReportData) -> Table:
     """The 3 x 3 in short: AUC and NE differences; the report has the rest and the intervals."""
-    named = sorted({m.baseline for m in data.metrics if m.baseline})
-    table = _table(f"evaluation: difference to {', '.join(named) or 'the baseline'}")
+    table = _table(f"evaluation: difference to {baseline_name(data)}")
     table.add_column("model", no_wrap=True)
     blocks = [block for block in TABLE_METRICS if block.metric != "log_loss"]
     for block in blocks:
@@ -110,9 +111,8 @@ def _evaluation(data: ReportData) -> Table:
         cells = []
         for block in blocks:
             for segment in SEGMENTS:
-                found = data.metric(model, segment, block.difference)
-                known = found is not None and found.value is not None
-                cells.append(signed(block.factor * found.value if known else None, block.digits))
+                cells.append(signed(scaled(data.metric(model, segment, block.difference), block),
+                                    block.digits))  # fmt: skip
         ratio = data.metric(model, "mixed", "calibration_ratio")
         table.add_row(model, *cells, number(ratio.value if ratio else None, 3))
     return table
@@ -124,13 +124,13 @@ def _table(title: str) -> Table:
     )
 
 
-def _first_scores(data: ReportData) -> Table:
+def _first_scores(data: ReportData, width: int) -> Table:
     table = _table("first rows of the scores, and the best cold one")
-    table.add_column("listing", no_wrap=True, min_width=6)
-    table.add_column("title", no_wrap=True, overflow="ellipsis", max_width=32)
-    for name, width in (("p_click", 7), ("historical", 10), ("content", 7), ("shown", 6)):
-        table.add_column(name, justify="right", no_wrap=True, min_width=width)
-    table.add_column("segment", no_wrap=True, min_width=7)
+    table.add_column("listing", no_wrap=True, min_width=10)
+    table.add_column("title", no_wrap=True, overflow="ellipsis", max_width=max(10, width - _OTHER_COLUMNS))
+    for name in ("p_click", "historical", "content", "shown"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("segment", no_wrap=True)
     rows = list(data.scores.top[:_FIRST_SCORES])
     rows += [row for row in data.scores.top_cold[:1] if row not in rows]
     for row in rows:
@@ -156,4 +156,5 @@ def _print_quality(console: Console, data: ReportData) -> None:
         for check in checks:
             if check.status in ("FAIL", "ERROR"):
                 told = check.details or f"observed {check.observed}, asked for {check.expected}"
-                console.print(f"    {check.table} {check.check}: {told}", highlight=False, markup=False)
+                text = f"    {check.table} {check.check}: {told}"
+                console.print(text, highlight=False, markup=False)

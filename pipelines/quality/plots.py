@@ -6,10 +6,12 @@ Matplotlib is imported on first use: half a second that reading commands need no
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 from pipelines.quality.report_data import DayTraffic, Metric, ReliabilityBin, Scores
 
@@ -32,8 +34,9 @@ _SEGMENT_MARKS = {"mixed": "o", "cold": "s", "warm": "D"}
 _SURFACE_MARKS = {"promoted": "o", "search": "s"}
 _Z95 = 1.959963984540054
 _MANY_DAYS = 14
+_NOTHING = (math.nan, math.nan)
 
-_STYLE = {
+_STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "font.family": ["sans-serif"],
     "font.sans-serif": ["DejaVu Sans"],
@@ -67,9 +70,10 @@ def _drawing(name: str, width: float, height: float) -> Iterator[tuple[Figure, l
     from matplotlib.figure import Figure
 
     written: list[str] = []
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
+    style: Any = {**_STYLE, "svg.hashsalt": name}
+    with matplotlib.rc_context(style):
         figure = Figure(figsize=(width, height), layout="constrained")
-        canvas = FigureCanvasSVG(figure)
+        canvas: Any = FigureCanvasSVG(figure)
         yield figure, written
         buffer = io.StringIO()
         canvas.print_svg(buffer, metadata={"Date": None, "Creator": None})
@@ -87,17 +91,15 @@ def _inline(svg: str, name: str) -> str:
     return svg.strip()
 
 
-def _percent_axis(axis: object) -> None:
+def _percent_axis(axis: Any) -> None:
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
-    axis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:.4g} %"))  # type: ignore[attr-defined]
-    axis.set_minor_formatter(NullFormatter())  # type: ignore[attr-defined]
+    axis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:.4g} %"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
     """Ticks at 1, 2 and 5 times powers of ten inside [low, high]; sparser over many decades."""
-    import math
-
     decades = math.log10(high / low)
     steps = (1.0, 2.0, 5.0) if decades < 2.6 else (1.0, 3.0) if decades < 4 else (1.0,)
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
@@ -126,6 +128,7 @@ def reliability_plot(bins: Sequence[ReliabilityBin], segments: Sequence[str]) ->
         panels = figure.subplots(1, len(shown), sharex=True, sharey=True, squeeze=False)[0]
         for axes, segment in zip(panels, shown, strict=True):
             _reliability_panel(axes, [b for b in bins if b.segment == segment], segment, low, high)
+            axes.tick_params(axis="y", length=3 if axes is panels[0] else 0)
         panels[0].set_ylabel("clicks per impression")
     return written[0]
 
@@ -171,23 +174,31 @@ def traffic_plot(traffic: Sequence[DayTraffic]) -> str | None:
     if not traffic:
         return None
     surfaces = sorted({t.surface for t in traffic})
-    days = sorted({t.ds for t in traffic})
+    first = min(t.ds for t in traffic)
+    span = (max(t.ds for t in traffic) - first).days + 1
+    days = [first + timedelta(days=i) for i in range(span)]
     with _drawing("traffic", 10.4, 2.9) as (figure, written):
         rate, volume = figure.subplots(1, 2)
         for surface in surfaces:
-            rows = sorted((t for t in traffic if t.surface == surface), key=lambda t: t.ds)
-            at = [days.index(t.ds) for t in rows]
+            of_day = {t.ds: t for t in traffic if t.surface == surface}
+            # A day that is not there breaks the line.
+            rows = [of_day.get(day, DayTraffic(day, surface, 0, 0)) for day in days]
+            at = range(len(days))
             colour = SURFACE_COLOURS.get(surface, GREEN)
             mark = _SURFACE_MARKS.get(surface, "o") if len(days) <= 2 * _MANY_DAYS else ""
             line = {"color": colour, "marker": mark, "markersize": 3.5, "linewidth": 1.4}
-            bands = [wilson_interval(t.clicks, t.impressions) for t in rows]
+            bands = [
+                wilson_interval(t.clicks, t.impressions) if t.impressions else _NOTHING
+                for t in rows
+            ]
             rate.fill_between(
                 at, [b[0] for b in bands], [b[1] for b in bands],
                 color=colour, alpha=0.15, linewidth=0,
             )  # fmt: skip
-            shares = [t.clicks / t.impressions if t.impressions else 0.0 for t in rows]
+            shares = [t.clicks / t.impressions if t.impressions else math.nan for t in rows]
             rate.plot(at, shares, label=surface, **line)
-            volume.plot(at, [t.impressions for t in rows], label=surface, **line)
+            volume.plot(at, [t.impressions or math.nan for t in rows], label=surface, **line)
+        volume.set_ylim(top=1.15 * max(t.impressions for t in traffic) or 1)
         _traffic_axes(rate, volume, [f"{day:%-d %b}" for day in days])
     return written[0]
 
@@ -255,7 +266,7 @@ def difference_plot(panels: Sequence[tuple[str, float, Sequence[Metric]]], model
             axes.set_yticks(range(len(models)), models)
             axes.set_ylim(len(models) - 0.5, -0.5)
             axes.grid(visible=False, axis="y")
-        drawn[0].tick_params(axis="y", labelcolor=INK, length=0)
+            axes.tick_params(axis="y", labelcolor=INK, length=0)
         for segment in segments:
             drawn[-1].plot([], [], _SEGMENT_MARKS[segment], color=SEGMENT_COLOURS[segment],
                            markersize=5.5, label=segment)  # fmt: skip

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from importlib import resources
 from typing import Any
 
 from pipelines.quality import plots
 from pipelines.quality.report_data import Check, Metric, ReportData
 
-BASELINE = "baseline"
+# What the model named `baseline` in `model_metrics` is.
+BASELINES = {"baseline": "the smoothed click rate by position"}
 PUBLISHED_MODEL = "published"
 MODELS = ("historical", "content", "ensemble", PUBLISHED_MODEL)
 SEGMENTS = ("mixed", "cold", "warm")
@@ -32,7 +34,14 @@ class TableMetric:
 TABLE_METRICS = (
     TableMetric("auc", "auc_difference", "AUC, %", 100.0, 2, "higher is better"),
     TableMetric("log_loss", "log_loss_difference", "log loss × 10³", 1e3, 2, "lower is better"),
-    TableMetric("normalized_entropy", "normalized_entropy_difference", "NE × 10³", 1e3, 1, "lower is better"),
+    TableMetric(
+        "normalized_entropy",
+        "normalized_entropy_difference",
+        "NE × 10³",
+        1e3,
+        1,
+        "lower is better",
+    ),
 )
 
 # Aryafar, Guillory, Hong (AdKDD 2017): improvements over their baseline, by segment.
@@ -110,6 +119,24 @@ def seconds(value: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def day_ranges(days: Sequence[date]) -> str:
+    """Write ascending days as ranges.
+
+    Examples
+    --------
+    >>> day_ranges([date(2025, 2, 27), date(2025, 2, 28), date(2025, 3, 1), date(2025, 3, 5)])
+    '27 Feb to 1 Mar, 5 Mar'
+    """
+    runs: list[list[date]] = []
+    for day in days:
+        if runs and (day - runs[-1][-1]).days == 1:
+            runs[-1].append(day)
+        else:
+            runs.append([day])
+    named = [[f"{day:%-d %b}" for day in (run[0], run[-1])] for run in runs]
+    return ", ".join(first if first == last else f"{first} to {last}" for first, last in named)
+
+
 def interval(metric: Metric | None, factor: float = 1.0, digits: int = 2) -> str:
     """Write a metric's 95 % interval; empty where it has none."""
     if metric is None or metric.low is None or metric.high is None:
@@ -125,7 +152,7 @@ def table_cells(data: ReportData, model: str, block: TableMetric) -> list[dict[s
         paper = PAPER.get((model, block.metric))
         cells.append(
             {
-                "value": signed(_scaled(found, block.factor), block.digits),
+                "value": signed(scaled(found, block), block.digits),
                 "interval": interval(found, block.factor, block.digits),
                 "verdict": _verdict(found, block),
                 "why": (found.reason or "") if found else "",
@@ -135,8 +162,9 @@ def table_cells(data: ReportData, model: str, block: TableMetric) -> list[dict[s
     return cells
 
 
-def _scaled(metric: Metric | None, factor: float) -> float | None:
-    return None if metric is None or metric.value is None else factor * metric.value
+def scaled(metric: Metric | None, block: TableMetric) -> float | None:
+    """Give a difference in the scale of the 3 x 3 table."""
+    return None if metric is None or metric.value is None else block.factor * metric.value
 
 
 def _verdict(metric: Metric | None, block: TableMetric) -> str:
@@ -162,6 +190,12 @@ def judgement(data: ReportData) -> str:
     return text + (", which is within chance." if inside else ", which chance does not explain.")
 
 
+def baseline_name(data: ReportData) -> str:
+    """What the differences are taken to, in words."""
+    named = sorted({m.baseline for m in data.metrics if m.baseline})
+    return ", ".join(BASELINES.get(name, name) for name in named) or "the baseline"
+
+
 def status_counts(checks: Sequence[Check]) -> list[tuple[str, int]]:
     """How many checks have each status, worst first; statuses that do not occur are left out."""
     counts = Counter(check.status for check in checks)
@@ -169,7 +203,7 @@ def status_counts(checks: Sequence[Check]) -> list[tuple[str, int]]:
 
 
 def checks_by_table(checks: Sequence[Check]) -> list[tuple[str, list[Check]]]:
-    """Checks grouped by table, the worst first within each."""
+    """Group checks by table, the worst first within each."""
     groups: dict[str, list[Check]] = {}
     for check in sorted(checks, key=lambda c: (STATUS_ORDER.index(c.status), c.check, c.slice)):
         groups.setdefault(check.table, []).append(check)
@@ -204,7 +238,8 @@ def render_html(data: ReportData) -> str:
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     environment.filters.update(
-        number=number, signed=signed, percent=percent, probability=probability, seconds=seconds
+        number=number, signed=signed, percent=percent, probability=probability, seconds=seconds,
+        day_ranges=day_ranges,
     )
     template = environment.from_string((folder / "report.html.j2").read_text(encoding="utf-8"))
     return template.render(**_page(data))
@@ -212,7 +247,6 @@ def render_html(data: ReportData) -> str:
 
 def _page(data: ReportData) -> dict[str, Any]:
     judged = [b for b in data.reliability if b.model == PUBLISHED_MODEL]
-    named = {m.baseline for m in data.metrics if m.baseline}
     return {
         "d": data,
         "models": MODELS,
@@ -222,7 +256,7 @@ def _page(data: ReportData) -> dict[str, Any]:
         "interval": interval,
         "judgement": judgement(data),
         "model": PUBLISHED_MODEL,
-        "baseline": ", ".join(sorted(named)) or BASELINE,
+        "baseline": baseline_name(data),
         "has_table": any(metrics for _, _, metrics in difference_panels(data)),
         "marks": STATUS_MARKS,
         "status_counts": status_counts(data.checks),

@@ -208,7 +208,7 @@ class ReportData:
     versions: dict[str, int] = field(default_factory=dict)
 
     def metric(self, model: str, segment: str, name: str) -> Metric | None:
-        """The metric of a model in a segment; None where the day was not judged by it."""
+        """Find the metric of a model in a segment; None where the day was not judged by it."""
         wanted = (model, segment, name)
         found = (m for m in self.metrics if (m.model, m.segment, m.metric) == wanted)
         return next(found, None)

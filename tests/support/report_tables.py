@@ -195,7 +195,7 @@ def write_evaluation(tables: Tables) -> None:
                     high=value + half,
                     rows=rows,
                     clicks=clicks,
-                    baseline="smoothed click rate" if name.endswith("difference") else None,
+                    baseline="baseline" if name.endswith("difference") else None,
                 )
                 for name, (value, half) in found.items()
             ]
@@ -233,13 +233,13 @@ def write_traffic(tables: Tables, *, days: int = 20, missing: int = 4) -> None:
     rates = [
         {
             "surface": surface,
-            "impressions": 60000 + 900 * (day.weekday() - 3),
-            "clicks": round(share * (60000 + 900 * (day.weekday() - 3)) * (1 + 0.03 * day.weekday())),
+            "impressions": shown + 900 * (day.weekday() - 3),
+            "clicks": round(share * shown * (1 + 0.03 * day.weekday())),
             "non_click_rate": 0.05,
             "ds": day,
         }
         for day in held
-        for surface, share in (("search", 0.021), ("promoted", 0.0097))
+        for surface, share, shown in (("search", 0.021, 71_000), ("promoted", 0.0097, 60_000))
     ]
     tables.write_rows("sampling_rates", rates, held)
     counts = [

@@ -1,0 +1,124 @@
+"""Why a listing has its number, for a person and for a machine."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from jobs.runtime.listing import ListingScore
+from pipelines.features.registry import MODELS
+from pipelines.quality.report import number, probability, signed
+from pipelines.scores.explain import Term
+
+# Beyond the rounding of the last bits, a stored and a recomputed score are not the same.
+_SAME = 1e-12
+
+
+def listing_json(found: ListingScore) -> dict[str, Any]:
+    """Every step as plain values."""
+    return {
+        "score": found.score,
+        "listing": found.listing,
+        "window_sums": found.sums,
+        "reference": found.reference,
+        "explanation": asdict(found.explanation),
+        "is_recomputed_equal": is_equal(found),
+    }
+
+
+def is_equal(found: ListingScore) -> bool:
+    """Whether the steps give the stored probability."""
+    stored: float = found.score["p_click"]
+    return abs(found.explanation.recomputed - stored) <= _SAME * stored
+
+
+def print_listing(console: Console, found: ListingScore, *, limit: int) -> None:
+    """Print one listing's score step by step; `limit` features per model, 0 for all."""
+    e, score, listing = found.explanation, found.score, found.listing
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, markup=False)
+
+    console.print(
+        f"\n[bold]{escape(score['listing_id'])}[/]  {escape(listing['title'])}", highlight=False
+    )
+    say(f"  {listing['category']} · shop {listing['shop_id']} · price {number(listing['price'], 2)}"
+        f" · stock {number(listing['quantity'])}")  # fmt: skip
+    console.print(
+        f"  p_click [bold]{probability(score['p_click'])}[/] on {score['ds']}, {score['segment']}, "
+        f"shown {number(score['window_impressions'])} times in the windows, "
+        f"models as of {score['model_as_of']}",
+        highlight=False,
+    )
+    console.print(_features(found, limit))
+    console.print(_terms(found))
+    say(f"3. logit {signed(e.logit, 6)} = listing {signed(e.listing_logit, 6)}"
+        f" + reference context {signed(e.context_logit, 6)}")  # fmt: skip
+    say(f"   reference context: {', '.join(f'{k} {v}' for k, v in sorted(found.reference.items()))}")
+    say(f"   ensemble: 1 / (1 + exp(-logit)) = {probability(e.p_ensemble)}")
+    parameters = ", ".join(
+        f"{name} {value:.6f}" for name, value in zip("abc", e.map_parameters, strict=False)
+    )
+    rule = "a ln p - b ln(1 - p) + c" if parameters else "linear between its knots"
+    say(f"4. calibration map {e.map_kind}: logit' = {rule}{'; ' + parameters if parameters else ''}")
+    say(f"   p = {probability(e.calibrated)}")
+    for place, factor in enumerate(e.factors):
+        lead = "5. factors: " if place == 0 else "            "
+        say(f"{lead}{factor.field} {factor.value or '(none)'}: x {factor.factor:.6f}")
+    verdict = "equal" if is_equal(found) else "NOT equal: the inputs have changed since"
+    say(f"6. p_click {e.recomputed:.12f}, stored {score['p_click']:.12f}: {verdict}")
+
+
+def _features(found: ListingScore, limit: int) -> Table:
+    e = found.explanation
+    table = Table(
+        title="1. features and their weights, the strongest first",
+        box=box.SIMPLE_HEAD, title_justify="left", title_style="bold",
+    )  # fmt: skip
+    table.add_column("model", no_wrap=True)
+    table.add_column("namespace=value", overflow="fold")
+    table.add_column("weight", justify="right", no_wrap=True)
+    for model in MODELS:
+        own = sorted(
+            (f for f in e.features if f.model == model),
+            key=lambda f: (-abs(f.weight), f.namespace, f.value),
+        )
+        shown = own[:limit] if limit else own
+        for feature in shown:
+            named = f"{feature.namespace}={feature.value}"
+            table.add_row(model, escape(named), signed(feature.weight, 4))
+        rest = own[len(shown) :]
+        if rest:
+            total = sum(f.weight for f in rest)
+            table.add_row(model, f"{len(rest)} more features", signed(total, 4), style="dim")
+        if abs(e.dense[model]) > _SAME:
+            table.add_row(model, "text and image vector", signed(e.dense[model], 4), style="dim")
+        whole = e.hashed[model] + e.dense[model]
+        table.add_row(model, f"{model}_listing", signed(whole, 4), style="bold", end_section=True)
+    return table
+
+
+def _terms(found: ListingScore) -> Table:
+    table = Table(
+        title="2. ensemble terms", box=box.SIMPLE_HEAD, title_justify="left", title_style="bold"
+    )
+    table.add_column("term", no_wrap=True)
+    for name in ("value", "weight", "adds"):
+        table.add_column(name, justify="right", no_wrap=True)
+    e = found.explanation
+
+    def add(terms: tuple[Term, ...], name: str, total: float) -> None:
+        for term in terms:
+            table.add_row(
+                term.name, signed(term.value, 4), signed(term.weight, 4), signed(term.product, 4)
+            )
+        table.add_row(name, "", "", signed(total, 4), style="bold", end_section=True)
+
+    add(e.terms, "listing part", e.listing_logit)
+    add(e.context_terms, "context part", e.context_logit)
+    return table

@@ -1,0 +1,186 @@
+"""Why a listing has its number: every step from its features to p_click, with its weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.features.assemble import Assembler, explain_listing
+from pipelines.models.ensemble import INTERCEPT
+from pipelines.models.listing_part import Models, evidence, listing_part
+from pipelines.models.segments import COLD, WARM
+from pipelines.models.stack import Stack, ensemble_inputs, is_cold
+from pipelines.scores.reference import Reference
+
+
+@dataclass(frozen=True)
+class FeatureWeight:
+    """One hashed feature of the listing and what it adds to a model's logit."""
+
+    model: str
+    namespace: str
+    value: str
+    slot: int
+    weight: float
+
+
+@dataclass(frozen=True)
+class Term:
+    """One term of the ensemble's logit: weight * value."""
+
+    name: str
+    value: float
+    weight: float
+
+    @property
+    def product(self) -> float:
+        """What the term adds to the logit."""
+        return self.value * self.weight
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One field's factor on the calibrated probability; 1 where the value is unknown."""
+
+    field: str
+    value: str
+    factor: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The steps of one score.
+
+    Attributes
+    ----------
+    hashed, dense : dict of str to float
+        Listing part of each model's logit: of the hashed features, and of the dense inputs.
+    terms : tuple of Term
+        The ensemble's listing terms, intercept first; then its context terms.
+    listing_logit, context_logit : float
+        Sums of the two kinds of terms.
+    calibrated : float
+        After the calibration map, before the factors.
+    recomputed : float
+        p_click by these steps.
+    """
+
+    features: tuple[FeatureWeight, ...]
+    hashed: Mapping[str, float]
+    dense: Mapping[str, float]
+    terms: tuple[Term, ...]
+    context_terms: tuple[Term, ...]
+    listing_logit: float
+    context_logit: float
+    p_ensemble: float
+    map_kind: str
+    map_parameters: tuple[float, ...]
+    calibrated: float
+    factors: tuple[Factor, ...]
+    recomputed: float
+    segment: str
+
+    @property
+    def logit(self) -> float:
+        """The whole logit at the reference context."""
+        return self.listing_logit + self.context_logit
+
+
+def explain(
+    row: pa.RecordBatch,
+    assembler: Assembler,
+    models: Models,
+    stack: Stack,
+    reference: Reference,
+) -> Explanation:
+    """Take one listing's score apart.
+
+    Parameters
+    ----------
+    row : pyarrow.RecordBatch
+        One listing day: columns of `listings` and ``<entity>_<surface>_<what>`` window sums.
+    """
+    part = listing_part(assembler, row, models)
+    table = pa.table(
+        {
+            **evidence(assembler, row),
+            "historical_listing": part.historical,
+            "content_listing": part.content,
+            "historical_context": pa.array([reference.historical]),
+            "content_context": pa.array([reference.content]),
+        }
+    )
+    inputs = ensemble_inputs(table, stack.cold_threshold)
+    cold = is_cold(table, stack.cold_threshold)
+    ensemble = stack.ensemble
+    terms = [
+        Term(name, 1.0 if name == INTERCEPT else float(inputs.term(name)[0]), weight)
+        for name, weight in ensemble.weights.items()
+    ]
+    context = tuple(term for term in terms if term.name.endswith("_context"))
+    listing_logit = float(ensemble.listing_logit(inputs)[0])
+    context_logit = float(
+        ensemble.context_logit([reference.historical], [reference.content])[0]
+    )
+    logit = np.array([listing_logit + context_logit])
+    calibrated = stack.map.apply(logit)
+    values = {name: field_value(name, row, cold, reference) for name in stack.factors.factors}
+    fields = {name: (np.zeros(1, np.int64), [value]) for name, value in values.items()}
+    features = _features(row, assembler, models)
+    hashed = {
+        m: math.fsum(f.weight for f in features if f.model == m) for m in ("historical", "content")
+    }
+    return Explanation(
+        features=features,
+        hashed=hashed,
+        dense={
+            "historical": float(part.historical[0]) - hashed["historical"],
+            "content": float(part.content[0]) - hashed["content"],
+        },
+        terms=tuple(term for term in terms if term not in context),
+        context_terms=context,
+        listing_logit=listing_logit,
+        context_logit=context_logit,
+        p_ensemble=1.0 / (1.0 + math.exp(-float(logit[0]))),
+        map_kind=stack.map.kind,
+        map_parameters=stack.map.parameters or (),
+        calibrated=float(calibrated[0]),
+        factors=tuple(
+            Factor(name, values[name], stack.factors.factors[name].get(values[name], 1.0))
+            for name in sorted(values)
+        ),
+        recomputed=float(stack.factors.apply(calibrated, fields)[0]),
+        segment=COLD if cold[0] else WARM,
+    )
+
+
+def field_value(
+    name: str, row: pa.RecordBatch, cold: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    reference: Reference,
+) -> str:  # fmt: skip
+    """Give the value of a calibration field for one listing at the reference context."""
+    if name == "segment":
+        return COLD if cold[0] else WARM
+    if name == "shop":
+        return row.column("shop_id")[0].as_py() or ""
+    if name == "category":
+        top = pc.list_element(pc.split_pattern(row.column("category"), ">"), 0)
+        return pc.utf8_trim_whitespace(top)[0].as_py() or ""
+    return reference.field(name)
+
+
+def _features(
+    row: pa.RecordBatch, assembler: Assembler, models: Models
+) -> tuple[FeatureWeight, ...]:
+    named = explain_listing(assembler.namespaces, row, assembler.strengths)
+    masks = {model: (1 << models.of(model).bits) - 1 for model in ("historical", "content")}
+    found = [
+        FeatureWeight(m, namespace, value, slot, float(models.of(m).table[slot & masks[m]]))
+        for m, namespace, value, slot in named
+    ]
+    return tuple(found)
