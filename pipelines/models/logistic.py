@@ -17,6 +17,8 @@ _MAX_ITERATIONS = 100
 # Newton's decrement (twice the distance to the minimum, in nats) at which the last step is taken:
 # convergence is quadratic, so the weights are then exact to rounding.
 _DECREMENT = 1e-9
+# Log loss of all rows, in nats, at which the classes are apart and the weights without a bound.
+_SEPARATED = 1e-6
 
 
 class FitError(ValueError):
@@ -183,6 +185,8 @@ def fit_logistic(
             break
         weights, value = weights + size * step, trial
         if decrement <= _DECREMENT and size == 1.0:
+            if value < _SEPARATED and l2 == 0.0:
+                raise FitError("the terms separate the classes; set l2 > 0")
             raw = weights[1:] / scale
             intercept = float(weights[0] - np.add.reduce(raw * centre))
             return LogisticFit(intercept, tuple(raw.tolist()), iteration)

@@ -1,0 +1,226 @@
+"""Judging a day: values, intervals, differences and degenerate inputs."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
+
+from pipelines.models.auc import auc
+from pipelines.models.calibration_metrics import calibration_ratio, over_dispersion
+from pipelines.models.difference_table import difference_table
+from pipelines.models.elementary import probabilities
+from pipelines.models.intervals import Interval, Users, count_interval
+from pipelines.models.judged import Judged, MetricRow
+from pipelines.models.metrics import METRICS, evaluate, reliability_table
+from pipelines.models.ranks import Ranks, dense_ranks
+
+ROWS = 30_000
+RNG = np.random.default_rng(4)
+LOGIT = RNG.normal(-2.5, 1.0, ROWS)
+CLICKED = RNG.random(ROWS) < probabilities(LOGIT)
+USER = RNG.integers(0, 6000, ROWS)
+IS_COLD = RNG.random(ROWS) < 0.05
+TRUTH = probabilities(LOGIT)
+
+
+def judge(p: np.ndarray, segment: str = "mixed", **others: np.ndarray) -> dict[str, MetricRow]:
+    day = Judged(CLICKED, USER, IS_COLD, {"m": p, **others}, next(iter(others), None))
+    return {r.metric: r for r in evaluate(day) if (r.model, r.segment) == ("m", segment)}
+
+
+def test_values_agree_with_scikit_learn_also_with_ties() -> None:
+    p = np.round(TRUTH, 2) + 0.001
+    found = judge(p)
+    assert found["auc"].value == pytest.approx(roc_auc_score(CLICKED, p), abs=1e-12)
+    assert found["log_loss"].value == pytest.approx(log_loss(CLICKED, p), abs=1e-12)
+    assert found["brier"].value == pytest.approx(brier_score_loss(CLICKED, p), abs=1e-12)
+
+
+def test_segments_are_judged_on_their_own_rows() -> None:
+    for segment, mask in (("cold", IS_COLD), ("warm", ~IS_COLD)):
+        row = judge(TRUTH, segment)["auc"]
+        assert row.value == pytest.approx(roc_auc_score(CLICKED[mask], TRUTH[mask]), abs=1e-12)
+        assert (row.rows, row.clicks) == (mask.sum(), CLICKED[mask].sum())
+
+
+def test_normalized_entropy_is_one_for_the_rows_own_click_rate() -> None:
+    found = judge(np.full(ROWS, CLICKED.mean()))
+    assert found["normalized_entropy"].value == pytest.approx(1.0, abs=1e-12)
+    assert found["miscalibration"].value == pytest.approx(0.0, abs=1e-12)
+    assert found["discrimination"].value == pytest.approx(0.0, abs=1e-12)
+
+
+def test_normalized_entropy_splits_into_miscalibration_and_discrimination() -> None:
+    good, shifted = judge(TRUTH), judge(probabilities(LOGIT + 1.0))
+    for found in (good, shifted):
+        split = 1 + found["miscalibration"].value - found["discrimination"].value
+        assert found["normalized_entropy"].value == pytest.approx(split, abs=1e-12)
+    assert shifted["discrimination"].value == pytest.approx(good["discrimination"].value)
+    assert shifted["miscalibration"].value > good["miscalibration"].value + 0.1
+
+
+def test_calibration_ratio_above_one_promises_too_many_clicks() -> None:
+    halved, whole = judge(TRUTH / 2)["calibration_ratio"], judge(TRUTH)["calibration_ratio"]
+    assert whole.low < 1.0 < whole.high
+    assert halved.high < 1.0
+    assert whole.value == pytest.approx(2.0 * halved.value)
+    assert whole.value == pytest.approx(TRUTH.sum() / CLICKED.sum())
+
+
+def test_planted_slope_and_intercept_are_recovered() -> None:
+    found = judge(probabilities((LOGIT - 0.6) / 0.5))
+    for metric, planted in (("calibration_slope", 0.5), ("calibration_intercept", 0.6)):
+        assert found[metric].low < planted < found[metric].high
+    oracle = LogisticRegression(C=np.inf, tol=1e-10).fit((LOGIT[:, None] - 0.6) / 0.5, CLICKED)
+    assert found["calibration_slope"].value == pytest.approx(oracle.coef_[0, 0], abs=1e-6)
+    assert found["calibration_intercept"].value == pytest.approx(oracle.intercept_[0], abs=1e-6)
+
+
+def test_calibration_error_is_near_zero_only_for_calibrated_probabilities() -> None:
+    assert judge(TRUTH)["calibration_error"].value < 4.0
+    assert judge(0.7 * TRUTH)["calibration_error"].value == pytest.approx(30.0, abs=5.0)
+
+
+def test_reliability_bins_hold_all_rows_and_mostly_the_expected_rate() -> None:
+    day = Judged(CLICKED, USER, IS_COLD, {"m": TRUTH})
+    bins = [row for row in reliability_table(day) if row.segment == "mixed"]
+    assert sum(row.rows for row in bins) == ROWS
+    assert [row.bin for row in bins] == list(range(20))
+    assert [row.expected for row in bins] == sorted(row.expected for row in bins)
+    assert sum(row.low <= row.expected <= row.high for row in bins) >= 17
+
+
+def test_a_difference_is_paired_on_the_same_rows() -> None:
+    noisy = probabilities(LOGIT + np.random.default_rng(9).normal(0.0, 0.3, ROWS))
+    found = judge(TRUTH, baseline=noisy)
+    alone = judge(noisy)
+    for metric in ("auc", "log_loss", "normalized_entropy"):
+        row, difference = found[metric], found[f"{metric}_difference"]
+        assert difference.baseline == "baseline"
+        assert difference.value == pytest.approx(row.value - alone[metric].value, abs=1e-12)
+        assert difference.high - difference.low < 0.5 * (row.high - row.low)
+    assert found["auc_difference"].low > 0.0 > found["log_loss_difference"].high
+
+
+def test_the_table_of_the_paper_has_three_models_segments_and_metrics() -> None:
+    models = dict.fromkeys(("historical", "content", "ensemble"), TRUTH)
+    day = Judged(CLICKED, USER, IS_COLD, {**models, "rate": np.full(ROWS, 0.1)}, "rate")
+    rows = evaluate(day)
+    table = difference_table(rows)
+    assert len(table) == 27
+    by_key = {(r.model, r.segment, r.metric): r.value for r in rows}
+    for metric, scale in (("auc", 100), ("log_loss", 1000), ("normalized_entropy", 1000)):
+        plain = by_key["content", "cold", f"{metric}_difference"]
+        assert table["content", "cold", metric].value == pytest.approx(scale * plain)
+
+
+def simulate(users: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Clicks and scores that both depend on the user: rows of a user are far from independent."""
+    rng = np.random.default_rng(seed)
+    user = np.repeat(np.arange(users), 15)
+    taste, habit = rng.normal(0, 1.0, users)[user], rng.normal(0, 1.0, users)[user]
+    row = rng.normal(0, 0.5, len(user))
+    clicked = rng.random(len(user)) < probabilities(-2.5 + habit + 0.5 * taste + row)
+    return taste + row, clicked, user
+
+
+def coverage(truth: float, interval: Callable[[int], Interval], runs: int = 200) -> float:
+    intervals = [interval(seed) for seed in range(runs)]
+    return float(np.mean([low <= truth <= high for low, high in intervals]))
+
+
+def test_the_interval_of_the_auc_covers_where_users_click_in_clumps() -> None:
+    score, clicked, _ = simulate(40_000, 999)
+    truth = roc_auc_score(clicked, score)
+
+    def interval(seed: int, clustered: bool) -> Interval:
+        score, clicked, user = simulate(150, seed)
+        value, influence = auc(Ranks.of(dense_ranks(score), clicked), clicked)
+        users = Users(user if clustered else np.arange(len(user)), clicked)
+        return users.share_interval(value, influence)
+
+    assert 0.91 <= coverage(truth, lambda seed: interval(seed, True)) <= 0.99
+    assert coverage(truth, lambda seed: interval(seed, False)) < 0.85
+
+
+def test_the_interval_of_the_calibration_ratio_covers_where_users_click_in_clumps() -> None:
+    expected = simulate(40_000, 999)[1].mean()
+
+    def interval(seed: int) -> Interval:
+        _, clicked, user = simulate(150, seed)
+        p = np.full(len(clicked), expected)
+        dispersion = over_dispersion(p, clicked, Users(user, clicked))
+        return calibration_ratio(p, clicked, dispersion)[1]
+
+    assert 0.91 <= coverage(1.0, interval) <= 0.99
+
+
+def test_the_interval_of_a_count_is_garwoods() -> None:
+    assert count_interval(0, 1.0) == pytest.approx((0.0, 3.689), abs=1e-3)
+    assert count_interval(10, 1.0) == pytest.approx((4.795, 18.390), abs=1e-3)
+    low, high = count_interval(100, 4.0)
+    assert (low, high) == pytest.approx(tuple(4 * x for x in count_interval(25, 1.0)))
+
+
+def rows_of(day: Judged, segment: str) -> dict[str, MetricRow]:
+    return {r.metric: r for r in evaluate(day) if (r.model, r.segment) == ("m", segment)}
+
+
+DEGENERATE = {
+    "no clicks": Judged([0, 0, 0], [1, 2, 3], [1, 0, 0], {"m": [0.1] * 3, "b": [0.2] * 3}, "b"),
+    "clicks only": Judged([1, 1, 1], [1, 2, 3], [1, 0, 0], {"m": [0.1] * 3, "b": [0.2] * 3}, "b"),
+    "no impressions": Judged([], [], [], {"m": [], "b": []}, "b"),
+}
+
+
+@pytest.mark.parametrize("reason", DEGENERATE)
+def test_what_is_undefined_has_no_value_and_a_reason(reason: str) -> None:
+    for segment in ("mixed", "cold", "warm"):
+        found = rows_of(DEGENERATE[reason], segment)
+        assert len(found) == len(METRICS) + 3
+        for metric in ("auc", "normalized_entropy", "calibration_slope", "auc_difference"):
+            assert (found[metric].value, found[metric].reason) == (None, reason)
+        for row in found.values():
+            assert (row.value is None) == (row.reason is not None)
+            assert row.value is None or math.isfinite(row.value)
+
+
+def test_an_empty_cold_segment_does_not_disturb_the_others() -> None:
+    day = Judged(CLICKED, USER, np.zeros(ROWS, dtype=bool), {"m": TRUTH})
+    assert rows_of(day, "cold")["auc"].reason == "no impressions"
+    assert rows_of(day, "warm")["auc"].value == rows_of(day, "mixed")["auc"].value
+
+
+def test_a_model_with_impossible_probabilities_has_reasons_and_spares_the_others() -> None:
+    broken = TRUTH.copy()
+    broken[:2] = np.nan, 1.5
+    found = evaluate(Judged(CLICKED, USER, IS_COLD, {"m": TRUTH, "broken": broken}, "m"))
+    assert all("2 probabilities" in r.reason for r in found if r.model == "broken")
+    assert all(r.value is not None for r in found if r.model == "m")
+
+
+def test_probabilities_of_zero_and_one_are_clipped_and_counted() -> None:
+    p = TRUTH.copy()
+    p[:3] = 0.0
+    p[3] = 1.0
+    found = judge(p)
+    assert found["clipped"].value == 4.0
+    assert found["log_loss"].value == pytest.approx(
+        log_loss(CLICKED, np.clip(p, 1 / (1 + math.exp(20)), 1 / (1 + math.exp(-20))))
+    )
+
+
+def test_one_user_who_clicks_gives_no_interval() -> None:
+    day = Judged([1, 0, 1, 0], [7, 7, 7, 8], [0] * 4, {"m": [0.4, 0.1, 0.2, 0.3]})
+    row = rows_of(day, "mixed")["auc"]
+    assert (row.value, row.low, row.high, row.reason) == (0.75, None, None, None)
+
+
+def test_arrays_of_different_lengths_and_an_unknown_baseline_are_refused() -> None:
+    with pytest.raises(ValueError, match="m has shape"):
+        Judged(CLICKED, USER, IS_COLD, {"m": TRUTH[:-1]})
+    with pytest.raises(ValueError, match="baseline"):
+        Judged(CLICKED, USER, IS_COLD, {"m": TRUTH}, "other")
