@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from pipelines.simulation.clicks import Intercepts, base_logits, click_probability, market_effect
+from pipelines.simulation.clicks import (
+    Intercepts,
+    base_logits,
+    click_probability,
+    market_effect,
+    unknowable_part,
+)
 from pipelines.simulation.config import SimulationConfig
 from pipelines.simulation.randomness import Floats
 from pipelines.simulation.traffic import MEAN_PAGE, simulate_traffic, topic_shares
@@ -36,6 +44,28 @@ def expected_window_impressions(world: World, config: SimulationConfig, day: int
     return expected
 
 
+@dataclass(frozen=True)
+class _Sample:
+    """Impressions of the reference days on one surface: logits without intercepts."""
+
+    logit: Floats
+    newness: Floats
+    seen_before: Floats
+
+
+def _sample(world: World, config: SimulationConfig, surface: int) -> _Sample:
+    logits, newness, seen_before = [], [], []
+    for day in REFERENCE_DAYS:
+        traffic = simulate_traffic(world, config, day, surface, _ROWS_PER_DAY, _STREAM)
+        logit, new = base_logits(world, config, traffic)
+        logit += unknowable_part(traffic, config.seed, _STREAM)
+        # The rates are meant for the market's middle, not for the reference week's mood.
+        logits.append(logit - market_effect(config, day))
+        newness.append(new)
+        seen_before.append(expected_window_impressions(world, config, day)[traffic.listing])
+    return _Sample(np.concatenate(logits), np.concatenate(newness), np.concatenate(seen_before))
+
+
 def calibrate(world: World, config: SimulationConfig) -> tuple[Intercepts, int]:
     """Intercepts for the configured click rates, and the threshold of cold.
 
@@ -43,38 +73,19 @@ def calibrate(world: World, config: SimulationConfig) -> tuple[Intercepts, int]:
     ``cold_traffic_share`` of the promoted traffic of the reference days. The fixed point
     ``b += ln(target / mean)`` is exact where p is small and converges in a few rounds elsewhere.
     """
-    search, promoted, seen = [], [], []
-    for day in REFERENCE_DAYS:
-        window = expected_window_impressions(world, config, day)
-        for surface, parts in enumerate((search, promoted)):
-            traffic = simulate_traffic(world, config, day, surface, _ROWS_PER_DAY, _STREAM)
-            logit, newness = base_logits(world, config, traffic)
-            # The rates are meant for the market's middle, not for the reference week's mood.
-            parts.append((logit - market_effect(config, day), newness, traffic))
-            if surface == 1:
-                seen.append(window[traffic.listing])
-    seen_before = np.concatenate(seen)
-    threshold = int(np.floor(np.quantile(seen_before, config.cold_traffic_share))) + 1
-    cold = seen_before < threshold
+    search, promoted = (_sample(world, config, surface) for surface in (0, 1))
+    quantile = float(np.quantile(promoted.seen_before, config.cold_traffic_share))
+    threshold = int(np.floor(quantile)) + 1
+    cold = promoted.seen_before < threshold
     share = float(cold.mean())
     warm_rate = (config.promoted_click_rate - share * config.cold_click_rate) / (1.0 - share)
-
-    def probabilities(parts: list, intercepts: Intercepts) -> Floats:  # type: ignore[type-arg]
-        return np.concatenate(
-            [
-                click_probability(*part[:2], intercepts, part[2], config.seed, _STREAM)
-                for part in parts
-            ]
-        )
-
-    newness = np.concatenate([part[1] for part in promoted])
     found = Intercepts(search=-4.0, promoted=-4.0, newness=0.5)
     for _ in range(_ROUNDS):
-        p_promoted = probabilities(promoted, found)
-        p_search = probabilities(search, found)
+        p_search = click_probability(search.logit, search.newness, 0, found)
+        p_promoted = click_probability(promoted.logit, promoted.newness, 1, found)
         to_warm = float(np.log(warm_rate / p_promoted[~cold].mean()))
         to_cold = float(np.log(p_promoted[cold].mean() / config.cold_click_rate)) + to_warm
-        effect = float(np.average(newness[cold], weights=p_promoted[cold]))
+        effect = float(np.average(promoted.newness[cold], weights=p_promoted[cold]))
         found = Intercepts(
             search=found.search + float(np.log(config.search_click_rate / p_search.mean())),
             promoted=found.promoted + to_warm,

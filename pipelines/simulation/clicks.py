@@ -97,20 +97,21 @@ def market_effect(config: SimulationConfig, day: int) -> float:
     def drift(days: Ints) -> Floats:
         waves = 0.05 * np.sin(days / 45.0 * 2 * np.pi + phases[0])
         waves += 0.03 * np.sin(days / 17.0 * 2 * np.pi + phases[1])
-        return waves + 0.05 * ((config.start.weekday() + days) % 7 >= 5)
+        return np.asarray(waves + 0.05 * ((config.start.weekday() + days) % 7 >= 5))
 
     return float(drift(np.array([day]))[0] - drift(np.arange(35)).mean())
 
 
-def click_probability(
-    logit: Floats, newness: Floats, intercepts: Intercepts, traffic: Traffic, seed: int, stream: str
-) -> Floats:
-    """True probability of a click, with the part of it that no log can know."""
+def unknowable_part(traffic: Traffic, seed: int, stream: str) -> Floats:
+    """Part of the true logit of each impression that no log can know, (impressions,)."""
     rng = generator(seed, f"{stream} noise {SURFACES[traffic.surface]}", traffic.day)
-    noise = NOISE_SD * rng.standard_normal(len(logit))
-    total = logit + noise + intercepts.of(traffic.surface) - intercepts.newness * newness
-    probability = 1.0 / (1.0 + np.exp(-total))
-    return np.where(traffic.is_bot, BOT_CLICK_RATE, probability)
+    return np.asarray(NOISE_SD * rng.standard_normal(len(traffic.listing)))
+
+
+def click_probability(logit: Floats, newness: Floats, surface: int, found: Intercepts) -> Floats:
+    """True click probability of a logit without intercept and handicap of new listings."""
+    total = logit + found.of(surface) - found.newness * newness
+    return np.asarray(1.0 / (1.0 + np.exp(-total)))
 
 
 def draw_clicks(

@@ -6,9 +6,9 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 FORMAT_VERSION = 1
 """Raised whenever the same configuration would give other bytes."""
@@ -51,6 +51,16 @@ class SimulationConfig(BaseModel):
     search_click_rate: float = Field(default=0.025, gt=0, lt=0.5)
     cold_traffic_share: float = Field(default=0.045, gt=0, lt=0.5)
     bot_traffic_share: float = Field(default=0.0, ge=0, lt=0.5)
+
+    @model_validator(mode="after")
+    def _must_be_possible(self) -> Self:
+        if self.cold_click_rate * self.cold_traffic_share > 0.9 * self.promoted_click_rate:
+            raise ValueError("cold_click_rate: cold traffic alone would have all promoted clicks")
+        if self.categories > self.vocabulary:
+            raise ValueError("categories: each leaf takes a word of its own from the vocabulary")
+        if self.topics * 5 > self.vocabulary * 0.8:
+            raise ValueError("topics: each takes at least 5 words from the vocabulary")
+        return self
 
     @property
     def last_day(self) -> date:

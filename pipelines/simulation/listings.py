@@ -93,9 +93,11 @@ def _cohort(config: SimulationConfig, vocabulary: Vocabulary, day: int) -> Catal
     )
     topic = vocabulary.category_topic[category]
     words = vocabulary.draw_words(topic, TITLE_WORDS, rng)
+    words[_is_repeated(words)] = -1
     length = rng.integers(4, TITLE_WORDS + 1, count)
     words[np.arange(TITLE_WORDS) >= length[:, None]] = -1
     tags = vocabulary.draw_words(topic, TAGS, rng)
+    tags[_is_repeated(tags)] = -1
     tags[np.arange(TAGS) >= rng.integers(0, TAGS + 1, count)[:, None]] = -1
     log_price = vocabulary.category_log_price[category] + 0.6 * rng.standard_normal(count)
     # Adding a topic's mean image makes images of one topic alike, as they are.
@@ -134,6 +136,13 @@ def _cohort(config: SimulationConfig, vocabulary: Vocabulary, day: int) -> Catal
     )
 
 
+def _is_repeated(words: Ints) -> NDArray[np.bool_]:
+    """Whether a row's word stands further left already, (n, width)."""
+    width = words.shape[1]
+    same = words[:, :, None] == words[:, None, :]
+    return np.asarray((same & np.tri(width, k=-1, dtype=np.bool_)).any(axis=2))
+
+
 def _ages_us(day: int, count: int, rng: np.random.Generator) -> Ints:
     """Age in microseconds at the start of the first live day."""
     within_day = rng.random(count)
@@ -168,7 +177,9 @@ def _image_worth(config: SimulationConfig, image: Floats) -> Floats:
     if not config.image_dimensions:
         return np.zeros(len(image))
     weights = generator(config.seed, "image weights").standard_normal(config.image_dimensions)
-    return np.asarray(image @ (weights / np.linalg.norm(weights)) / np.sqrt(2.0))
+    # Not a matrix product: its bits would depend on the number of threads.
+    worth = (image * weights).sum(axis=1)
+    return np.asarray(worth / np.sqrt(2.0 * (weights**2).sum()))
 
 
 def price_on(catalogue: Catalogue, listing: Ints, day: int, seed: int) -> Floats:

@@ -53,21 +53,15 @@ def simulate_traffic(
     A page shows a listing once; its order follows the listings' own rank and chance, so better
     listings stand higher, as a real ranker would have it.
     """
-    rng = generator(config.seed, f"{stream} {SURFACES[surface]}", day)
-    # Pages are drawn with some to spare, because repeated listings leave a page.
-    pages = int(count / MEAN_PAGE[surface] * 1.8) + 8
-    length = 1 + np.minimum(rng.geometric(1 / MEAN_PAGE[surface], pages), LONGEST_PAGE[surface] - 1)
-    user, topic, page_type, query = _ask(world, config, surface, pages, rng)
-    page = np.repeat(np.arange(pages), length)
-    exposure = world.exposure(day, surface)
-    listing = exposure.draw(topic[page], rng.random(len(page)) < _FROM_TOPIC, rng.random(len(page)))
-    order = 1.0 * world.catalogue.popularity[listing] + rng.gumbel(size=len(page))
-    kept = _first_of_page(page, listing, len(world.catalogue.first_day))
-    page, listing, order = page[kept][:count], listing[kept][:count], order[kept][:count]
-    if len(page) < count:
-        raise ValueError(
-            f"only {len(page)} of {count} impressions could be drawn: add listings to the world"
-        )
+    # Repeated listings leave a page, so pages are drawn with some to spare. A page keeps at least
+    # one, so as many pages as impressions are enough for a world of very few listings.
+    for pages in (int(count / MEAN_PAGE[surface] * 1.8) + 8, count):
+        rng = generator(config.seed, f"{stream} {SURFACES[surface]}", day)
+        user, topic, page_type, query = _ask(world, surface, pages, rng)
+        page, listing, order = _fill(world, day, surface, topic, rng)
+        if len(page) >= count:
+            break
+    page, listing, order = page[:count], listing[:count], order[:count]
     ranked = np.lexsort((-order, page))
     listing = listing[ranked]
     starts = np.searchsorted(page, np.arange(page[-1] + 1))
@@ -103,7 +97,7 @@ def simulate_traffic(
 
 
 def _ask(
-    world: World, config: SimulationConfig, surface: int, pages: int, rng: np.random.Generator
+    world: World, surface: int, pages: int, rng: np.random.Generator
 ) -> tuple[Ints, Ints, Ints, Ints]:
     """User, topic, page type and query of every page."""
     audience = world.audience
@@ -119,6 +113,20 @@ def _ask(
     query = np.where(page_type == 0, audience.query_start[topic] + rank, -1)
     logged_out = rng.random(pages) < _LOGGED_OUT
     return np.where(logged_out, -1, user), topic, page_type, query
+
+
+def _fill(
+    world: World, day: int, surface: int, topic: Ints, rng: np.random.Generator
+) -> tuple[Ints, Ints, Floats]:
+    """Page, listing and rank of every impression, in order of pages."""
+    pages = len(topic)
+    length = 1 + np.minimum(rng.geometric(1 / MEAN_PAGE[surface], pages), LONGEST_PAGE[surface] - 1)
+    page = np.repeat(np.arange(pages), length)
+    exposure = world.exposure(day, surface)
+    listing = exposure.draw(topic[page], rng.random(len(page)) < _FROM_TOPIC, rng.random(len(page)))
+    order = world.catalogue.popularity[listing] + rng.gumbel(size=len(page))
+    kept = _first_of_page(page, listing, len(world.catalogue.first_day))
+    return page[kept], listing[kept], order[kept]
 
 
 def topic_shares(world: World, surface: int) -> Floats:

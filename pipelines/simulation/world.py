@@ -15,7 +15,6 @@ from pipelines.simulation.listings import Catalogue, make_catalogue
 from pipelines.simulation.randomness import Floats, Ints
 from pipelines.simulation.vocabulary import Vocabulary, make_vocabulary
 
-
 # A ranker shows new listings less at first, so that cold traffic is spread over many of them.
 NEW_LISTING_DAMPING = 0.75
 
@@ -40,7 +39,7 @@ class Exposure:
         low = np.where(is_empty, 0.0, low)
         high = np.where(is_empty, self.cumulative[-1], high)
         found = np.searchsorted(self.cumulative, low + uniform * (high - low), side="right") - 1
-        return self.listing[np.clip(found, 0, len(self.listing) - 1)]
+        return np.asarray(self.listing[np.clip(found, 0, len(self.listing) - 1)])
 
 
 @dataclass(frozen=True)
