@@ -1,0 +1,209 @@
+"""A source: where raw log files are and the SELECTs that make canonical logs of them.
+
+A source is a directory with ``source.toml`` and one SQL file per log it has (``impressions.sql``,
+``clicks.sql``, ``listings.sql``). See docs/sources.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from jobs.runtime.environment import conf_directory
+from jobs.runtime.exits import UsageError
+from jobs.runtime.landing import Landing, LandingFile, PathPattern
+from schemas.logs import LOGS
+
+FileFormat = Literal["auto", "parquet", "jsonl", "csv", "text"]
+
+
+class View(BaseModel):
+    """Raw files that a SELECT reads by the view's name.
+
+    Attributes
+    ----------
+    path : str
+        Under the landing directory; see `PathPattern`.
+    format : str
+        ``auto`` goes by the file extension.
+    options : dict
+        CSV only: ``separator``, ``quote``, ``escape``.
+    columns : tuple of str
+        JSON lines only: the fields to read, all as text. Empty: the canonical columns of the log.
+    required : tuple of str
+        Columns whose absence from a row is told as `missing_column`. Empty: those of the log.
+    first_day, last_day : date
+        The days that files without ``{ds}`` hold.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str
+    format: FileFormat = "auto"
+    options: dict[Literal["separator", "quote", "escape"], str] = Field(default_factory=dict)
+    columns: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+    first_day: date | None = None
+    last_day: date | None = None
+
+    @property
+    def pattern(self) -> PathPattern:
+        """The path as a pattern."""
+        return PathPattern(self.path)
+
+    @model_validator(mode="after")
+    def _check(self) -> View:
+        if self.path.startswith("/") or ".." in self.path.split("/"):
+            raise ValueError("path must lie under the landing directory")
+        if (self.first_day is None) != (self.last_day is None):
+            raise ValueError("first_day and last_day belong together")
+        if self.pattern.has_day and self.first_day is not None:
+            raise ValueError("a path with {ds} says its days itself: no first_day, last_day")
+        _ = self.pattern.regex
+        return self
+
+
+class Log(BaseModel):
+    """Which views the SELECT of a log reads; the first one decides its days."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    views: tuple[str, ...] = Field(min_length=1)
+
+
+class SourceFile(BaseModel):
+    """The whole of ``source.toml``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    what: str
+    views: dict[str, View]
+    logs: dict[Literal["impressions", "clicks", "listings"], Log]
+
+    @model_validator(mode="after")
+    def _check(self) -> SourceFile:
+        for log, spec in self.logs.items():
+            unknown = [name for name in spec.views if name not in self.views]
+            if unknown:
+                raise ValueError(f"logs.{log} reads views that are not declared: {unknown}")
+            first = self.views[spec.views[0]]
+            if not first.pattern.has_day and first.first_day is None:
+                raise ValueError(f"views.{spec.views[0]} needs {{ds}} in its path, or its days")
+        return self
+
+
+@dataclass
+class Source:
+    """A source with its landing directory."""
+
+    name: str
+    spec: SourceFile
+    selects: dict[str, str]
+    landing: Landing
+    _listed: dict[str, list[LandingFile]] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, name_or_directory: str | Path, landing: str | Path) -> Source:
+        """Read a source: a directory, or the name of one under ``conf/sources``.
+
+        Raises
+        ------
+        UsageError
+            If there is no such source, or it says something that is not understood.
+        """
+        directory = _find(str(name_or_directory))
+        try:
+            values = tomllib.loads((directory / "source.toml").read_text(encoding="utf-8"))
+            spec = SourceFile.model_validate(values)
+            selects = {
+                log: (directory / f"{log}.sql").read_text(encoding="utf-8") for log in spec.logs
+            }
+        except ValidationError as problem:
+            first = problem.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+            raise UsageError(f"{directory / 'source.toml'}: {where}: {what}") from None
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
+            raise UsageError(f"source {directory}: {problem}") from None
+        return cls(directory.name, spec, selects, Landing(str(landing)))
+
+    @property
+    def logs(self) -> tuple[str, ...]:
+        """The logs that the source has, in canonical order."""
+        return tuple(log for log in LOGS if log in self.spec.logs)
+
+    def view_files(self, view: str) -> list[LandingFile]:
+        """All files of a view; listed once per source object."""
+        if view not in self._listed:
+            self._listed[view] = self.landing.list(self.spec.views[view].pattern)
+        return self._listed[view]
+
+    def main_view(self, log: str) -> View:
+        """The view that decides a log's days."""
+        return self.spec.views[self.spec.logs[log].views[0]]  # type: ignore[index]
+
+    def has_day_files(self, log: str) -> bool:
+        """Whether each file of a log stands for one day."""
+        return self.main_view(log).pattern.has_day
+
+    def days(self, log: str) -> list[date]:
+        """The days of a log that have landed, ascending."""
+        if log not in self.spec.logs:
+            return []
+        view = self.main_view(log)
+        files = self.view_files(self.spec.logs[log].views[0])  # type: ignore[index]
+        if view.first_day is None or view.last_day is None:
+            return sorted({file.day for file in files if file.day is not None})
+        span = (view.last_day - view.first_day).days + 1
+        return [view.first_day + timedelta(days=at) for at in range(span)] if files else []
+
+    def day_files(self, view: str, days: Sequence[date]) -> list[LandingFile]:
+        """The files of a view for some days; all of them where they do not tell their day."""
+        wanted = set(days)
+        return [file for file in self.view_files(view) if file.day is None or file.day in wanted]
+
+    def files(self, log: str, day: date) -> list[tuple[str, int, int]]:
+        """The landing fingerprint of a log's day: (name, size, modification time) of its files.
+
+        The SELECT and the declaration count as well, as (name, 0, hash): other columns are other
+        rows.
+        """
+        if log not in self.spec.logs:
+            return []
+        views = self.spec.logs[log].views  # type: ignore[index]
+        found = [
+            (file.name, file.size, file.mtime_ns)
+            for view in views
+            for file in self.day_files(view, [day])
+        ]
+        if not found:
+            return []
+        declared = "".join(self.spec.views[view].model_dump_json() for view in views)
+        digest = hashlib.sha256((self.selects[log] + declared).encode()).digest()
+        return [*found, (f"{log}.sql", 0, int.from_bytes(digest[:8]))]
+
+    def last_complete_day(self) -> date | None:
+        """The last day that has impressions; None where nothing has landed."""
+        return max(self.days("impressions"), default=None)
+
+
+def source_names() -> list[str]:
+    """The sources that come with the project."""
+    return sorted(path.parent.name for path in (conf_directory() / "sources").glob("*/source.toml"))
+
+
+def _find(name: str) -> Path:
+    for directory in (Path(name), conf_directory() / "sources" / name):
+        if (directory / "source.toml").is_file():
+            return directory
+    raise UsageError(
+        f"no source {name!r}: give a directory with a source.toml, or one of "
+        + ", ".join(source_names())
+    )

@@ -1,0 +1,75 @@
+"""One row per id and day, without shuffling whole rows (Spark side)."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from pipelines.logs.reasons import DUPLICATE_ID
+from pipelines.logs.validation import ID_COLUMN, REASONS, REFUSED, raw_json
+
+
+def id_hash(log: str) -> Column:
+    """64 bits of a row's id; null where the id is null."""
+    name = F.col(ID_COLUMN[log]).cast("string")
+    return F.when(name.isNotNull(), F.xxhash64(name))
+
+
+def count_ids(ids: DataFrame) -> DataFrame:
+    """Rows per day, and the hashes that more than one row of the day has.
+
+    Parameters
+    ----------
+    ids : DataFrame
+        log, ds, id_hash (long, null where there is no id).
+
+    Returns
+    -------
+    DataFrame
+        log, ds, rows (long), repeated (array of long). A hash is repeated by equal ids and,
+        rarely, by chance: both only widen what `with_duplicates_refused` looks at.
+    """
+    counted = ids.groupBy("log", "ds", "id_hash").count()
+    is_repeated = (F.col("count") > 1) & F.col("id_hash").isNotNull()
+    return counted.groupBy("log", "ds").agg(
+        F.sum("count").alias("rows"),
+        F.collect_list(F.when(is_repeated, F.col("id_hash"))).alias("repeated"),
+    )
+
+
+def with_duplicates_refused(checked: DataFrame, log: str, repeated: DataFrame | None) -> DataFrame:
+    """Refuse all but the first row of each id and day.
+
+    The order is total: rows with nothing else wrong first, then by timestamp (where the log has
+    one), then by the whole row as JSON.
+
+    Parameters
+    ----------
+    checked : DataFrame
+        What `with_checks` gives.
+    repeated : DataFrame or None
+        ds, id_hash of ids that may repeat, unique; None where none does.
+
+    Returns
+    -------
+    DataFrame
+        The same columns.
+    """
+    if repeated is None:
+        return checked
+    hashed = checked.withColumn("id_hash", id_hash(log))
+    single = hashed.join(repeated, ["ds", "id_hash"], how="left_anti")
+    suspect = hashed.join(repeated, ["ds", "id_hash"], how="left_semi")
+    by_time = [F.col("ts")] if "ts" in checked.columns else []
+    first = Window.partitionBy("ds", ID_COLUMN[log]).orderBy(REFUSED, *by_time, raw_json())
+    ranked = suspect.withColumn("_rank", F.row_number().over(first))
+    is_later = F.col("_rank") > 1
+    refused = ranked.withColumns(
+        {
+            REFUSED: F.col(REFUSED) | is_later,
+            REASONS: F.when(is_later, F.concat(REASONS, F.array(F.lit(DUPLICATE_ID)))).otherwise(
+                F.col(REASONS)
+            ),
+        }
+    )
+    return single.select(*checked.columns).unionByName(refused.select(*checked.columns))

@@ -1,0 +1,164 @@
+"""Canonical types for the rows of a SELECT, and the reasons to refuse a row (Spark side).
+
+Frame to frame, without an action: what is refused is decided per row, so that accepted rows can be
+written in the pass that reads the landing files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from pipelines.logs import reasons as R
+from schemas.logs import LOGS
+from schemas.table import Column as Declared
+
+DAY_US = 86_400_000_000
+ID_COLUMN = {"impressions": "impression_id", "clicks": "click_id", "listings": "listing_id"}
+"""What is unique within a log and day."""
+
+RAW = "_raw"
+REFUSED = "_refused"
+REASONS = "_reasons"
+MISSING = "_missing"
+"""Column of a raw view: the required columns that a row does not have."""
+
+
+def with_checks(yielded: DataFrame, log: str, *, max_string_bytes: int) -> DataFrame:
+    """Cast what a SELECT yields to the canonical types and say what is wrong with each row.
+
+    Parameters
+    ----------
+    yielded : DataFrame
+        Any columns, of any types, and `ds` (date).
+    log : str
+        impressions, clicks or listings.
+    max_string_bytes : int
+        A longer string, or longer tags or attributes in all, is refused.
+
+    Returns
+    -------
+    DataFrame
+        The log's canonical columns, `ds`, `_raw` (the row as yielded, a struct), `_refused`
+        (boolean, never null) and `_reasons` (array of string, empty where not refused).
+    """
+    types = {field.name: field.dataType for field in yielded.schema.fields}
+    declared = LOGS[log]
+    typed = yielded.select(
+        *(_typed(column, types).alias(column.name) for column in declared),
+        "ds",
+        F.struct(*(F.col(f"`{name}`") for name in types if name != MISSING)).alias(RAW),
+        *([F.col(MISSING)] if MISSING in types else []),
+    )
+    found = {
+        reason: F.coalesce(c, F.lit(False))
+        for reason, c in _conditions(log, types, max_string_bytes).items()
+    }
+    named = [F.when(condition, F.lit(reason)) for reason, condition in found.items()]
+    return typed.select(
+        *(column.name for column in declared),
+        "ds",
+        RAW,
+        _any(list(found.values())).alias(REFUSED),
+        F.array_compact(F.array(*named)).alias(REASONS),
+    )
+
+
+def raw_json() -> Column:
+    """`_raw` as JSON text; bytes that are no UTF-8 become replacement characters."""
+    return F.to_json(F.col(RAW), {"ignoreNullFields": "false"})
+
+
+def _typed(column: Declared, types: Mapping[str, T.DataType]) -> Column:
+    if column.name not in types:
+        return F.lit(None).cast(column.type)
+    value, have = F.col(f"`{column.name}`"), types[column.name]
+    if have == column.type:
+        return value
+    if isinstance(column.type, (T.ArrayType, T.MapType)) and isinstance(have, T.StringType):
+        return F.from_json(value, column.type)
+    if isinstance(column.type, T.TimestampType) and isinstance(have, T.StringType):
+        return F.try_to_timestamp(value)
+    if isinstance(column.type, T.BooleanType) and isinstance(have, T.NumericType):
+        return F.when(value == 0, False).when(value == 1, True)
+    return value.try_cast(column.type)
+
+
+def _conditions(
+    log: str, types: Mapping[str, T.DataType], max_string_bytes: int
+) -> dict[str, Column]:
+    declared = {column.name: column for column in LOGS[log]}
+    required = [column for column in declared.values() if not column.nullable]
+    texts = [_text(column) for column in declared.values() if _text(column) is not None]
+    absent = [column for column in required if column.name not in types]
+    missing = F.size(MISSING) > 0 if MISSING in types else F.lit(False)
+    found = {
+        R.MISSING_COLUMN: F.lit(True) if absent else missing,
+        R.NULL_KEY: _any([_is_null(c, types) for c in required if c.name in types]),
+        R.EMPTY_KEY: _any([F.col(c.name) == "" for c in required if c.name.endswith("_id")]),
+        R.INVALID_UTF8: _any([~F.is_valid_utf8(text) for text in texts]),
+        R.OVERSIZED_STRING: _any([F.octet_length(text) > max_string_bytes for text in texts]),
+    }
+    for column in declared.values():
+        if column.name in types:
+            reason, condition = _unparsable(column, types[column.name])
+            if condition is not None:
+                found[reason] = found[reason] | condition if reason in found else condition
+    if "ts" in declared:
+        since = F.unix_micros("ts") - F.unix_date("ds").cast("long") * DAY_US
+        found[R.OUTSIDE_DAY] = (since < 0) | (since >= DAY_US)
+    if log == "impressions":
+        found[R.POSITION_BELOW_1] = F.col("position") < 1
+        found[R.UNKNOWN_SURFACE] = ~F.col("surface").isin("search", "promoted")
+    if log == "listings":
+        found[R.NEGATIVE_PRICE] = F.col("price") < 0
+    return {reason: found[reason] for reason in R.REASONS if reason in found}
+
+
+def _is_null(column: Declared, types: Mapping[str, T.DataType]) -> Column:
+    """Null as it came, which is not the same as null because it could not be read."""
+    null = F.col(f"{RAW}.`{column.name}`").isNull()
+    if MISSING in types:
+        return null & ~F.array_contains(MISSING, column.name)
+    return null
+
+
+def _unparsable(column: Declared, have: T.DataType) -> tuple[str, Column | None]:
+    value, raw = F.col(column.name), F.col(f"{RAW}.`{column.name}`")
+    reason = R.UNPARSABLE_VALUE
+    wrong: list[Column] = []
+    if isinstance(column.type, T.TimestampType):
+        reason = R.UNPARSABLE_TIMESTAMP
+    elif isinstance(column.type, T.NumericType):
+        reason = R.UNPARSABLE_NUMBER
+        if isinstance(column.type, T.DoubleType):
+            wrong.append(F.isnan(value) | (F.abs(value) == float("inf")))
+        elif isinstance(have, (T.FloatType, T.DoubleType, T.DecimalType)):
+            # A cast drops what is behind the point.
+            wrong.append(raw != value)
+    elif isinstance(column.type, T.ArrayType) and isinstance(column.type.elementType, T.FloatType):
+        reason = R.UNPARSABLE_NUMBER
+        wrong.append(F.exists(value, lambda x: x.isNull() | F.isnan(x)))
+    if have != column.type:
+        wrong.append(value.isNull() & raw.isNotNull())
+    return reason, _any(wrong) if wrong else None
+
+
+def _text(column: Declared) -> Column | None:
+    """The text of a column, or of all that a list or map holds."""
+    value = F.col(column.name)
+    if isinstance(column.type, T.StringType):
+        return value
+    if isinstance(column.type, T.MapType):
+        return F.concat_ws(" ", F.map_keys(value), F.map_values(value))
+    if isinstance(column.type, T.ArrayType) and isinstance(column.type.elementType, T.StringType):
+        return F.concat_ws(" ", value)
+    return None
+
+
+def _any(conditions: list[Column]) -> Column:
+    return reduce(lambda a, b: a | b, conditions) if conditions else F.lit(False)
