@@ -19,8 +19,8 @@ KINDS = (SHIFT, PLATT, BETA, ISOTONIC)
 
 # Logits are clipped here: a probability below 2e-9 or above 1 - 2e-9 is no estimate of a click.
 LOGIT_LIMIT = 20.0
-# Keeps 1 - p above the rounding of float64, so that p stays inside (0, 1) for any map.
-_OUTPUT_LIMIT = 30.0
+# Keep p inside (0, 1) for any map: below, p would underflow; above, 1 - p would round to 0.
+_LOWEST, _HIGHEST = -700.0, 30.0
 # No map is flatter than this, so that the order of the scores survives calibration.
 MIN_SLOPE = 0.01
 
@@ -85,7 +85,7 @@ class CalibrationMap:
     def apply(self, logit: npt.ArrayLike) -> FloatArray:
         """Calibrated probability of each logit, shape (rows,), inside (0, 1)."""
         calibrated = self.calibrated_logit(logit)
-        return probabilities(np.clip(calibrated, -_OUTPUT_LIMIT, _OUTPUT_LIMIT))
+        return probabilities(np.clip(calibrated, _LOWEST, _HIGHEST))
 
     def to_rows(self) -> list[CalibrationRow]:
         """Give the curve's rows of the table `calibration_maps`: parameters at x = 0, or knots."""

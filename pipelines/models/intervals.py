@@ -83,4 +83,5 @@ def rate_interval(clicks: int, rows: int, over_dispersion: float) -> tuple[float
     square = _NORMAL * _NORMAL
     centre = (rate + square / (2.0 * n)) / (1.0 + square / n)
     half = _NORMAL / (1.0 + square / n) * math.sqrt(rate * (1.0 - rate) / n + square / (4 * n * n))
-    return max(centre - half, 0.0), min(centre + half, 1.0)
+    # The rate itself lies inside; at 0 and 1 rounding would leave it out.
+    return max(min(centre - half, rate), 0.0), min(max(centre + half, rate), 1.0)
