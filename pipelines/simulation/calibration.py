@@ -19,8 +19,9 @@ from pipelines.simulation.traffic import MEAN_PAGE, simulate_traffic, topic_shar
 from pipelines.simulation.world import World
 
 SEARCH_WINDOW_DAYS, PROMOTED_WINDOW_DAYS = 14, 30
-# A whole week with full windows behind it.
-REFERENCE_DAYS = tuple(range(30, 37))
+# Days over five weeks; those from _FULL_WINDOWS on have enough behind them to tell cold from warm.
+REFERENCE_DAYS = (2, 7, 11, 16, 20, 24, 28, 31, 34, 36)
+_FULL_WINDOWS = 20
 _ROWS_PER_DAY = 9_000
 _ROUNDS = 12
 _STREAM = "calibration"
@@ -46,7 +47,10 @@ def expected_window_impressions(world: World, config: SimulationConfig, day: int
 
 @dataclass(frozen=True)
 class _Sample:
-    """Impressions of the reference days on one surface: logits without intercepts."""
+    """Impressions of the reference days on one surface: logits without intercepts.
+
+    ``seen_before`` is infinite on days without full windows.
+    """
 
     logit: Floats
     newness: Floats
@@ -62,7 +66,10 @@ def _sample(world: World, config: SimulationConfig, surface: int) -> _Sample:
         # The rates are meant for the market's middle, not for the reference week's mood.
         logits.append(logit - market_effect(config, day))
         newness.append(new)
-        seen_before.append(expected_window_impressions(world, config, day)[traffic.listing])
+        seen = np.full(_ROWS_PER_DAY, np.inf)
+        if surface == 1 and day >= _FULL_WINDOWS:
+            seen = expected_window_impressions(world, config, day)[traffic.listing]
+        seen_before.append(seen)
     return _Sample(np.concatenate(logits), np.concatenate(newness), np.concatenate(seen_before))
 
 
@@ -74,21 +81,20 @@ def calibrate(world: World, config: SimulationConfig) -> tuple[Intercepts, int]:
     ``b += ln(target / mean)`` is exact where p is small and converges in a few rounds elsewhere.
     """
     search, promoted = (_sample(world, config, surface) for surface in (0, 1))
-    quantile = float(np.quantile(promoted.seen_before, config.cold_traffic_share))
+    seen_before = promoted.seen_before[np.isfinite(promoted.seen_before)]
+    quantile = float(np.quantile(seen_before, config.cold_traffic_share))
     threshold = int(np.floor(quantile)) + 1
     cold = promoted.seen_before < threshold
-    share = float(cold.mean())
-    warm_rate = (config.promoted_click_rate - share * config.cold_click_rate) / (1.0 - share)
     found = Intercepts(search=-4.0, promoted=-4.0, newness=0.5)
     for _ in range(_ROUNDS):
         p_search = click_probability(search.logit, search.newness, 0, found)
         p_promoted = click_probability(promoted.logit, promoted.newness, 1, found)
-        to_warm = float(np.log(warm_rate / p_promoted[~cold].mean()))
-        to_cold = float(np.log(p_promoted[cold].mean() / config.cold_click_rate)) + to_warm
+        to_all = float(np.log(config.promoted_click_rate / p_promoted.mean()))
+        to_cold = float(np.log(p_promoted[cold].mean() / config.cold_click_rate)) + to_all
         effect = float(np.average(promoted.newness[cold], weights=p_promoted[cold]))
         found = Intercepts(
             search=found.search + float(np.log(config.search_click_rate / p_search.mean())),
-            promoted=found.promoted + to_warm,
+            promoted=found.promoted + to_all,
             newness=float(np.clip(found.newness + to_cold / max(effect, 0.05), -3.0, 3.0)),
         )
     return found, threshold
