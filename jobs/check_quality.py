@@ -135,14 +135,14 @@ def read_past(
         wanted |= {
             reference(own.table, rule.to)[0] for rule in own.rule if isinstance(rule, CompareRule)
         }
-    first = min(days) - timedelta(days=history_days)
-    span = [str(first + timedelta(days=k)) for k in range((max(days) - first).days + 1)]
-    columns = ["ds", "table", "check", "slice", "status", "observed", "checked_at"]
     # The log's statistics name the tables of each file, so that few files are opened.
     stored = tables.delta("quality_results").to_pyarrow_table(
-        partitions=[("ds", "in", span)],
-        filters=[("table", "in", sorted(wanted))],
-        columns=columns,
+        filters=[
+            ("ds", ">=", min(days) - timedelta(days=history_days)),
+            ("ds", "<=", max(days)),
+            ("table", "in", sorted(wanted)),
+        ],
+        columns=["ds", "table", "check", "slice", "status", "observed", "checked_at"],
     )
     past = Past()
     for row in stored.sort_by("checked_at").to_pylist():

@@ -148,7 +148,8 @@ class ColumnRule(_Rule):
         if self.metric == "null_share":
             value = self._counted(f"{name} IS NULL", part)
         elif self.metric == "distinct":
-            value = f"size({self._filtered(f'collect_set(xxhash64({name}))', part)})"
+            hashes = f"collect_set(if({name} IS NULL, NULL, xxhash64({name})))"
+            value = f"size({self._filtered(hashes, part)})"
         elif self.metric == "mean":
             value = self._filtered(f"avg(CAST({name} AS DECIMAL(24, 12)))", part)
         else:

@@ -1,0 +1,293 @@
+"""Checks of stored tables: one aggregation, one record, and what stops a run."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from jobs.check_quality import check, check_tables, rules_of, stop_if_blocked
+from jobs.runtime.environment import conf_directory
+from jobs.runtime.exits import ExitCode, QualityStop
+from jobs.runtime.tables import Tables
+from pipelines.quality.metrics_spark import collect_metrics
+from pipelines.quality.rules import load_rules
+
+DAY = date(2026, 2, 6)
+SURFACES = ("search", "promoted")
+
+
+@pytest.fixture
+def tables(spark, tmp_path):
+    return Tables(str(tmp_path / "warehouse"), lambda: spark)
+
+
+@pytest.fixture
+def config(tmp_path):
+    quality = SimpleNamespace(great_expectations=False, history_days=28, min_history_days=7)
+    return SimpleNamespace(quality=quality, storage=SimpleNamespace(reports=str(tmp_path)))
+
+
+def impression(number, day=DAY, **changes):
+    row = {
+        "impression_id": f"{day}-{number}",
+        "ts": datetime(day.year, day.month, day.day, number % 24, tzinfo=UTC),
+        "surface": SURFACES[number % 2],
+        "request_id": f"r{number // 10}",
+        "user_id": f"u{number % 7}",
+        "query": None,
+        "listing_id": f"l{number % 5}",
+        "position": 1 + number % 10,
+        "device": "mobile",
+        "country": "DE",
+        "attributes": None,
+        "ds": day,
+    }
+    return row | changes
+
+
+def labeled(number, day=DAY, clicked=False, **changes):
+    own = {"clicked": clicked, "click_delay_s": 60 if clicked else None, "is_valid_traffic": True}
+    return impression(number, day) | own | changes
+
+
+def listing(number, day=DAY, **changes):
+    row = {
+        "listing_id": f"l{number}", "shop_id": "s1", "title": "mug", "tags": None,
+        "category": "home > mugs", "price": 9.5, "quantity": 3, "created_ts": None,
+        "is_promoted": True, "image_vector": None, "attributes": None, "ds": day,
+    }  # fmt: skip
+    return row | changes
+
+
+def score(number, day=DAY, **changes):
+    row = {
+        "listing_id": f"l{number}", "p_click": 0.01 + number / 1000, "logit": -4.0,
+        "p_historical": 0.01, "p_content": 0.01, "p_ensemble": 0.01, "segment": "warm",
+        "window_impressions": 10, "standard_error": 0.1, "model_as_of": day, "run_id": "f",
+        "ds": day,
+    }  # fmt: skip
+    return row | changes
+
+
+def status(results, table, name, part=""):
+    found = [r.status for r in results if (r.table, r.check, r.slice) == (table, name, part)]
+    assert len(found) == 1
+    return found[0]
+
+
+def of_day(results, day=DAY):
+    return [r for r in results if r.ds == day]
+
+
+def jobs_started(spark, group, action):
+    spark.sparkContext.setJobGroup(group, group)
+    try:
+        action()
+        return len(spark.sparkContext.statusTracker().getJobIdsForGroup(group))
+    finally:
+        spark.sparkContext.setLocalProperty("spark.jobGroup.id", None)
+
+
+def test_all_rules_of_a_table_cost_one_aggregation(spark, tables):
+    rules = rules_of(conf_directory() / "quality")["labeled_impressions"]
+    tables.write_rows("labeled_impressions", [labeled(k) for k in range(200)], [DAY])
+    frame = tables.read("labeled_impressions", [DAY])
+    frame.count()
+    plain = jobs_started(spark, "plain", lambda: frame.groupBy("ds").count().collect())
+    checks = jobs_started(spark, "checks", lambda: collect_metrics(frame, rules))
+    assert checks == plain
+
+
+def test_measures_are_those_of_the_rows(tables):
+    why = "a worked example of every measure"
+    given = [
+        {"kind": "row", "name": "bad", "reason": "CASE WHEN position > 8 THEN 'low' END"},
+        {"kind": "share", "name": "mobile", "condition": "device = 'mobile'"},
+        {"kind": "count", "name": "part", "by": {"surface": list(SURFACES)}},
+        {"kind": "sum", "name": "sum", "expression": "position / 4.0"},
+        {"kind": "column", "name": "nulls", "column": "query", "metric": "null_share"},
+        {"kind": "column", "name": "least", "column": "position", "metric": "min"},
+        {"kind": "column", "name": "most", "column": "position", "metric": "max"},
+        {"kind": "column", "name": "mean", "column": "position", "metric": "mean"},
+        {"kind": "column", "name": "users", "column": "user_id", "metric": "distinct"},
+        {"kind": "table", "name": "rows", "metric": "rows"},
+        {"kind": "table", "name": "twice", "metric": "duplicate_keys"},
+        {"kind": "table", "name": "hours", "metric": "missing_hours"},
+    ]
+    rules = load_rules(
+        {
+            "t": {
+                "table": "impressions",
+                "rule": [r | {"severity": "info", "why": why} for r in given],
+            }
+        }
+    )["impressions"]
+    rows = [impression(k) for k in range(10)]
+    rows += [impression(0), impression(11, device=None, user_id=None)]
+    tables.write_rows("impressions", rows, [DAY])
+    row = collect_metrics(tables.read("impressions", [DAY]), rules)[DAY]
+    values = {name: value for name, value in row.items() if name.endswith("|value")}
+    assert values == {
+        "bad||value": 2,
+        "mobile||value": 11,
+        "part|search|value": 6,
+        "part|promoted|value": 6,
+        "sum||value": 14.5,
+        "nulls||value": 12,
+        "least||value": 1.0,
+        "most||value": 10.0,
+        "mean||value": pytest.approx(58 / 12),
+        "users||value": 7,
+        "rows||value": 12,
+        "twice||value": 1,
+        "hours||value": 13,
+    }
+    assert row["bad||rows"] == 12
+
+
+def test_a_sound_day_passes_and_is_recorded_in_one_commit(tables, config):
+    tables.write_rows("impressions", [impression(k) for k in range(100)], [DAY])
+    tables.write_rows("listings", [listing(k) for k in range(5)], [DAY])
+    tables.create(["quality_results"])
+    before = tables.version("quality_results")
+    results = check_tables(
+        tables, config, "run-1", ("impressions", "clicks", "listings", "quarantine"), [DAY]
+    )
+    assert not [r for r in results if r.status in ("FAIL", "ERROR", "WARN")]
+    stored = tables.read_arrow("quality_results")
+    assert len(stored) == len(results)
+    assert tables.version("quality_results") - before == 1
+    assert set(stored["run_id"].to_pylist()) == {"run-1"}
+
+
+def test_a_label_joined_twice_stops_the_run_after_it_is_recorded(tables, config):
+    tables.write_rows("impressions", [impression(k) for k in range(100)], [DAY])
+    check_tables(tables, config, "run-1", ("impressions",), [DAY])
+    rows = [labeled(k) for k in range(100)] + [labeled(0)]
+    tables.write_rows("labeled_impressions", rows, [DAY])
+    with pytest.raises(QualityStop, match="rows_of_impressions") as stop:
+        check_tables(tables, config, "run-1", ("labeled_impressions",), [DAY])
+    assert stop.value.exit_code == ExitCode.QUALITY
+    stored = tables.read_arrow("quality_results").to_pylist()
+    failed = [row["check"] for row in stored if row["status"] == "FAIL"]
+    assert failed == ["rows_of_impressions"]
+
+
+def test_a_dead_click_stream_stops_before_training(tables, config):
+    rows = [labeled(k, clicked=k % 100 == 0) for k in range(40_000)]
+    tables.write_rows("labeled_impressions", rows, [DAY])
+    results = check(tables, config, "run-1", ("labeled_impressions",), [DAY])
+    assert status(results, "labeled_impressions", "click_rate", "search") == "PASS"
+    with pytest.raises(QualityStop, match=r"click_rate\[promoted\] of 2026-02-06: 0, expected"):
+        stop_if_blocked(results)
+
+
+def test_a_range_of_days_is_judged_as_day_by_day(tables, config):
+    days = [DAY - timedelta(days=k) for k in range(9, -1, -1)]
+    rows = [
+        labeled(k, day, clicked=k % 20 < 4)
+        for n, day in enumerate(days)
+        for k in range(400 if n == 9 else 1500)
+    ]
+    rows += [labeled(9999, DAY, clicked=True)]
+    tables.write_rows("labeled_impressions", rows, days)
+    names = ("labeled_impressions",)
+    together = check(
+        tables, config, "r", names, days, clock=lambda: datetime(2026, 2, 7, tzinfo=UTC)
+    )
+    alone = []
+    for day in days:
+        made = check(tables, config, "r", names, [day])
+        tables.write_rows("quality_results", [vars(result) for result in made], None)
+        alone += made
+    at = together[0].checked_at
+    assert [replace(result, checked_at=at) for result in alone] == together
+
+
+def test_a_table_without_rows_of_the_day_fails_where_it_must_not_be_empty(tables, config):
+    results = check(tables, config, "r", ("listing_scores",), [DAY])
+    assert status(results, "listing_scores", "rows") == "FAIL"
+    assert status(results, "listing_scores", "not_a_probability") == "SKIP"
+
+
+def test_scores_are_held_against_the_live_promoted_listings(tables, config):
+    snapshot = [listing(k) for k in range(100)]
+    snapshot += [listing(100, is_promoted=False), listing(101, quantity=0)]
+    tables.write_rows("listings", snapshot, [DAY])
+    check_tables(tables, config, "r", ("listings",), [DAY])
+    tables.write_rows("listing_scores", [score(k) for k in range(99)], [DAY])
+    names = ("listing_scores",)
+    assert status(check(tables, config, "r", names, [DAY]), names[0], "coverage") == "PASS"
+    tables.write_rows("listing_scores", [score(k) for k in range(98)], [DAY])
+    assert status(check(tables, config, "r", names, [DAY]), names[0], "coverage") == "FAIL"
+
+
+def test_a_listing_scored_twice_or_with_no_number_stops(tables, config):
+    rows = [score(k) for k in range(3)] + [score(2), score(4, p_ensemble=float("nan"))]
+    tables.write_rows("listing_scores", rows, [DAY])
+    results = check(tables, config, "r", ("listing_scores",), [DAY])
+    assert status(results, "listing_scores", "duplicate_keys") == "FAIL"
+    assert status(results, "listing_scores", "not_a_probability") == "FAIL"
+
+
+def test_a_sample_is_held_against_its_declared_rate(tables, config):
+    day_rows = [labeled(k, clicked=k % 50 < 2) for k in range(10_000)]
+    tables.write_rows("labeled_impressions", day_rows, [DAY])
+    check_tables(tables, config, "r", ("labeled_impressions",), [DAY])
+    kept = [r for k, r in enumerate(day_rows) if r["clicked"] or k % 10 < 2]
+    columns = [c for c in tables_columns("training_samples") if c in kept[0]]
+    sample = [{c: r[c] for c in columns} for r in kept]
+    names = ("training_samples",)
+    for rate, expected in ((1 / 6, "PASS"), (0.4, "FAIL")):
+        rows = [r | {"sampling_rate": rate, "order_key": 1} for r in sample]
+        tables.write_rows("training_samples", rows, [DAY])
+        results = check(tables, config, "r", names, [DAY])
+        assert status(results, names[0], "clicks_of_labels", "search") == "PASS"
+        assert status(results, names[0], "population_of_labels", "search") == expected
+
+
+def tables_columns(name):
+    from schemas.catalog import TABLES
+
+    return TABLES[name].column_names
+
+
+def test_a_rule_that_cannot_be_evaluated_is_an_error_and_stops(tables, config, monkeypatch):
+    broken = load_rules(
+        {
+            "t": {
+                "table": "impressions",
+                "rule": [
+                    {"kind": "share", "name": "odd", "severity": "block", "condition": "nose = 1",
+                     "why": "no such column exists"}
+                ],
+            }
+        }
+    )  # fmt: skip
+    monkeypatch.setattr("jobs.check_quality.rules_of", lambda folder: broken)
+    tables.write_rows("impressions", [impression(0)], [DAY])
+    results = check(tables, config, "r", ("impressions",), [DAY])
+    assert [r.status for r in results] == ["ERROR"]
+    with pytest.raises(QualityStop, match="cannot be evaluated"):
+        stop_if_blocked(results)
+
+
+def test_every_shipped_rule_can_be_evaluated(spark):
+    from schemas.catalog import TABLES
+
+    for table, rules in rules_of(conf_directory() / "quality").items():
+        frame = spark.createDataFrame([], TABLES[table].struct)
+        assert collect_metrics(frame, rules) == {}
+
+
+def test_great_expectations_agrees_when_asked(tables, config, tmp_path):
+    config.quality.great_expectations = True
+    rows = [score(k) for k in range(3)] + [score(2)]
+    tables.write_rows("listing_scores", rows, [DAY])
+    results = check(tables, config, "r", ("listing_scores",), [DAY])
+    assert status(results, "listing_scores", "duplicate_keys") == "FAIL"
+    assert not [r for r in results if r.status == "ERROR"]
+    assert list((tmp_path / "great_expectations").rglob("index.html"))
+    json.dumps([r.details for r in results])
