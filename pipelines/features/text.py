@@ -1,10 +1,13 @@
 """Tokenising: lower-cased Unicode words of titles and tags, whole columns at a time."""
 
+import unicodedata
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
 # Combining marks belong to the word before them: without them Indic words would fall apart.
 _NOT_WORD = r"[^\p{L}\p{M}\p{N}]+"
+_ROW_END = "\0"
 _APOSTROPHE = r"['\x{2019}\x{02BC}]"
 
 
@@ -29,7 +32,7 @@ def unigrams(values: pa.Array) -> pa.ListArray:
     >>> unigrams(pa.array(["Women's MUG, 12oz!", None])).to_pylist()
     [['womens', 'mug', '12oz'], []]
     """
-    text = pc.utf8_lower(pc.utf8_normalize(_as_string(values), form="NFKC"))
+    text = pc.utf8_lower(_compose(_as_string(values)))
     text = pc.replace_substring_regex(text, _APOSTROPHE, "")
     text = pc.replace_substring_regex(text, _NOT_WORD, " ")
     text = pc.ascii_trim(text, " ")
@@ -65,6 +68,22 @@ def documents(title: pa.Array, tags: pa.ListArray) -> pa.ListArray:
     return unigrams(
         pc.binary_join_element_wise(_as_string(title), joined, " ", null_handling="skip")
     )
+
+
+def _compose(text: pa.StringArray) -> pa.StringArray:
+    """Normalise to NFKC; nulls may become empty.
+
+    pyarrow's ``utf8_normalize`` leaves letters and their accents apart in its composing forms too,
+    so the column is normalised as one text.
+    """
+    if pc.all(pc.string_is_ascii(text), min_count=0).as_py():
+        return text
+    rows = pc.replace_substring(text.fill_null(""), _ROW_END, " ")
+    column = pc.binary_join(
+        pa.ListArray.from_arrays(pa.array([0, len(rows)], pa.int32()), rows), _ROW_END
+    )
+    composed = unicodedata.normalize("NFKC", column[0].as_py())
+    return pc.split_pattern(pa.array([composed]), _ROW_END).values
 
 
 def _as_string(values: pa.Array) -> pa.Array:
