@@ -27,10 +27,12 @@ from jobs.runtime.exits import ExitCode, QualityStop, UsageError
 from jobs.runtime.runs import now
 from jobs.runtime.session import start_session
 from jobs.runtime.tables import Tables
-from pipelines.quality.evaluate import QualityResult, blocking, errors, judge, measure_day
+from pipelines.quality.evaluate import errors, measure_day
 from pipelines.quality.metrics_spark import collect_metrics
 from pipelines.quality.past import Past
-from pipelines.quality.rules import CompareRule, RuleError, TableRules, load_rules, reference
+from pipelines.quality.results import QualityResult, blocking, judge
+from pipelines.quality.rule_files import RuleError, TableRules, load_rules, reference
+from pipelines.quality.rules import CompareRule
 
 if TYPE_CHECKING:
     from rich.console import Console

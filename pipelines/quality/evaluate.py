@@ -1,16 +1,17 @@
-"""From a day's metrics row to results: what was measured, and whether it is within its bounds."""
+"""From a day's metrics row to measurements: values, and the bounds that they have to keep."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from statistics import median
-from typing import Literal
 
 from pipelines.quality.history import against_history
 from pipelines.quality.past import Past
+from pipelines.quality.results import Measurement, QualityResult, judge
+from pipelines.quality.rule_files import TableRules, metric_column, reference
 from pipelines.quality.rules import (
     ColumnRule,
     CompareRule,
@@ -21,76 +22,9 @@ from pipelines.quality.rules import (
     ShareRule,
     SumRule,
     TableRule,
-    TableRules,
-    metric_column,
-    reference,
 )
 
-Status = Literal["PASS", "WARN", "FAIL", "ERROR", "SKIP"]
 MetricsRow = Mapping[str, float | int | None]
-
-
-@dataclass(frozen=True)
-class QualityResult:
-    """One row of `quality_results`."""
-
-    run_id: str
-    table: str
-    check: str
-    slice: str
-    severity: str
-    status: Status
-    observed: float | None
-    expected: str
-    baseline: float | None
-    rows: int | None
-    details: str | None
-    checked_at: datetime
-    ds: date
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """One measure of a slice with the bounds it has to keep.
-
-    Attributes
-    ----------
-    value : float or None
-        None where there is nothing to judge; `reason` says why.
-    low, high : float or None
-        Inclusive bounds; None: unbounded.
-    baseline : float or None
-        What the value was compared with.
-    """
-
-    check: str
-    slice: str
-    severity: str
-    value: float | None
-    rows: int | None
-    low: float | None = None
-    high: float | None = None
-    baseline: float | None = None
-    reason: str = ""
-    note: str = ""
-
-    @property
-    def expected(self) -> str:
-        """The bounds in words."""
-        if self.low is not None and self.high is not None:
-            same = self.low == self.high
-            return f"{self.low:g}" if same else f"{self.low:g} to {self.high:g}"
-        if self.low is not None:
-            return f">= {self.low:g}"
-        return f"<= {self.high:g}" if self.high is not None else "recorded only"
-
-    @property
-    def within(self) -> bool:
-        """Whether the value is a number inside its bounds."""
-        value = math.nan if self.value is None else self.value
-        above = self.low is None or value >= self.low
-        below = self.high is None or value <= self.high
-        return not math.isnan(value) and above and below
 
 
 def measure_day(
@@ -240,34 +174,6 @@ def _against_history(
     return _judged_from(compared, rule.min_rows)
 
 
-def judge(
-    measured: Measurement, *, table: str, day: date, run_id: str, now: datetime
-) -> QualityResult:
-    """Give a measurement its status: PASS, SKIP with its reason, or what its severity asks for."""
-    status: Status
-    if measured.reason:
-        status = "SKIP"
-    elif measured.within:
-        status = "PASS"
-    else:
-        status = "FAIL" if measured.severity in ("block", "quarantine") else "WARN"
-    return QualityResult(
-        run_id=run_id,
-        table=table,
-        check=measured.check,
-        slice=measured.slice,
-        severity=measured.severity,
-        status=status,
-        observed=measured.value,
-        expected=measured.expected,
-        baseline=measured.baseline,
-        rows=measured.rows,
-        details=measured.reason or measured.note or None,
-        checked_at=now,
-        ds=day,
-    )
-
-
 def errors(
     rules: TableRules, day: date, problem: str, *, run_id: str, now: datetime
 ) -> list[QualityResult]:
@@ -281,8 +187,3 @@ def errors(
         )
         for blank in blanks
     ]
-
-
-def blocking(results: Sequence[QualityResult]) -> list[QualityResult]:
-    """Results that stop a run: a blocking check that failed, or could not be evaluated."""
-    return [r for r in results if r.severity == "block" and r.status in ("FAIL", "ERROR")]

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipelines.quality.evaluate import Measurement
+from pipelines.quality.results import Measurement
 
 _CONNECT = "pyspark.sql.connect"
 

@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from pipelines.quality.evaluate import MetricsRow
-from pipelines.quality.rules import TableRules
+from pipelines.quality.rule_files import TableRules
 
 
 def metrics(frame: DataFrame, rules: TableRules) -> DataFrame:

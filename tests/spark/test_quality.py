@@ -12,7 +12,7 @@ from jobs.runtime.environment import conf_directory
 from jobs.runtime.exits import ExitCode, QualityStop
 from jobs.runtime.tables import Tables
 from pipelines.quality.metrics_spark import collect_metrics
-from pipelines.quality.rules import load_rules
+from pipelines.quality.rule_files import load_rules
 
 DAY = date(2026, 2, 6)
 SURFACES = ("search", "promoted")
@@ -110,6 +110,8 @@ def test_measures_are_those_of_the_rows(tables):
         {"kind": "column", "name": "nulls", "column": "query", "metric": "null_share"},
         {"kind": "column", "name": "least", "column": "position", "metric": "min"},
         {"kind": "column", "name": "most", "column": "position", "metric": "max"},
+        {"kind": "sum", "name": "whole", "expression": "position", "whole": True},
+        {"kind": "column", "name": "span", "column": "position", "metric": "range"},
         {"kind": "column", "name": "mean", "column": "position", "metric": "mean"},
         {"kind": "column", "name": "users", "column": "user_id", "metric": "distinct"},
         {"kind": "table", "name": "rows", "metric": "rows"},
@@ -136,6 +138,8 @@ def test_measures_are_those_of_the_rows(tables):
         "part|promoted|value": 6,
         "sum||value": 14.5,
         "nulls||value": 12,
+        "whole||value": 58,
+        "span||value": 9.0,
         "least||value": 1.0,
         "most||value": 10.0,
         "mean||value": pytest.approx(58 / 12),

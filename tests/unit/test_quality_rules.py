@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from jobs import WRITER
-from pipelines.quality.evaluate import blocking, errors, judge, measure_day
+from pipelines.quality.evaluate import errors, measure_day
 from pipelines.quality.history import against_history, robust_z
 from pipelines.quality.past import Past
-from pipelines.quality.rules import RuleError, load_rules, metric_column
+from pipelines.quality.results import blocking, judge
+from pipelines.quality.rule_files import RuleError, load_rules, metric_column
 
 DAY = date(2026, 2, 6)
 NOW = datetime(2026, 2, 7, 3, tzinfo=UTC)

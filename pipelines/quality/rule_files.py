@@ -1,0 +1,134 @@
+"""Rule files: the rules of each table, checked against the tables when they are loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pipelines.quality.rules import ColumnRule, CompareRule, HistoryRule, Rule
+from schemas.catalog import TABLES
+
+
+class RuleError(ValueError):
+    """A rule file does not say what can be checked."""
+
+
+class TableRules(BaseModel):
+    """The rules of one table, in the order in which they are reported."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    table: str
+    rule: tuple[Rule, ...] = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _derived_rules_share_slices(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping) or not isinstance(data.get("rule"), list):
+            return data
+        slices: dict[Any, Any] = {}
+        shared = []
+        for rule in data["rule"]:
+            if isinstance(rule, Mapping):
+                by = rule.get("by", slices.get(rule.get("of"), {}))
+                rule = {**rule, "by": by}
+                slices[rule.get("name")] = by
+            shared.append(rule)
+        return {**data, "rule": shared}
+
+    @model_validator(mode="after")
+    def _names_resolve(self) -> TableRules:
+        if self.table not in TABLES:
+            raise ValueError(f"there is no table {self.table}")
+        columns = TABLES[self.table].column_names
+        by_name: dict[str, Rule] = {}
+        for rule in self.rule:
+            if rule.name in by_name:
+                raise ValueError(f"rule {rule.name} is there twice")
+            named = [*rule.by, rule.column] if isinstance(rule, ColumnRule) else [*rule.by]
+            unknown = [name for name in named if name not in columns]
+            if unknown:
+                raise ValueError(f"rule {rule.name}: no column {', '.join(unknown)}")
+            if isinstance(rule, CompareRule | HistoryRule):
+                source = by_name.get(rule.of)
+                if source is None:
+                    raise ValueError(f"rule {rule.name}: no rule {rule.of} before it")
+                if rule.slices != source.slices:
+                    raise ValueError(f"rule {rule.name}: its slices differ from those of {rule.of}")
+            by_name[rule.name] = rule
+        return self
+
+    def named(self, name: str) -> Rule:
+        """Find a rule by its name."""
+        return next(rule for rule in self.rule if rule.name == name)
+
+    def aggregates(self) -> dict[str, str]:
+        """All SQL aggregates of the table, by the column of the metrics row that holds them."""
+        keys = TABLES[self.table].keys
+        return {
+            metric_column(rule.name, part, what): sql
+            for rule in self.rule
+            for part in rule.slices
+            for what, sql in rule.aggregates(part, keys).items()
+        }
+
+
+def metric_column(rule: str, part: str, what: str) -> str:
+    """Column of the metrics row for a measure of a rule's slice.
+
+    >>> metric_column("click_rate", "promoted", "rows")
+    'click_rate|promoted|rows'
+    """
+    return f"{rule}|{part}|{what}"
+
+
+def load_rules(files: Mapping[str, Mapping[str, Any]]) -> dict[str, TableRules]:
+    """Check parsed rule files and give the rules by table.
+
+    Parameters
+    ----------
+    files : mapping of str to mapping
+        Parsed TOML by file name, for messages.
+
+    Raises
+    ------
+    RuleError
+        With the file and every problem in it.
+    """
+    rules: dict[str, TableRules] = {}
+    for name, content in sorted(files.items()):
+        try:
+            loaded = TableRules.model_validate(content)
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+                for problem in error.errors()
+            )
+            raise RuleError(f"{name}: {problems}") from error
+        if loaded.table in rules:
+            raise RuleError(f"{name}: table {loaded.table} has two rule files")
+        rules[loaded.table] = loaded
+    for loaded in rules.values():
+        for rule in loaded.rule:
+            if isinstance(rule, CompareRule):
+                _check_reference(loaded, rule, rules)
+    return rules
+
+
+def reference(table: str, to: str) -> tuple[str, str]:
+    """Table and rule that a comparison names."""
+    other, dot, name = to.rpartition(".")
+    return (other, name) if dot else (table, name)
+
+
+def _check_reference(
+    loaded: TableRules, rule: CompareRule, rules: Mapping[str, TableRules]
+) -> None:
+    other, name = reference(loaded.table, rule.to)
+    found = [r for r in rules[other].rule if r.name == name] if other in rules else []
+    if not found:
+        raise RuleError(f"{loaded.table}.{rule.name}: there is no rule {other}.{name}")
+    if found[0].slices not in (rule.slices, ("",)):
+        raise RuleError(f"{loaded.table}.{rule.name}: its slices differ from those of {rule.to}")
