@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from datetime import date
 
 from rich.console import Console
 
-from jobs.runtime.collect import collect_report, read_runs
+from jobs.runtime.arguments import iso_date
+from jobs.runtime.collect import PUBLISH_JOB, collect_report, read_runs
 from jobs.runtime.config import Config
 from jobs.runtime.exits import ExitCode, InputMissing
 from jobs.runtime.summary import print_summary, write_report
@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLES
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
-        "--date", type=date.fromisoformat, metavar="D", help="the day; default: the newest run"
+        "--date", type=iso_date, metavar="D", help="the day; default: the newest that was judged"
     )
 
 
@@ -37,12 +37,16 @@ def run(arguments: argparse.Namespace, config: Config, tables: Tables, console: 
     InputMissing
         Nothing was run, or not for this day.
     """
-    made = {row["ds"] for row in read_runs(tables)}
+    runs = read_runs(tables)
+    made = {row["ds"] for row in runs}
+    # A day's labels need clicks of the day after, so the newest day may hold no more than those.
+    judged = {row["ds"] for row in runs if row["job"] == PUBLISH_JOB}
     if not made:
         raise InputMissing(f"nothing was run yet in {tables.root}: start with `promoted-ctr run`")
-    ds = arguments.date or max(made)
+    newest = max(judged or made)
+    ds = arguments.date or newest
     if ds not in made:
-        raise InputMissing(f"nothing was run for {ds}; the newest day is {max(made)}")
+        raise InputMissing(f"nothing was run for {ds}; the newest day is {newest}")
     data = collect_report(tables, config, ds)
     html, _ = write_report(data, config.storage.reports)
     print_summary(console, data, html)

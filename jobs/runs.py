@@ -28,7 +28,7 @@ EXAMPLES = """examples:
   promoted-ctr runs --date 2025-03-14 --format json"""
 
 _STYLES = {"done": "green", "refused": "yellow", "failed": "bold red"}
-_NOTE_LENGTH = 90
+_NOTE_LENGTH = 300
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace, config: Config, tables: Tables, console: 
         writer.writeheader()
         writer.writerows(plain)
     else:
-        console.print(_table(lines))
+        _print(console, lines)
     return ExitCode.DONE
 
 
@@ -113,34 +113,42 @@ def attempts(rows: list[Row]) -> list[Row]:
     return lines
 
 
-def _table(lines: list[Row]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in ("started", "job", "day", "status"):
+def _print(console: Console, lines: list[Row]) -> None:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    for name in ("started", "job", "last day"):
         table.add_column(name, no_wrap=True)
-    for name in ("rows out", "refused", "time"):
+    for name in ("days", "rows out", "time"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("note", overflow="fold")
+    table.add_column("status", no_wrap=True)
     for line in lines:
-        several = line["days"] > 1
-        status = line["status"] + (f" ({line['exit_code']})" if line["exit_code"] else "")
-        note = "published" if line["published"] else line["note"].split("\n")[0]
         table.add_row(
-            f"{line['started']:%Y-%m-%d %H:%M}",
+            f"{line['started']:%m-%d %H:%M}",
             line["job"],
-            f"{line['days']} days to {line['last_day']}" if several else str(line["last_day"]),
-            f"[{_STYLES.get(line['status'], '')}]{status}[/]" if line["status"] in _STYLES else status,
+            str(line["last_day"]),
+            number(line["days"]),
             number(line["rows_out"]),
-            number(line["rows_quarantined"]),
             seconds(line["seconds"]),
-            _escaped(note if len(note) <= _NOTE_LENGTH else note[: _NOTE_LENGTH - 1] + "…"),
+            f"[{_STYLES.get(line['status'], 'default')}]{_status(line)}[/]",
         )
-    return table
+    console.print(table)
+    for line in lines:
+        refused = line["rows_quarantined"]
+        told = [f"{number(refused)} rows refused"] if refused else []
+        told += [_first_line(line["note"])] if line["note"] else []
+        for text in told:
+            note = f"  {line['job']} {line['last_day']}: {text}"
+            console.print(note, highlight=False, markup=False)
 
 
-def _escaped(text: str) -> str:
-    from rich.markup import escape
+def _status(line: Row) -> str:
+    if line["published"]:
+        return "published"
+    return f"{line['status']} {line['exit_code']}" if line["exit_code"] else str(line["status"])
 
-    return escape(text)
+
+def _first_line(text: str) -> str:
+    line = text.strip().split("\n")[0]
+    return line if len(line) <= _NOTE_LENGTH else line[: _NOTE_LENGTH - 1] + "…"
 
 
 def _plain(value: object) -> object:

@@ -9,16 +9,14 @@ import sys
 from typing import Any
 
 import pyarrow.compute as pc
-from rich import box
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from jobs.runtime.arguments import iso_date
 from jobs.runtime.collect import read_rows
 from jobs.runtime.config import Config
 from jobs.runtime.exits import ExitCode, UsageError
 from jobs.runtime.published import ScoresOf, read_scores
+from jobs.runtime.summary import listing_table
 from jobs.runtime.tables import Tables
 from pipelines.quality.report import number, probability
 
@@ -45,9 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="listings, or features per model; 0 for all; default 20",
     )  # fmt: skip
     parser.add_argument("--format", choices=("table", "json", "csv"), default="table")
-    parser.add_argument(
-        "--staged", action="store_true", help="scores that are not published, too"
-    )
+    parser.add_argument("--staged", action="store_true", help="scores that are not published, too")
 
 
 def run(arguments: argparse.Namespace, config: Config, tables: Tables, console: Console) -> int:
@@ -90,7 +86,7 @@ def run(arguments: argparse.Namespace, config: Config, tables: Tables, console: 
 def top_rows(
     tables: Tables, scores: ScoresOf, segment: str | None, limit: int
 ) -> list[dict[str, Any]]:
-    """The highest p_click first, ties by listing id, each with its title; all for limit 0."""
+    """List the highest p_click first, ties by listing id, each with its title; all for limit 0."""
     table = scores.table
     if segment:
         table = table.filter(pc.equal(table["segment"], segment))
@@ -107,22 +103,20 @@ def top_rows(
 
 def _print_top(console: Console, scores: ScoresOf, rows: list[dict[str, Any]]) -> None:
     state = "published" if scores.is_published else "staged"
-    table = Table(
-        title=f"{state} scores of {scores.ds}: {number(len(rows))} of "
-        f"{number(scores.table.num_rows)} listings",
-        box=box.SIMPLE_HEAD, title_justify="left", title_style="bold",
-        caption="± : one standard error of the logit. historical, content: each model alone.",
-        caption_justify="left",
-    )  # fmt: skip
-    table.add_column("listing", no_wrap=True, min_width=6)
-    table.add_column("title", no_wrap=True, overflow="ellipsis", max_width=40)
-    for name, width in (("p_click", 7), ("±", 4), ("historical", 10), ("content", 7), ("shown", 6)):
-        table.add_column(name, justify="right", no_wrap=True, min_width=width)
-    table.add_column("segment", no_wrap=True, min_width=7)
-    for row in rows:
-        table.add_row(
-            escape(row["listing_id"]), escape(row["title"]), probability(row["p_click"]),
-            number(row["standard_error"], 2), probability(row["p_historical"]),
-            probability(row["p_content"]), number(row["window_impressions"]), row["segment"],
-        )  # fmt: skip
-    console.print(table)
+    title = (
+        f"{state} scores of {scores.ds}: {number(len(rows))} of "
+        f"{number(scores.table.num_rows)} listings"
+    )
+    names = ("listing", "title", "p_click", "±", "historical", "content", "shown", "segment")
+    cells = [
+        (row["listing_id"], row["title"], probability(row["p_click"]),
+         number(row["standard_error"], 2), probability(row["p_historical"]),
+         probability(row["p_content"]), number(row["window_impressions"]), row["segment"])
+        for row in rows
+    ]  # fmt: skip
+    console.print(listing_table(title, names, cells, console.width))
+    console.print(
+        "± one standard error of the logit; historical, content: each model alone; "
+        "why a number: --listing ID",
+        style="dim",
+    )

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from jobs import FLOW
 from jobs.runtime.config import Config
-from jobs.runtime.tables import Tables
+from jobs.runtime.tables import Tables, day_condition
 from pipelines.quality.report_data import (
     Check,
     Completeness,
@@ -33,6 +33,12 @@ from pipelines.quality.report_data import (
 Row = dict[str, Any]
 
 PUBLISH_JOB = "publish_scores"
+_GATE_WORDS = {
+    "PASS": "passed",
+    "WARN": "warned",
+    "SKIP": "could not be judged",
+    "FAIL": "failed",
+}
 _TOP_ROWS = 10
 _HISTOGRAM_BINS = 48
 _COMPLETENESS_DAYS = 8
@@ -57,9 +63,7 @@ def read_where(
     handle = tables.delta(name)
     if version is not None and version != handle.version():
         handle.load_as_version(version)
-    dataset = handle.to_pyarrow_dataset(
-        partitions=[("ds", "in", [str(day) for day in sorted(days)])]
-    )
+    dataset = handle.to_pyarrow_dataset(file_pruning_predicate=day_condition(days))
     return dataset.to_table(filter=condition, columns=list(columns) if columns else None)
 
 
@@ -133,11 +137,13 @@ def _verdict(
     made = newest.get(PUBLISH_JOB)
     stays = f" Consumers go on reading the scores of {served}." if served else ""
     if published:
-        passed = sum(gate.status == "PASS" for gate in gates)
-        return f"All {passed} gates passed." if gates and passed == len(gates) else (
-            f"{passed} of {len(gates)} gates passed; none of the others stops a day."
-            if gates else "No gate stood in the way."
-        )  # fmt: skip
+        counts = Counter(gate.status for gate in gates)
+        if counts["PASS"] == len(gates):
+            return f"All {len(gates)} gates passed." if gates else "No gate stood in the way."
+        told = [
+            f"{counts[status]} {words}" for status, words in _GATE_WORDS.items() if counts[status]
+        ]
+        return f"Of {len(gates)} gates {', '.join(told)}."
     if made is not None:
         told = made["details"].get("error")
         failed = [g.details or g.check for g in gates if g.status in ("FAIL", "ERROR")]
@@ -251,9 +257,7 @@ def _quarantine(tables: Tables, ds: date) -> dict[str, Any]:
     }
 
 
-def _checks(
-    tables: Tables, ds: date, newest: Mapping[str, Row]
-) -> tuple[list[Check], list[Check]]:
+def _checks(tables: Tables, ds: date, newest: Mapping[str, Row]) -> tuple[list[Check], list[Check]]:
     """The newest result of every check of the day: checks of tables, and publish gates."""
     rows = read_rows(tables, "quality_results", [ds])
     rows.sort(key=lambda r: r["checked_at"])
@@ -310,9 +314,7 @@ def top_scores(tables: Tables, scores: pa.Table, ds: date, limit: int) -> list[S
     order = [("p_click", "descending"), ("listing_id", "ascending")]
     chosen = scores.take(pc.select_k_unstable(scores, limit, order)).sort_by(order)
     wanted = pc.field("listing_id").isin(chosen["listing_id"].combine_chunks())
-    named = read_rows(
-        tables, "listings", [ds], condition=wanted, columns=["listing_id", "title"]
-    )
+    named = read_rows(tables, "listings", [ds], condition=wanted, columns=["listing_id", "title"])
     titles = {row["listing_id"]: row["title"] for row in named}
     keep = set(ScoreRow.__dataclass_fields__) - {"title"}
     return [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
@@ -55,46 +57,55 @@ def print_listing(console: Console, found: ListingScore, *, limit: int) -> None:
         f"models as of {score['model_as_of']}",
         highlight=False,
     )
+    odds = score["p_click"] / (1 - score["p_click"])
+    ends = [odds * math.exp(sign * score["standard_error"]) for sign in (-1, 1)]
+    low, high = (probability(end / (1 + end)) for end in ends)
+    say(f"  about {low} to {high} at one standard error ({number(score['standard_error'], 2)})"
+        " of the logit")  # fmt: skip
     console.print(_features(found, limit))
     console.print(_terms(found))
     say(f"3. logit {signed(e.logit, 6)} = listing {signed(e.listing_logit, 6)}"
         f" + reference context {signed(e.context_logit, 6)}")  # fmt: skip
-    say(f"   reference context: {', '.join(f'{k} {v}' for k, v in sorted(found.reference.items()))}")
+    context = ", ".join(f"{name} {value}" for name, value in sorted(found.reference.items()))
+    say(f"   reference context: {context}")
     say(f"   ensemble: 1 / (1 + exp(-logit)) = {probability(e.p_ensemble)}")
     parameters = ", ".join(
         f"{name} {value:.6f}" for name, value in zip("abc", e.map_parameters, strict=False)
     )
     rule = "a ln p - b ln(1 - p) + c" if parameters else "linear between its knots"
-    say(f"4. calibration map {e.map_kind}: logit' = {rule}{'; ' + parameters if parameters else ''}")
+    rule += f"; {parameters}" if parameters else ""
+    say(f"4. calibration map {e.map_kind}: logit' = {rule}")
     say(f"   p = {probability(e.calibrated)}")
     for place, factor in enumerate(e.factors):
         lead = "5. factors: " if place == 0 else "            "
         say(f"{lead}{factor.field} {factor.value or '(none)'}: x {factor.factor:.6f}")
-    verdict = "equal" if is_equal(found) else "NOT equal: the inputs have changed since"
+    verdict = "equal"
+    if not is_equal(found):
+        verdict = "NOT equal: inputs, configuration or code have changed since"
     say(f"6. p_click {e.recomputed:.12f}, stored {score['p_click']:.12f}: {verdict}")
 
 
 def _features(found: ListingScore, limit: int) -> Table:
     e = found.explanation
     table = Table(
-        title="1. features and their weights, the strongest first",
+        title="1. features, the strongest first",
         box=box.SIMPLE_HEAD, title_justify="left", title_style="bold",
     )  # fmt: skip
     table.add_column("model", no_wrap=True)
     table.add_column("namespace=value", overflow="fold")
-    table.add_column("weight", justify="right", no_wrap=True)
+    table.add_column("adds", justify="right", no_wrap=True)
     for model in MODELS:
-        own = sorted(
-            (f for f in e.features if f.model == model),
-            key=lambda f: (-abs(f.weight), f.namespace, f.value),
-        )
+        times = Counter(f for f in e.features if f.model == model)
+        added = {feature: count * feature.weight for feature, count in times.items()}
+        own = sorted(added, key=lambda f: (-abs(added[f]), f.namespace, f.value))
         shown = own[:limit] if limit else own
         for feature in shown:
-            named = f"{feature.namespace}={feature.value}"
-            table.add_row(model, escape(named), signed(feature.weight, 4))
+            often = f" (x {times[feature]})" if times[feature] > 1 else ""
+            named = f"{feature.namespace}={feature.value}{often}"
+            table.add_row(model, escape(named), signed(added[feature], 4))
         rest = own[len(shown) :]
         if rest:
-            total = sum(f.weight for f in rest)
+            total = sum(added[f] for f in rest)
             table.add_row(model, f"{len(rest)} more features", signed(total, 4), style="dim")
         if abs(e.dense[model]) > _SAME:
             table.add_row(model, "text and image vector", signed(e.dense[model], 4), style="dim")

@@ -22,7 +22,9 @@ from schemas.features import ENTITY_HISTORY
 
 # The ids that a listing's window sums are looked up by.
 ENTITIES = {"listing": "listing_id", "shop": "shop_id", "category": "category"}
-_SUM_NAMES = tuple(c.name for c in ENTITY_HISTORY.columns if c.name.startswith(("search", "promoted")))
+_SUM_NAMES = tuple(
+    name for name in ENTITY_HISTORY.column_names if name.startswith(("search_", "promoted_"))
+)
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ def read_listing_score(
     listing = read_where(tables, "listings", [ds], pc.field("listing_id") == listing_id)
     if listing is None or not listing.num_rows:
         raise InputMissing(f"listing {listing_id} is not in the listings of {ds}")
-    made = [r for r in scores.runs if (r["job"], r["ds"], r["status"]) == ("score_listings", ds, "done")]
+    wanted = ("score_listings", ds, "done")
+    made = [r for r in scores.runs if (r["job"], r["ds"], r["status"]) == wanted]
     if not made:
         raise InputMissing(f"no record of how the scores of {ds} were made")
     details = made[-1]["details"]
@@ -69,9 +72,7 @@ def read_listing_score(
     found = explain(row, assembler(config, strengths), models, read_stack(tables, ds), reference)
     values: Row = row.to_pylist()[0]
     sums = {name: value for name, value in values.items() if name.endswith(_SUM_NAMES)}
-    return ListingScore(
-        stored[0], listing.to_pylist()[0], sums, dict(reference.values), found
-    )
+    return ListingScore(stored[0], listing.to_pylist()[0], sums, dict(reference.values), found)
 
 
 def _listing_day(

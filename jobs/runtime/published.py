@@ -52,14 +52,17 @@ def read_scores(tables: Tables, *, ds: date | None = None, staged: bool = False)
         version = None
     else:
         chosen = ds or max(published, default=None)
-        if chosen is None:
-            raise InputMissing(f"nothing was published yet in {tables.root}: see `promoted-ctr runs`")
-        if chosen not in published:
-            waiting = chosen in tables.days("listing_scores")
-            rest = "; --staged shows what waits" if waiting else ""
+        made = tables.days("listing_scores")
+        waits = bool(made) if chosen is None else chosen in made
+        rest = "; --staged shows what waits" if waits else ""
+        if not published or chosen is None:
             raise InputMissing(
-                f"no scores are published for {chosen}; the newest are of "
-                f"{max(published, default='no day')}{rest}"
+                f"nothing was published yet in {tables.root}: see `promoted-ctr runs`{rest}"
+            )
+        if chosen not in published:
+            newest = max(published)
+            raise InputMissing(
+                f"no scores are published for {chosen}; the newest are of {newest}{rest}"
             )
         version = published[chosen]["versions_in"].get("listing_scores")
     table = read_where(tables, "listing_scores", [chosen], version=version)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from jobs.runtime.exits import UsageError
 from pipelines.quality.report import (
     MODELS,
-    baseline_name,
     SEGMENTS,
     STATUS_MARKS,
     TABLE_METRICS,
+    baseline_name,
     judgement,
     number,
     probability,
@@ -30,8 +33,7 @@ from pipelines.quality.report import (
 from pipelines.quality.report_data import ReportData
 
 _FIRST_SCORES = 5
-# Width that the columns other than the title need.
-_OTHER_COLUMNS = 66
+_MIN_TITLE = 8
 _STATUS_STYLES = {"FAIL": "bold red", "ERROR": "bold red", "WARN": "yellow", "PASS": "green"}
 
 
@@ -120,25 +122,48 @@ def _evaluation(data: ReportData) -> Table:
 
 def _table(title: str) -> Table:
     return Table(
-        title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", padding=(0, 1)
+        title=title,
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+        title_style="bold",
+        padding=(0, 1, 0, 0),
     )
 
 
 def _first_scores(data: ReportData, width: int) -> Table:
-    table = _table("first rows of the scores, and the best cold one")
-    table.add_column("listing", no_wrap=True, min_width=10)
-    table.add_column("title", no_wrap=True, overflow="ellipsis", max_width=max(10, width - _OTHER_COLUMNS))
-    for name in ("p_click", "historical", "content", "shown"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("segment", no_wrap=True)
     rows = list(data.scores.top[:_FIRST_SCORES])
     rows += [row for row in data.scores.top_cold[:1] if row not in rows]
+    cells = [
+        (row.listing_id, row.title, probability(row.p_click), probability(row.p_historical),
+         probability(row.p_content), number(row.window_impressions), row.segment)
+        for row in rows
+    ]  # fmt: skip
+    names = ("listing", "title", "p_click", "historical", "content", "shown", "segment")
+    return listing_table("first rows of the scores, and the best cold one", names, cells, width)
+
+
+def listing_table(
+    title: str, names: Sequence[str], rows: Sequence[Sequence[str]], width: int
+) -> Table:
+    """Lay out listings so that only the title gives way on a narrow terminal.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Columns; all but `listing`, `title` and `segment` are figures, set to the right.
+    """
+    table = _table(title)
+    others = [n for n in range(len(names)) if names[n] != "title"]
+    needed = sum(max(cell_len(text) for text in (names[n], *(r[n] for r in rows))) for n in others)
+    left = max(_MIN_TITLE, width - needed - 2 * len(names) - 1)
+    for name in names:
+        if name == "title":
+            table.add_column(name, no_wrap=True, overflow="ellipsis", max_width=left)
+        else:
+            is_text = name in ("listing", "segment")
+            table.add_column(name, no_wrap=True, justify="left" if is_text else "right")
     for row in rows:
-        chances = (row.p_click, row.p_historical, row.p_content)
-        table.add_row(
-            row.listing_id, row.title, *(probability(p) for p in chances),
-            number(row.window_impressions), row.segment,
-        )  # fmt: skip
+        table.add_row(*(escape(text) for text in row))
     return table
 
 

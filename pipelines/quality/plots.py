@@ -32,6 +32,7 @@ SEGMENT_COLOURS = {"mixed": INK, "cold": BLUE, "warm": ORANGE}
 SURFACE_COLOURS = {"promoted": BLUE, "search": ORANGE}
 _SEGMENT_MARKS = {"mixed": "o", "cold": "s", "warm": "D"}
 _SURFACE_MARKS = {"promoted": "o", "search": "s"}
+_SURFACE_DASHES = {"promoted": (0, (4, 2))}
 _Z95 = 1.959963984540054
 _MANY_DAYS = 14
 _NOTHING = (math.nan, math.nan)
@@ -186,7 +187,8 @@ def traffic_plot(traffic: Sequence[DayTraffic]) -> str | None:
             at = range(len(days))
             colour = SURFACE_COLOURS.get(surface, GREEN)
             mark = _SURFACE_MARKS.get(surface, "o") if len(days) <= 2 * _MANY_DAYS else ""
-            line = {"color": colour, "marker": mark, "markersize": 3.5, "linewidth": 1.4}
+            line = {"color": colour, "marker": mark, "markersize": 3.5, "linewidth": 1.4,
+                    "linestyle": _SURFACE_DASHES.get(surface, "-")}  # fmt: skip
             bands = [
                 wilson_interval(t.clicks, t.impressions) if t.impressions else _NOTHING
                 for t in rows
@@ -240,6 +242,8 @@ def difference_plot(panels: Sequence[tuple[str, float, Sequence[Metric]]], model
                     segments: Sequence[str]) -> str | None:  # fmt: skip
     """Differences to the baseline with their intervals: a panel per metric, a row per model.
 
+    A difference without an interval has an open mark.
+
     Parameters
     ----------
     panels : sequence of (title, factor, metrics)
@@ -258,10 +262,13 @@ def difference_plot(panels: Sequence[tuple[str, float, Sequence[Metric]]], model
                     continue
                 at = models.index(m.model) + 0.24 * (segments.index(m.segment) - 1)
                 colour, mark = SEGMENT_COLOURS[m.segment], _SEGMENT_MARKS[m.segment]
+                inside = "white"
                 if m.low is not None and m.high is not None:
+                    inside = colour
                     ends = [factor * m.low, factor * m.high]
                     axes.plot(ends, [at, at], color=colour, linewidth=1.4, alpha=0.6)
-                axes.plot([factor * m.value], [at], mark, color=colour, markersize=5.5)
+                axes.plot([factor * m.value], [at], mark, color=colour, markersize=5.5,
+                          markerfacecolor=inside)  # fmt: skip
             axes.set_title(title)
             axes.set_yticks(range(len(models)), models)
             axes.set_ylim(len(models) - 0.5, -0.5)

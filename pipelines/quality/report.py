@@ -109,7 +109,7 @@ def seconds(value: float) -> str:
     Examples
     --------
     >>> seconds(3.21), seconds(75), seconds(4000)
-    ('3.2 s', '1 min 15 s', '1 h 07 min')
+    ('3.2 s', '1 min 15 s', '1 h 06 min')
     """
     if value < 60:
         return f"{value:.1f} s"
@@ -191,7 +191,7 @@ def judgement(data: ReportData) -> str:
 
 
 def baseline_name(data: ReportData) -> str:
-    """What the differences are taken to, in words."""
+    """Name in words what the differences are taken to."""
     named = sorted({m.baseline for m in data.metrics if m.baseline})
     return ", ".join(BASELINES.get(name, name) for name in named) or "the baseline"
 
@@ -238,7 +238,11 @@ def render_html(data: ReportData) -> str:
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     environment.filters.update(
-        number=number, signed=signed, percent=percent, probability=probability, seconds=seconds,
+        number=number,
+        signed=signed,
+        percent=percent,
+        probability=probability,
+        seconds=seconds,
         day_ranges=day_ranges,
     )
     template = environment.from_string((folder / "report.html.j2").read_text(encoding="utf-8"))

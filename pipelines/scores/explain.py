@@ -124,9 +124,7 @@ def explain(
     ]
     context = tuple(term for term in terms if term.name.endswith("_context"))
     listing_logit = float(ensemble.listing_logit(inputs)[0])
-    context_logit = float(
-        ensemble.context_logit([reference.historical], [reference.content])[0]
-    )
+    context_logit = float(ensemble.context_logit([reference.historical], [reference.content])[0])
     logit = np.array([listing_logit + context_logit])
     calibrated = stack.map.apply(logit)
     values = {name: field_value(name, row, cold, reference) for name in stack.factors.factors}

@@ -60,7 +60,7 @@ def window_sums(counts: pa.Table, ds: date, *, search_days: int, promoted_days: 
 def prior_strengths(
     sums: Sums, *, min_strength: float, max_strength: float
 ) -> dict[tuple[str, str], float]:
-    """Estimate the prior strength of each (entity type, rate surface), by the moments of all entities."""
+    """Estimate the prior strength of each (entity type, rate surface) by moments."""
     found: dict[tuple[str, str], float] = {}
     for entity_type in sorted({kind for kind, _ in sums}):
         own = [values for (kind, _), values in sums.items() if kind == entity_type]
