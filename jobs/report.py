@@ -7,9 +7,10 @@ import argparse
 from rich.console import Console
 
 from jobs.runtime.arguments import iso_date
-from jobs.runtime.collect import PUBLISH_JOB, collect_report, read_runs
+from jobs.runtime.collect import collect_report
 from jobs.runtime.config import Config
 from jobs.runtime.exits import ExitCode, InputMissing
+from jobs.runtime.reading import PUBLISH_JOB, read_runs
 from jobs.runtime.summary import print_summary, write_report
 from jobs.runtime.tables import Tables
 

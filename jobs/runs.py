@@ -15,11 +15,11 @@ from rich.table import Table
 
 from jobs import FLOW
 from jobs.runtime.arguments import iso_date
-from jobs.runtime.collect import Row, read_runs
 from jobs.runtime.config import Config
 from jobs.runtime.exits import ExitCode, InputMissing
+from jobs.runtime.reading import Row, read_runs
 from jobs.runtime.tables import Tables
-from pipelines.quality.report import number, seconds
+from pipelines.quality.wording import number, seconds
 
 EXAMPLES = """examples:
   promoted-ctr runs                                  the last jobs that ran

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs import FLOW
 from jobs.runtime.config import Config
-from jobs.runtime.tables import Tables, day_condition
+from jobs.runtime.reading import (
+    PUBLISH_JOB,
+    Row,
+    published_days,
+    read_rows,
+    read_runs,
+)
+from jobs.runtime.score_summary import score_summary
+from jobs.runtime.tables import Tables
 from pipelines.quality.report_data import (
     Check,
     Completeness,
@@ -25,69 +30,16 @@ from pipelines.quality.report_data import (
     Remark,
     ReportData,
     RunStep,
-    ScoreRow,
-    Scores,
     Window,
 )
 
-Row = dict[str, Any]
-
-PUBLISH_JOB = "publish_scores"
 _GATE_WORDS = {
     "PASS": "passed",
     "WARN": "warned",
     "SKIP": "could not be judged",
     "FAIL": "failed",
 }
-_TOP_ROWS = 10
-_HISTOGRAM_BINS = 48
 _COMPLETENESS_DAYS = 8
-_QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
-
-
-def read_where(
-    tables: Tables,
-    name: str,
-    days: Sequence[date],
-    condition: pc.Expression | None = None,
-    columns: Sequence[str] | None = None,
-    *,
-    version: int | None = None,
-) -> pa.Table | None:
-    """Read the rows of days that meet a condition; None where the table is not there.
-
-    `version` is the Delta version to read; the newest by default.
-    """
-    if not tables.exists(name):
-        return None
-    handle = tables.delta(name)
-    if version is not None and version != handle.version():
-        handle.load_as_version(version)
-    dataset = handle.to_pyarrow_dataset(file_pruning_predicate=day_condition(days))
-    return dataset.to_table(filter=condition, columns=list(columns) if columns else None)
-
-
-def read_rows(tables: Tables, name: str, days: Sequence[date], **more: Any) -> list[Row]:
-    """`read_where` as dictionaries; [] where the table is not there."""
-    found = read_where(tables, name, days, **more)
-    return [] if found is None else found.to_pylist()
-
-
-def read_runs(tables: Tables) -> list[Row]:
-    """Every row of `runs`, oldest first, its JSON columns decoded; [] where there are none."""
-    if not tables.exists("runs"):
-        return []
-    order = [("ended", "ascending"), ("job", "ascending"), ("ds", "ascending")]
-    rows: list[Row] = tables.read_arrow("runs").sort_by(order).to_pylist()
-    for row in rows:
-        for column in ("versions_in", "versions_out", "details"):
-            row[column] = json.loads(row[column] or "{}")
-    return rows
-
-
-def published_days(runs: Sequence[Row]) -> list[date]:
-    """The days whose scores consumers may read, ascending."""
-    return sorted({row["ds"] for row in runs if row["job"] == PUBLISH_JOB and row["published"]})
 
 
 def collect_report(tables: Tables, config: Config, ds: date) -> ReportData:
@@ -124,7 +76,7 @@ def collect_report(tables: Tables, config: Config, ds: date) -> ReportData:
         checks=checks,
         gates=gates,
         degraded=_degraded(newest),
-        scores=_scores(tables, ds),
+        scores=score_summary(tables, ds),
         cold_threshold=int(threshold[0]["weight"]) if threshold else None,
         versions={t: v for row in newest.values() for t, v in row["versions_out"].items()},
         **_quarantine(tables, ds),
@@ -146,9 +98,13 @@ def _verdict(
         return f"Of {len(gates)} gates {', '.join(told)}."
     if made is not None:
         told = made["details"].get("error")
-        failed = [g.details or g.check for g in gates if g.status in ("FAIL", "ERROR")]
+        failed = [
+            f"gate {g.check} failed: {g.details}, asked for {g.expected}"
+            for g in gates
+            if g.status in ("FAIL", "ERROR")
+        ]
         reason = "; ".join(failed) or told or "the publish step refused"
-        return f"{str(reason).rstrip('.')}." + stays
+        return f"{str(reason)[:1].upper()}{str(reason)[1:].rstrip('.')}." + stays
     stopped = [row for row in newest.values() if row["status"] != "done"]
     if stopped:
         last = max(stopped, key=lambda row: row["ended"])
@@ -279,45 +235,4 @@ def _degraded(newest: Mapping[str, Row]) -> list[Remark]:
         Remark(name, text)
         for name, row in sorted(newest.items(), key=lambda item: order.get(item[0], len(order)))
         for text in dict.fromkeys(row["details"].get("degraded", ()))
-    ]
-
-
-def _scores(tables: Tables, ds: date) -> Scores:
-    table = read_where(
-        tables, "listing_scores", [ds],
-        columns=["listing_id", "p_click", "p_historical", "p_content", "segment",
-                 "window_impressions", "standard_error", "model_as_of"],
-    )  # fmt: skip
-    if table is None or not table.num_rows:
-        return Scores()
-    p_click = table["p_click"].to_numpy()
-    segments = table["segment"].to_numpy(zero_copy_only=False)
-    low, high = np.log10(p_click.min()), np.log10(p_click.max())
-    middle, half = (low + high) / 2, max((high - low) / 2, 0.05) * 1.02
-    edges = np.logspace(middle - half, middle + half, _HISTOGRAM_BINS + 1)
-    parts = {str(name): p_click[segments == name] for name in sorted(set(segments))}
-    cold = table.filter(pc.equal(table["segment"], "cold"))
-    return Scores(
-        count=table.num_rows,
-        by_segment={name: len(values) for name, values in parts.items()},
-        model_as_of=table["model_as_of"][0].as_py(),
-        edges=edges.tolist(),
-        histogram={n: np.histogram(v, edges)[0].tolist() for n, v in parts.items()},
-        quantiles={n: np.quantile(v, _QUANTILES).tolist() for n, v in parts.items()},
-        top=top_scores(tables, table, ds, _TOP_ROWS),
-        top_cold=top_scores(tables, cold, ds, _TOP_ROWS),
-    )
-
-
-def top_scores(tables: Tables, scores: pa.Table, ds: date, limit: int) -> list[ScoreRow]:
-    """The highest p_click first, ties by listing id, with the day's titles."""
-    order = [("p_click", "descending"), ("listing_id", "ascending")]
-    chosen = scores.take(pc.select_k_unstable(scores, limit, order)).sort_by(order)
-    wanted = pc.field("listing_id").isin(chosen["listing_id"].combine_chunks())
-    named = read_rows(tables, "listings", [ds], condition=wanted, columns=["listing_id", "title"])
-    titles = {row["listing_id"]: row["title"] for row in named}
-    keep = set(ScoreRow.__dataclass_fields__) - {"title"}
-    return [
-        ScoreRow(title=titles.get(row["listing_id"], ""), **{k: row[k] for k in keep})
-        for row in chosen.to_pylist()
     ]

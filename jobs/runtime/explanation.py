@@ -14,7 +14,7 @@ from rich.table import Table
 
 from jobs.runtime.listing import ListingScore
 from pipelines.features.registry import MODELS
-from pipelines.quality.report import number, probability, signed
+from pipelines.quality.wording import number, probability, signed
 from pipelines.scores.explain import Term
 
 # Beyond the rounding of the last bits, a stored and a recomputed score are not the same.

@@ -8,11 +8,11 @@ from datetime import date, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.runtime.collect import Row, read_where
 from jobs.runtime.config import Config
 from jobs.runtime.exits import InputMissing
 from jobs.runtime.inputs import assembler, day_number, read_bases, read_stack, read_weights
 from jobs.runtime.published import ScoresOf
+from jobs.runtime.reading import Row, read_where
 from jobs.runtime.tables import Tables
 from pipelines.models.listing_part import Models
 from pipelines.scores.explain import Explanation, explain

@@ -8,8 +8,8 @@ from datetime import date
 
 import pyarrow as pa
 
-from jobs.runtime.collect import PUBLISH_JOB, Row, read_runs, read_where
 from jobs.runtime.exits import InputMissing
+from jobs.runtime.reading import PUBLISH_JOB, Row, read_runs, read_where
 from jobs.runtime.tables import Tables
 
 

@@ -23,14 +23,12 @@ from pipelines.quality.report import (
     TABLE_METRICS,
     baseline_name,
     judgement,
-    number,
-    probability,
     render_html,
     scaled,
-    signed,
     status_counts,
 )
 from pipelines.quality.report_data import ReportData
+from pipelines.quality.wording import number, probability, signed
 
 _FIRST_SCORES = 5
 _MIN_TITLE = 8

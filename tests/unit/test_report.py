@@ -7,7 +7,7 @@ import io
 import json
 import re
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ from jobs.runtime.collect import collect_report
 from jobs.runtime.exits import InputMissing, UsageError
 from jobs.runtime.summary import machine_report, print_summary, write_report
 from jobs.runtime.tables import Tables
-from pipelines.quality import plots, report
+from pipelines.quality import plots, report, wording
 from pipelines.quality.report import render_html
 from pipelines.quality.report_data import Metric, ReliabilityBin, ReportData, ScoreRow
 from tests.support.report_tables import DS, config, gates, row, write_day, write_runs
@@ -71,7 +71,8 @@ def test_a_refused_day_says_why_and_what_consumers_go_on_reading(tmp_path: Path)
     refused = day_of(tmp_path, published=False, details=details)
     assert not refused.published
     assert refused.verdict == (
-        "calibration_ratio is 1.0200. Consumers go on reading the scores of 2025-03-13."
+        "Gate calibration_ratio failed: calibration_ratio is 1.0200, asked for 0.8 to 1.25. "
+        "Consumers go on reading the scores of 2025-03-13."
     )
     assert "Not published" in text_of(render_html(refused))
     assert "calibration_ratio is 1.0200" in told(refused)
@@ -233,6 +234,5 @@ def test_a_day_that_was_not_run_is_named(tables: Tables, tmp_path: Path) -> None
 
 
 def test_examples_in_the_docstrings_hold() -> None:
-    scope = {"date": date}
-    assert doctest.testmod(report, extraglobs=scope).failed == 0
+    assert doctest.testmod(wording).failed == 0
     assert doctest.testmod(plots).failed == 0

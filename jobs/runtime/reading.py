@@ -1,0 +1,62 @@
+"""Reading days of stored tables on the driver, through delta-rs: no Spark needed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from jobs.runtime.tables import Tables, day_condition
+
+Row = dict[str, Any]
+
+PUBLISH_JOB = "publish_scores"
+
+
+def read_where(
+    tables: Tables,
+    name: str,
+    days: Sequence[date],
+    condition: pc.Expression | None = None,
+    columns: Sequence[str] | None = None,
+    *,
+    version: int | None = None,
+) -> pa.Table | None:
+    """Read the rows of days that meet a condition; None where the table is not there.
+
+    `version` is the Delta version to read; the newest by default.
+    """
+    if not tables.exists(name):
+        return None
+    handle = tables.delta(name)
+    if version is not None and version != handle.version():
+        handle.load_as_version(version)
+    dataset = handle.to_pyarrow_dataset(file_pruning_predicate=day_condition(days))
+    return dataset.to_table(filter=condition, columns=list(columns) if columns else None)
+
+
+def read_rows(tables: Tables, name: str, days: Sequence[date], **more: Any) -> list[Row]:
+    """`read_where` as dictionaries; [] where the table is not there."""
+    found = read_where(tables, name, days, **more)
+    return [] if found is None else found.to_pylist()
+
+
+def read_runs(tables: Tables) -> list[Row]:
+    """Every row of `runs`, oldest first, its JSON columns decoded; [] where there are none."""
+    if not tables.exists("runs"):
+        return []
+    order = [("ended", "ascending"), ("job", "ascending"), ("ds", "ascending")]
+    rows: list[Row] = tables.read_arrow("runs").sort_by(order).to_pylist()
+    for row in rows:
+        for column in ("versions_in", "versions_out", "details"):
+            row[column] = json.loads(row[column] or "{}")
+    return rows
+
+
+def published_days(runs: Sequence[Row]) -> list[date]:
+    """The days whose scores consumers may read, ascending."""
+    return sorted({row["ds"] for row in runs if row["job"] == PUBLISH_JOB and row["published"]})
