@@ -14,6 +14,10 @@ from typing import Any, Literal, Protocol
 GateStatus = Literal["PASS", "WARN", "FAIL", "SKIP"]
 MetricRow = Mapping[str, Any]
 
+RATIO = "calibration_ratio"
+ENTROPY = "normalized_entropy"
+ENTROPY_DIFFERENCE = "normalized_entropy_difference"
+
 # Segments of a field value are named `field=value`.
 FIELD_MARK = "="
 
@@ -92,15 +96,15 @@ def gates(
     list of GateResult
         One per gate; field values that pass are summed up in one.
     """
-    overall = _find(rows, config.model, "mixed", "calibration_ratio")
+    overall = _find(rows, config.model, "mixed", RATIO)
     results = [coverage_gate(coverage, config), evaluation_gate(overall, config)]
     if overall is None or overall["rows"] == 0:
         return results
     return [
         *results,
         ratio_gate(overall, config),
-        entropy_gate(_find(rows, config.model, "mixed", "ne"), config),
-        baseline_gate(_find(rows, config.model, "mixed", "ne_difference"), config),
+        entropy_gate(_find(rows, config.model, "mixed", ENTROPY), config),
+        baseline_gate(_find(rows, config.model, "mixed", ENTROPY_DIFFERENCE), config),
         *field_gates(rows, config),
     ]
 
@@ -153,9 +157,11 @@ def entropy_gate(row: MetricRow | None, config: GateConfig) -> GateResult:
     """Ask for better predictions than the mean click rate of the same rows (He et al. 2014)."""
     expected = f"< {config.max_normalized_entropy:g}"
     name = "normalized_entropy"
+    if row is None:
+        return GateResult(name, "FAIL", None, expected, "not in model_metrics")
     unjudged = _unjudged(name, row, expected, config.min_judged_clicks)
-    if unjudged is not None or row is None:
-        return unjudged or GateResult(name, "SKIP", None, expected, "not measured")
+    if unjudged is not None:
+        return unjudged
     value = float(row["value"])
     status: GateStatus = "PASS" if value < config.max_normalized_entropy else "FAIL"
     return GateResult(name, status, value, expected, _interval(row))
@@ -168,9 +174,11 @@ def baseline_gate(row: MetricRow | None, config: GateConfig) -> GateResult:
     estimate is.
     """
     name, expected = "normalized_entropy_against_baseline", "difference <= 0"
+    if row is None:
+        return GateResult(name, "FAIL", None, expected, "not in model_metrics")
     unjudged = _unjudged(name, row, expected, config.min_judged_clicks)
-    if unjudged is not None or row is None:
-        return unjudged or GateResult(name, "SKIP", None, expected, "not measured")
+    if unjudged is not None:
+        return unjudged
     value, low = float(row["value"]), row.get("low")
     status: GateStatus = "PASS"
     if value > 0:
@@ -190,7 +198,7 @@ def field_gates(rows: Sequence[MetricRow], config: GateConfig) -> list[GateResul
         )
         for row in rows
         if row["model"] == config.model
-        and row["metric"] == "calibration_ratio"
+        and row["metric"] == RATIO
         and FIELD_MARK in row["segment"]
         and _expected_clicks(row) >= config.min_field_clicks
     ]
@@ -216,11 +224,7 @@ def _expected_clicks(row: MetricRow) -> float:
     return 0.0 if row["value"] is None else float(row["value"]) * int(row["clicks"])
 
 
-def _unjudged(
-    name: str, row: MetricRow | None, expected: str, min_clicks: int
-) -> GateResult | None:
-    if row is None:
-        return GateResult(name, "SKIP", None, expected, "not measured")
+def _unjudged(name: str, row: MetricRow, expected: str, min_clicks: int) -> GateResult | None:
     value = None if row["value"] is None else float(row["value"])
     clicks = int(row["clicks"])
     if clicks < min_clicks:

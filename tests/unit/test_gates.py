@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from jobs.runtime.config import PublishConfig
-from pipelines.quality.gates import failures, gates
+from pipelines.models.metrics import COMPARED, METRICS
+from pipelines.quality.gates import ENTROPY, ENTROPY_DIFFERENCE, RATIO, failures, gates
 
 
 def shipped(**changes):
@@ -29,8 +30,10 @@ def metric(name, value, *, segment="mixed", clicks=600, low=None, high=None, mod
 def good(**changes):
     rows = {
         "calibration_ratio": metric("calibration_ratio", 1.03, low=0.95, high=1.11),
-        "ne": metric("ne", 0.94, low=0.92, high=0.96),
-        "ne_difference": metric("ne_difference", -0.03, low=-0.04, high=-0.02),
+        "normalized_entropy": metric("normalized_entropy", 0.94, low=0.92, high=0.96),
+        "normalized_entropy_difference": metric(
+            "normalized_entropy_difference", -0.03, low=-0.04, high=-0.02
+        ),
     }
     return list((rows | changes).values())
 
@@ -55,7 +58,14 @@ def test_a_ratio_outside_its_bounds_stops(config, value, stops):
 
 @pytest.mark.parametrize(("value", "stops"), [(0.999, False), (1.0, True), (float("nan"), True)])
 def test_predictions_no_better_than_the_mean_click_rate_stop(config, value, stops):
-    assert bool(failures(gates(good(ne=metric("ne", value)), 1.0, config))) is stops
+    assert (
+        bool(
+            failures(
+                gates(good(normalized_entropy=metric("normalized_entropy", value)), 1.0, config)
+            )
+        )
+        is stops
+    )
 
 
 @pytest.mark.parametrize(
@@ -63,7 +73,11 @@ def test_predictions_no_better_than_the_mean_click_rate_stop(config, value, stop
     [(-0.01, -0.02, "PASS"), (0.01, -0.01, "WARN"), (0.03, 0.01, "FAIL")],
 )
 def test_losing_to_the_baseline_beyond_chance_stops(config, value, low, expected):
-    rows = good(ne_difference=metric("ne_difference", value, low=low, high=value + 0.02))
+    rows = good(
+        normalized_entropy_difference=metric(
+            "normalized_entropy_difference", value, low=low, high=value + 0.02
+        )
+    )
     assert status(gates(rows, 1.0, config), "normalized_entropy_against_baseline") == expected
 
 
@@ -83,7 +97,11 @@ def test_a_field_value_with_enough_clicks_is_judged_by_itself(config):
 
 
 def test_few_clicks_are_not_judged_and_the_reason_is_told(config):
-    rows = [metric("calibration_ratio", 1.9, clicks=16), metric("ne", 1.2, clicks=16)]
+    rows = good(
+        calibration_ratio=metric("calibration_ratio", 1.9, clicks=16),
+        normalized_entropy=metric("normalized_entropy", 1.2, clicks=16),
+        normalized_entropy_difference=metric("normalized_entropy_difference", 0.2, clicks=16),
+    )
     results = gates(rows, 1.0, config)
     assert not failures(results)
     skipped = next(r for r in results if r.name == "calibration_ratio")
@@ -106,3 +124,16 @@ def test_unjudged_scores_pass_where_that_is_asked_for():
 def test_coverage_is_judged_without_an_evaluation(config):
     names = {r.name for r in failures(gates([], 0.5, config))}
     assert names == {"coverage", "evaluation"}
+
+
+def test_gates_read_metrics_that_the_evaluation_writes():
+    assert {ENTROPY, RATIO} <= set(METRICS)
+    assert ENTROPY_DIFFERENCE in {f"{name}_difference" for name in COMPARED}
+
+
+def test_a_metric_that_is_missing_stops(config):
+    rows = [metric("calibration_ratio", 1.0)]
+    assert {r.name for r in failures(gates(rows, 1.0, config))} == {
+        "normalized_entropy",
+        "normalized_entropy_against_baseline",
+    }
