@@ -27,15 +27,13 @@ def metric(name, value, *, segment="mixed", clicks=600, low=None, high=None, mod
     }  # fmt: skip
 
 
-def good(**changes):
-    rows = {
-        "calibration_ratio": metric("calibration_ratio", 1.03, low=0.95, high=1.11),
-        "normalized_entropy": metric("normalized_entropy", 0.94, low=0.92, high=0.96),
-        "normalized_entropy_difference": metric(
-            "normalized_entropy_difference", -0.03, low=-0.04, high=-0.02
-        ),
-    }
-    return list((rows | changes).values())
+def good(*changed):
+    rows = [
+        metric(RATIO, 1.03, low=0.95, high=1.11),
+        metric(ENTROPY, 0.94, low=0.92, high=0.96),
+        metric(ENTROPY_DIFFERENCE, -0.03, low=-0.04, high=-0.02),
+    ]
+    return list({row["metric"]: row for row in (*rows, *changed)}.values())
 
 
 def status(results, name):
@@ -52,20 +50,13 @@ def test_a_good_day_is_published(config):
     ("value", "stops"), [(0.79, True), (0.80, False), (1.25, False), (1.26, True)]
 )
 def test_a_ratio_outside_its_bounds_stops(config, value, stops):
-    rows = good(calibration_ratio=metric("calibration_ratio", value))
+    rows = good(metric(RATIO, value))
     assert bool(failures(gates(rows, 1.0, config))) is stops
 
 
 @pytest.mark.parametrize(("value", "stops"), [(0.999, False), (1.0, True), (float("nan"), True)])
 def test_predictions_no_better_than_the_mean_click_rate_stop(config, value, stops):
-    assert (
-        bool(
-            failures(
-                gates(good(normalized_entropy=metric("normalized_entropy", value)), 1.0, config)
-            )
-        )
-        is stops
-    )
+    assert bool(failures(gates(good(metric(ENTROPY, value)), 1.0, config))) is stops
 
 
 @pytest.mark.parametrize(
@@ -73,11 +64,7 @@ def test_predictions_no_better_than_the_mean_click_rate_stop(config, value, stop
     [(-0.01, -0.02, "PASS"), (0.01, -0.01, "WARN"), (0.03, 0.01, "FAIL")],
 )
 def test_losing_to_the_baseline_beyond_chance_stops(config, value, low, expected):
-    rows = good(
-        normalized_entropy_difference=metric(
-            "normalized_entropy_difference", value, low=low, high=value + 0.02
-        )
-    )
+    rows = good(metric("normalized_entropy_difference", value, low=low, high=value + 0.02))
     assert status(gates(rows, 1.0, config), "normalized_entropy_against_baseline") == expected
 
 
@@ -87,20 +74,20 @@ def test_listings_without_a_score_stop(config, coverage, stops):
 
 
 def test_a_field_value_with_enough_clicks_is_judged_by_itself(config):
-    large = metric("calibration_ratio", 1.6, segment="device=mobile", clicks=700)
-    small = metric("calibration_ratio", 9.0, segment="device=tv", clicks=50)
+    large = metric(RATIO, 1.6, segment="device=mobile", clicks=700)
+    small = metric(RATIO, 9.0, segment="device=tv", clicks=50)
     (stopped,) = failures(gates([*good(), large, small], 1.0, config))
     assert "device=mobile" in stopped.name
-    within = metric("calibration_ratio", 1.4, segment="device=mobile", clicks=800)
+    within = metric(RATIO, 1.4, segment="device=mobile", clicks=800)
     results = gates([*good(), within, small], 1.0, config)
     assert status(results, "calibration_ratio of field values") == "PASS"
 
 
 def test_few_clicks_are_not_judged_and_the_reason_is_told(config):
     rows = good(
-        calibration_ratio=metric("calibration_ratio", 1.9, clicks=16),
-        normalized_entropy=metric("normalized_entropy", 1.2, clicks=16),
-        normalized_entropy_difference=metric("normalized_entropy_difference", 0.2, clicks=16),
+        metric(RATIO, 1.9, clicks=16),
+        metric(ENTROPY, 1.2, clicks=16),
+        metric(ENTROPY_DIFFERENCE, 0.2, clicks=16),
     )
     results = gates(rows, 1.0, config)
     assert not failures(results)
@@ -132,7 +119,7 @@ def test_gates_read_metrics_that_the_evaluation_writes():
 
 
 def test_a_metric_that_is_missing_stops(config):
-    rows = [metric("calibration_ratio", 1.0)]
+    rows = [metric(RATIO, 1.0)]
     assert {r.name for r in failures(gates(rows, 1.0, config))} == {
         "normalized_entropy",
         "normalized_entropy_against_baseline",
