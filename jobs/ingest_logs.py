@@ -82,7 +82,9 @@ def _ingest(step: Step) -> Outcome:
     outcome: Outcome = {}
     for day in days:
         logs = {
-            log: _account(ids.rows, accepted, refused, log, day) for log in LOGS if log in yielded
+            log: _account(ids.rows, accepted, refused, log, day)
+            for log in LOGS
+            if day in step.source.days(log)
         }
         outcome[day] = DayRecord(
             rows_in=sum(counts["in"] for counts in logs.values()),
@@ -105,7 +107,6 @@ def _count_ids(yielded: dict[str, YieldedLog], days: Sequence[date]) -> _Ids:
             parts.append(found.refused.select(*key, no_id.alias("id_hash")))
     counted = count_ids(reduce(DataFrame.unionByName, parts)).toArrow()
     rows: _Counts = {}
-    repeated: dict[str, list[pa.Table]] = {}
     for row in counted.select(["log", "ds", "rows"]).to_pylist():
         if row["ds"] not in days:
             raise UsageError(
@@ -113,20 +114,13 @@ def _count_ids(yielded: dict[str, YieldedLog], days: Sequence[date]) -> _Ids:
                 "that the files read do not stand for: take ds from the raw view"
             )
         rows[row["log"], row["ds"]] = row["rows"]
-    for log in yielded:
-        of_log = counted.filter(pc.equal(counted["log"], log)).combine_chunks()
-        lists = of_log["repeated"]
-        if pc.sum(pc.list_value_length(lists)).as_py():
-            parents = pc.list_parent_indices(lists)
-            repeated[log] = [
-                pa.table(
-                    {
-                        "ds": of_log["ds"].take(parents),
-                        "id_hash": pc.list_flatten(lists),
-                    }
-                )
-            ]
-    return _Ids(rows, {log: tables[0] for log, tables in repeated.items()})
+    repeated = {
+        log: pc.list_flatten(counted["repeated"].filter(pc.equal(counted["log"], log)))
+        for log in yielded
+    }
+    return _Ids(
+        rows, {log: pa.table({"id_hash": found}) for log, found in repeated.items() if len(found)}
+    )
 
 
 def _checked(step: Step, log: str, yielded: YieldedLog | None, ids: _Ids) -> DataFrame | None:
@@ -150,7 +144,7 @@ def _impressions_in_reach(step: Step) -> DataFrame:
     reach = sorted({day - timedelta(days=back) for day in step.days for back in (0, 1)})
     known = step.tables.days("impressions") | set(step.days)
     shown = step.tables.read("impressions", [day for day in reach if day in known])
-    columns = ["impression_id", "ts", "ds"]
+    columns = ["impression_id", "ts", "user_id", "listing_id", "ds"]
     unknown = [day for day in reach if day not in known]
     yielded = select_log(step.spark, step.source, "impressions", unknown)
     if yielded is None:

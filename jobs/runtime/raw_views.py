@@ -17,12 +17,12 @@ from functools import reduce
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, DataFrameReader, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from jobs.runtime.exits import InputMissing, UsageError
-from jobs.runtime.landing import Landing, LandingFile, PathPattern
+from jobs.runtime.landing import Landing, LandingFile
 from jobs.runtime.sources import Source, View
 from pipelines.logs import reasons as R
 from pipelines.logs.validation import MISSING
@@ -83,7 +83,7 @@ def read_view(
         elif kind == "csv":
             parts += _csv(spark, source.landing, view, of_kind, required)
         else:
-            parts.append(_lines(spark, view, of_kind, kind, columns, required))
+            parts.append(_lines(spark, source.landing, view, of_kind, kind, columns, required))
     refused = [part.refused for part in parts if part.refused is not None]
     return RawView(_union([part.rows for part in parts]), _union(refused) if refused else None)
 
@@ -128,15 +128,28 @@ def _by_format(view: View, files: Sequence[LandingFile]) -> dict[str, list[Landi
     return found
 
 
-def _day(pattern: PathPattern, path: Column) -> list[Column]:
-    """`ds` from a file's path, where paths have days."""
+def _open(spark: SparkSession, landing: Landing, view: View) -> DataFrameReader:
+    """A reader that makes a column of a path's ``name=value`` folders, ``ds={ds}`` above all."""
+    if not view.pattern.has_day:
+        return spark.read
+    folder = view.pattern.folder
+    return spark.read.option("basePath", f"{landing.root}/{folder}" if folder else landing.root)
+
+
+def _day(view: View, frame: DataFrame) -> list[Column]:
+    """`ds` of each row's file, where files stand for days."""
+    pattern = view.pattern
     if not pattern.has_day:
         return []
-    expression = re.sub(r"\?P<[Ymd]>", "", pattern.regex.pattern)
-    # Only what surrounds the day counts: the front of a path may be escaped in many ways.
+    if "/ds={ds}/" in f"/{pattern.text}":
+        # Constant per file: Spark reads it at no cost, and a regular expression for every row at
+        # more than the rest of the scan.
+        return [F.col("ds").cast("date")]
     order = [found[1] for found in re.finditer(r"\?P<([Ymd])>", pattern.regex.pattern)]
-    groups = [F.regexp_extract(path, expression + "$", order.index(part) + 1) for part in "Ymd"]
-    return [F.to_date(F.concat_ws("-", *groups)).alias("ds")]
+    expression = re.sub(r"\?P<[Ymd]>", "", pattern.regex.pattern) + "$"
+    path = F.col("_metadata.file_path")
+    parts = [F.regexp_extract(path, expression, order.index(part) + 1) for part in "Ymd"]
+    return [F.to_date(F.concat_ws("-", *parts)).alias("ds")]
 
 
 def _parquet(
@@ -154,12 +167,12 @@ def _parquet(
     lacking = [[c for c in required if c not in dict(key)] for key in groups]
     views = []
     for group, absent in zip(groups.values(), lacking, strict=True):
-        frame = spark.read.parquet(*(file.address for file in group))
+        frame = _open(spark, landing, view).parquet(*(file.address for file in group))
         names = [
             F.col(f"`{name}`") for name in frame.columns if name != "ds" or not view.pattern.has_day
         ]
         missing = [_names(absent).alias(MISSING)] if any(lacking) else []
-        day = _day(view.pattern, F.col("_metadata.file_path"))
+        day = _day(view, frame)
         views.append(RawView(frame.select(*names, *day, *missing), None))
     return views
 
@@ -180,6 +193,7 @@ def _names(names: Sequence[str]) -> Column:
 
 def _lines(
     spark: SparkSession,
+    landing: Landing,
     view: View,
     files: Sequence[LandingFile],
     kind: str,
@@ -187,8 +201,8 @@ def _lines(
     required: Sequence[str],
 ) -> RawView:
     """JSON lines, or lines of text as the column `value`."""
-    day = _day(view.pattern, F.col("_metadata.file_path"))
-    lines = spark.read.text([file.address for file in files])
+    lines = _open(spark, landing, view).text([file.address for file in files])
+    day = _day(view, lines)
     lines = lines.select("value", *day).where("trim(value) != ''")
     is_utf8 = F.is_valid_utf8("value")
     if kind == "text":
@@ -236,11 +250,14 @@ def _csv(
         "quote": view.options.get("quote", '"'),
         "escape": view.options.get("escape", '"'),
     }
-    return [_csv_group(spark, view, group, options, h, required) for h, group in groups.items()]
+    return [
+        _csv_group(spark, landing, view, group, options, h, required) for h, group in groups.items()
+    ]
 
 
 def _csv_group(
     spark: SparkSession,
+    landing: Landing,
     view: View,
     files: Sequence[LandingFile],
     options: dict[str, str],
@@ -249,7 +266,8 @@ def _csv_group(
 ) -> RawView:
     fields = [T.StructField(name, T.StringType()) for name in (*header, _CORRUPT)]
     frame = (
-        spark.read.options(**options)
+        _open(spark, landing, view)
+        .options(**options)
         .option("header", True)
         .option("multiLine", True)
         # Every byte survives as a character; `_utf8` turns them into the text that they are.
@@ -261,13 +279,16 @@ def _csv_group(
         .schema(T.StructType(fields))
         .csv([file.address for file in files])
     )
-    day = _day(view.pattern, F.col("_metadata.file_path"))
+    day = _day(view, frame)
     has_day = ["ds"] if day else []
     # A row with other than the header's number of fields comes with its text; where fields are
     # missing the last ones are null.
+    header_columns = [F.col(f"`{name}`") for name in header if name != "ds" or not day]
     is_short = F.col(_CORRUPT).isNotNull() & F.col(f"`{header[-1]}`").isNull()
     is_long = F.col(_CORRUPT).isNotNull() & F.col(f"`{header[-1]}`").isNotNull()
-    marked = frame.select("*", *day, is_short.alias("_short"), is_long.alias("_long"))
+    marked = frame.select(
+        *header_columns, _CORRUPT, *day, is_short.alias("_short"), is_long.alias("_long")
+    )
     refused = marked.where("_long").select(
         *(has_day or [F.lit(None).cast("date").alias("ds")]),
         F.make_valid_utf8(_utf8(_CORRUPT)).alias("raw"),

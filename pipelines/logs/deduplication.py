@@ -10,9 +10,8 @@ from pipelines.logs.validation import ID_COLUMN, REASONS, REFUSED, raw_json
 
 
 def id_hash(log: str) -> Column:
-    """64 bits of a row's id; null where the id is null."""
-    name = F.col(ID_COLUMN[log]).cast("string")
-    return F.when(name.isNotNull(), F.xxhash64(name))
+    """64 bits of a log, day and id; rows without an id share one."""
+    return F.xxhash64(F.lit(log), "ds", F.col(ID_COLUMN[log]).cast("string"))
 
 
 def count_ids(ids: DataFrame) -> DataFrame:
@@ -21,7 +20,7 @@ def count_ids(ids: DataFrame) -> DataFrame:
     Parameters
     ----------
     ids : DataFrame
-        log, ds, id_hash (long, null where there is no id).
+        log, ds, id_hash (long, null where a row has no place for an id).
 
     Returns
     -------
@@ -29,11 +28,13 @@ def count_ids(ids: DataFrame) -> DataFrame:
         log, ds, rows (long), repeated (array of long). A hash is repeated by equal ids and,
         rarely, by chance: both only widen what `with_duplicates_refused` looks at.
     """
-    counted = ids.groupBy("log", "ds", "id_hash").count()
-    is_repeated = (F.col("count") > 1) & F.col("id_hash").isNotNull()
+    # One long as the key: grouping by log and day as well would cost half as much again.
+    counted = ids.groupBy(F.coalesce("id_hash", F.xxhash64("log", "ds")).alias("id_hash")).agg(
+        F.count("*").alias("rows"), F.first("log").alias("log"), F.first("ds").alias("ds")
+    )
     return counted.groupBy("log", "ds").agg(
-        F.sum("count").alias("rows"),
-        F.collect_list(F.when(is_repeated, F.col("id_hash"))).alias("repeated"),
+        F.sum("rows").alias("rows"),
+        F.collect_list(F.when(F.col("rows") > 1, F.col("id_hash"))).alias("repeated"),
     )
 
 
@@ -48,7 +49,7 @@ def with_duplicates_refused(checked: DataFrame, log: str, repeated: DataFrame | 
     checked : DataFrame
         What `with_checks` gives.
     repeated : DataFrame or None
-        ds, id_hash of ids that may repeat, unique; None where none does.
+        id_hash of ids that may repeat, unique; None where none does.
 
     Returns
     -------
@@ -58,12 +59,12 @@ def with_duplicates_refused(checked: DataFrame, log: str, repeated: DataFrame | 
     if repeated is None:
         return checked
     hashed = checked.withColumn("id_hash", id_hash(log))
-    single = hashed.join(repeated, ["ds", "id_hash"], how="left_anti")
-    suspect = hashed.join(repeated, ["ds", "id_hash"], how="left_semi")
+    single = hashed.join(repeated, "id_hash", how="left_anti")
+    suspect = hashed.join(repeated, "id_hash", how="left_semi")
     by_time = [F.col("ts")] if "ts" in checked.columns else []
     first = Window.partitionBy("ds", ID_COLUMN[log]).orderBy(REFUSED, *by_time, raw_json())
     ranked = suspect.withColumn("_rank", F.row_number().over(first))
-    is_later = F.col("_rank") > 1
+    is_later = (F.col("_rank") > 1) & F.coalesce(F.col(ID_COLUMN[log]) != "", F.lit(False))
     refused = ranked.withColumns(
         {
             REFUSED: F.col(REFUSED) | is_later,

@@ -142,7 +142,11 @@ def _unparsable(column: Declared, have: T.DataType) -> tuple[str, Column | None]
             wrong.append(raw != value)
     elif isinstance(column.type, T.ArrayType) and isinstance(column.type.elementType, T.FloatType):
         reason = R.UNPARSABLE_NUMBER
-        wrong.append(F.exists(value, lambda x: x.isNull() | F.isnan(x)))
+        # Null where a number is null; whole-array functions, as lambdas are not compiled.
+        finite_only = ~F.array_contains(value, float("nan"))
+        infinite = (F.array_max(value) == float("inf")) | (F.array_min(value) == float("-inf"))
+        wrong.append(value.isNotNull() & (~F.coalesce(finite_only, F.lit(False))))
+        wrong.append(F.coalesce(infinite, F.lit(False)))
     if have != column.type:
         wrong.append(value.isNull() & raw.isNotNull())
     return reason, _any(wrong) if wrong else None
