@@ -68,6 +68,7 @@ def build_parser(command: str | None = None) -> Parser:
         ("scores", "show scores: the top listings, or why one listing has its number"),
         ("runs", "show the record of runs"),
         ("report", "write the report of a day again"),
+        ("check-quality", "check stored tables by the rules of conf/quality"),
     ):
         own[name] = add(name, text)
         if name == command:

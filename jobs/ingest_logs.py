@@ -73,10 +73,9 @@ def _ingest(step: Step) -> Outcome:
     checked: dict[str, DataFrame] = {}
     accepted: _Counts = {}
     for log in LOGS:
-        checked_log = _checked(step, log, yielded.get(log), ids)
-        if checked_log is not None:
-            checked[log] = checked_log
-        accepted |= _write_accepted(step, log, checked_log, days)
+        if log in yielded:
+            checked[log] = _checked(step, log, yielded[log], ids)
+        accepted |= _write_accepted(step, log, checked.get(log), days)
     refused = _write_refused(step, checked, yielded, ids.rows, accepted, days)
     digests = _digests(step, days, accepted)
     outcome: Outcome = {}
@@ -99,7 +98,7 @@ def _count_ids(yielded: dict[str, YieldedLog], days: Sequence[date]) -> _Ids:
     """Count rows and find ids that repeat, of all logs in one Spark job."""
     parts: list[DataFrame] = []
     for log, found in yielded.items():
-        key = [F.lit(log).alias("log"), "ds"]
+        key = [F.lit(log).alias("log"), F.col("ds")]
         has_id = LOGS[log][0].name in found.rows.columns
         no_id = F.lit(None).cast("bigint")
         parts.append(found.rows.select(*key, (id_hash(log) if has_id else no_id).alias("id_hash")))
@@ -110,8 +109,8 @@ def _count_ids(yielded: dict[str, YieldedLog], days: Sequence[date]) -> _Ids:
     for row in counted.select(["log", "ds", "rows"]).to_pylist():
         if row["ds"] not in days:
             raise UsageError(
-                f"the SELECT of {row['log']} yields {row['rows']} rows of ds {row['ds']}, a day "
-                "that the files read do not stand for: take ds from the raw view"
+                f"{row['log']}.sql yields {row['rows']} rows of ds {row['ds']}, a day that the "
+                "files read do not stand for: take ds from the raw view"
             )
         rows[row["log"], row["ds"]] = row["rows"]
     repeated = {
@@ -123,9 +122,7 @@ def _count_ids(yielded: dict[str, YieldedLog], days: Sequence[date]) -> _Ids:
     )
 
 
-def _checked(step: Step, log: str, yielded: YieldedLog | None, ids: _Ids) -> DataFrame | None:
-    if yielded is None:
-        return None
+def _checked(step: Step, log: str, yielded: YieldedLog, ids: _Ids) -> DataFrame:
     checked = with_checks(yielded.rows, log, max_string_bytes=step.config.ingest.max_string_bytes)
     if log == "clicks":
         checked = with_impression_day(checked, _impressions_in_reach(step))
@@ -149,9 +146,8 @@ def _impressions_in_reach(step: Step) -> DataFrame:
     yielded = select_log(step.spark, step.source, "impressions", unknown)
     if yielded is None:
         return shown.select(*columns)
-    only = {"impressions": YieldedLog(yielded.rows, None)}
-    checked = _checked(step, "impressions", yielded, _count_ids(only, unknown))
-    assert checked is not None
+    only = YieldedLog(yielded.rows, None)
+    checked = _checked(step, "impressions", only, _count_ids({"impressions": only}, unknown))
     return shown.select(*columns).unionByName(checked.where(~F.col(REFUSED)).select(*columns))
 
 

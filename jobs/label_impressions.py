@@ -12,27 +12,32 @@ import pyarrow.compute as pc
 from pyspark.sql import functions as F
 
 from jobs.runtime.step import DayRecord, Outcome, Step
-from pipelines.logs.labels_spark import label_impressions
+from pipelines.logs.labels_spark import bursts, first_clicks, label_impressions
 
 
 def run(step: Step) -> Outcome:
     """Label all days of the step in one go."""
     labels = step.config.labels
     days = list(step.days)
-    clicks_days = [*days, days[-1] + timedelta(days=1)]
-    clicks = step.tables.read("clicks", clicks_days).where(
+    clicks = step.tables.read("clicks", [*days, days[-1] + timedelta(days=1)]).where(
         F.col("impression_ds").between(F.lit(days[0]), F.lit(days[-1]))
     )
-    labeled = label_impressions(
-        step.tables.read("impressions", days),
-        clicks,
-        click_window_hours=labels.click_window_hours,
-        cutoff_hours=labels.cutoff_hours,
+    first = first_clicks(
+        clicks, click_window_hours=labels.click_window_hours, cutoff_hours=labels.cutoff_hours
+    )
+    found = bursts(
+        first,
         max_clicks_per_user_and_listing=labels.max_clicks_per_user_and_listing,
         max_clicks_per_user=labels.max_clicks_per_user,
-    )
+    ).toArrow()
+    invalid = step.spark.createDataFrame(found) if len(found) else None
+    labeled = label_impressions(step.tables.read("impressions", days), first, invalid)
     step.tables.write("labeled_impressions", labeled, days)
-    return {day: DayRecord(details={}) for day in days} | _completeness(step)
+    outcome = _completeness(step)
+    for day in days:
+        flagged = sum(row["ds"] == day for row in found.to_pylist())
+        outcome[day].details["invalid_traffic_bursts"] = flagged
+    return outcome
 
 
 def _completeness(step: Step) -> Outcome:

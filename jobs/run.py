@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import date
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -21,6 +22,9 @@ from jobs.runtime.runner import Runner, publish_targets
 from jobs.runtime.runs import now
 from jobs.runtime.sources import Source
 from jobs.runtime.tables import Tables
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 
 def run(
@@ -42,7 +46,7 @@ def run(
     source = Source.load(config.source.name, config.storage.landing)
     days = chosen_days(arguments, source.last_complete_day())
     run_id = arguments.run_id or f"{now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
-    tables = Tables(config.storage.root, lambda: _start(config))
+    tables = Tables(config.storage.root, lambda: _start(config, runner.widest))
     signal.signal(signal.SIGTERM, _terminated)
     with progress_for(console, run_id, arguments.log_format) as progress:
         runner = Runner(config, source, tables, run_id, progress)
@@ -98,10 +102,10 @@ def _tell(config: Config, tables: Tables, day: date, console: Console) -> None:
     print_summary(console, data, html)
 
 
-def _start(config: Config) -> object:
+def _start(config: Config, days: int) -> SparkSession:
     from jobs.runtime.session import start_session
 
-    return start_session(config, "promoted-ctr")
+    return start_session(config, "promoted-ctr", days=days)
 
 
 def _terminated(signum: int, frame: FrameType | None) -> None:

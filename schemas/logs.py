@@ -63,6 +63,9 @@ CLICKS = Table(
     columns=(
         *CLICK_COLUMNS,
         Column("impression_ds", T.DateType(), "log day of the impression clicked"),
+        Column("impression_ts", T.TimestampType(), "time of that impression (UTC)"),
+        Column("user_id", T.StringType(), "who saw that impression, where known", nullable=True),
+        Column("listing_id", T.StringType(), "what was clicked"),
         DS,
     ),
     keys=("click_id", "ds"),

@@ -41,6 +41,7 @@ class StorageConfig(Section):
 
 class SparkConfig(Section):
     master: str
+    many_days: Days
     settings: dict[str, str]
 
 

@@ -85,18 +85,12 @@ class Planner:
     def _fingerprint(self, job: Job, day: date) -> str | None:
         parts = [job.name, str(day), str(job.output_version), self._sections[job.name]]
         if not job.reads:
-            files = [
-                (log, *file)
-                for log in LANDED
-                if day in self._landed[log]
-                for file in self.source.files(log, day)
-            ]
-            if not files:
-                # Landing files may be removed once ingested.
-                record = self.records.get((job.name, day))
-                return record.fingerprint if record else None
-            parts += [repr(file) for file in sorted(files)]
-            return _digest(parts)
+            landed = self.landing_digests(day)
+            if not landed:
+                return None
+            # Clicks are matched with the impressions of the day before too.
+            before = self.landing_digests(day - timedelta(days=1)).get("impressions")
+            return _digest([*parts, repr(sorted(landed.items())), repr(before)])
         for read in job.reads:
             inputs = self._read_fingerprints(read, day)
             single = read.window == 1 and read.kind == "days"
@@ -104,6 +98,18 @@ class Planner:
                 return None
             parts += [f"{read.table}@{at}={value}" for at, value in inputs]
         return _digest(parts)
+
+    def landing_digests(self, day: date) -> dict[str, str]:
+        """Digest of the landing files of a day per log; as recorded where they are removed."""
+        found = {
+            log: _digest([repr(file) for file in sorted(self.source.files(log, day))])
+            for log in LANDED
+            if day in self._landed[log]
+        }
+        record = self.records.get(("ingest_logs", day))
+        if found or record is None:
+            return found
+        return dict(record.details.get("landing", {}))
 
     def _read_fingerprints(self, read: Read, day: date) -> list[tuple[date, str]]:
         writer = WRITER[read.table]

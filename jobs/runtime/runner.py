@@ -48,6 +48,7 @@ class Runner:
         self.tables = tables
         self.run_id = run_id
         self.progress = progress
+        self.widest = 1
 
     def planner(self, *, forget: frozenset[tuple[str, date]] = frozenset()) -> Planner:
         """A planner over what is recorded and present now.
@@ -100,6 +101,7 @@ class Runner:
                     return done
                 if done and due[0].job.name == done[-1].job.name and due[0].days == done[-1].days:
                     raise JobError(f"{due[0].job.name} for {due[0].days[0]} does not settle")
+                self.widest = max(len(step.days) for step in due)
                 self.progress.planned(due)
                 self.make(due[0])
                 done.append(due[0])
@@ -154,6 +156,10 @@ class Runner:
         try:
             self.tables.create(job.writes)
             outcome: Outcome = importlib.import_module(f"jobs.{job.name}").run(step)
+            if job.name == "ingest_logs":
+                landing = self.planner()
+                for day, record in outcome.items():
+                    record.details["landing"] = landing.landing_digests(day)
             counts = self.tables.row_counts(job.writes[0], planned.days) if job.writes else {}
             for day, record in outcome.items():
                 if record.rows_out is None and job.writes:
@@ -186,7 +192,11 @@ class Runner:
     def _check_quality(self, planned: PlannedStep) -> None:
         from jobs.check_quality import check_tables
 
-        check_tables(self.tables, self.config, self.run_id, planned.job.writes, planned.days)
+        for table in planned.job.writes:
+            landed = set(self.source.days(table)) if table in LANDED else set(planned.days)
+            days = [day for day in planned.days if day in landed]
+            if days:
+                check_tables(self.tables, self.config, self.run_id, [table], days)
 
     def _available(self, name: str) -> set[date]:
         if name in LANDED:
