@@ -232,6 +232,15 @@ def encode_weekday(batch: Batch, inputs: tuple[str, ...]) -> Tokens:
     return integers((days + 3) % 7 + 1)
 
 
+def encode_hour(batch: Batch, inputs: tuple[str, ...]) -> Tokens:
+    """Hour of the day of a timestamp, 0 to 23, UTC; missing has none."""
+    times = batch.column(inputs[0])
+    micros = times.cast(pa.timestamp("us", "UTC")).cast(pa.int64())
+    valid = None if times.null_count == 0 else ~np.asarray(times.is_null())
+    hours = micros.fill_null(0).to_numpy(zero_copy_only=False) // 3_600_000_000 % 24
+    return integers(hours.astype(np.int64), valid)
+
+
 def cross(parts: list[Tokens]) -> Tokens:
     """Values of several one-value namespaces together, joined by `|`.
 
@@ -272,6 +281,7 @@ ENCODINGS: dict[str, Callable[[Batch, tuple[str, ...]], Tokens]] = {
     "rate_band": encode_rate_band,
     "count_band": encode_count_band,
     "weekday": encode_weekday,
+    "hour": encode_hour,
 }
 """Encodings of one namespace's own inputs; `cross` and the pair encodings read other namespaces."""
 
