@@ -212,13 +212,14 @@ def _write_refused(
 def _account(rows: _Counts, accepted: _Counts, refused: list[dict], log: str, day: date) -> dict:
     """Counts of a log and day; they must add up."""
     reasons = [row["reasons"] for row in refused if row["log"] == log and row["ds"] == day]
+    read, kept = rows.get((log, day), 0), accepted.get((log, day), 0)
     counts = {
-        "in": rows.get((log, day), 0),
-        "accepted": accepted.get((log, day), 0),
+        "in": read,
+        "accepted": kept,
         "quarantined": len(reasons),
         "reasons": dict(sorted(Counter(reason for row in reasons for reason in row).items())),
     }
-    if counts["in"] != counts["accepted"] + counts["quarantined"]:
+    if read != kept + len(reasons):
         raise RuntimeError(f"rows of {log} of {day} do not add up: {json.dumps(counts)}")
     return counts
 

@@ -47,7 +47,7 @@ def select_log(
     landed = sorted(set(source.days(log)) & set(days))
     if not landed:
         return None
-    names = source.spec.logs[log].views  # type: ignore[index]
+    names = source.spec.logs[log].views
     views: dict[str, RawView] = {}
     for name in names:
         view = read_view(spark, source, name, log, landed)

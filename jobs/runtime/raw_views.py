@@ -216,7 +216,7 @@ def _lines(
         is_object = F.ltrim("value").startswith("{") & F.col(f"_json.{_CORRUPT}").isNull()
         is_row = is_utf8 & F.coalesce(is_object, F.lit(False))
         refused_for = F.when(is_utf8, R.NOT_JSON).otherwise(R.INVALID_UTF8)
-    has_day = ["ds"] if day else []
+    has_day = [F.col("ds")] if day else []
     refused = parsed.where(~is_row).select(
         *(has_day or [F.lit(None).cast("date").alias("ds")]),
         F.make_valid_utf8("value").alias("raw"),
@@ -280,7 +280,7 @@ def _csv_group(
         .csv([file.address for file in files])
     )
     day = _day(view, frame)
-    has_day = ["ds"] if day else []
+    has_day = [F.col("ds")] if day else []
     # A row with other than the header's number of fields comes with its text; where fields are
     # missing the last ones are null.
     header_columns = [F.col(f"`{name}`") for name in header if name != "ds" or not day]

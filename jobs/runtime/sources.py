@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -85,11 +85,13 @@ class SourceFile(BaseModel):
 
     what: str
     views: dict[str, View]
-    logs: dict[Literal["impressions", "clicks", "listings"], Log]
+    logs: dict[str, Log]
 
     @model_validator(mode="after")
     def _check(self) -> SourceFile:
         for log, spec in self.logs.items():
+            if log not in LOGS:
+                raise ValueError(f"there is no log {log}: there are {', '.join(LOGS)}")
             unknown = [name for name in spec.views if name not in self.views]
             if unknown:
                 raise ValueError(f"logs.{log} reads views that are not declared: {unknown}")
@@ -105,7 +107,7 @@ class Source:
 
     name: str
     spec: SourceFile
-    selects: dict[str, str]
+    selects: Mapping[str, str]
     landing: Landing
     _listed: dict[str, list[LandingFile]] = field(default_factory=dict)
 
@@ -122,7 +124,7 @@ class Source:
         try:
             values = tomllib.loads((directory / "source.toml").read_text(encoding="utf-8"))
             spec = SourceFile.model_validate(values)
-            selects = {
+            selects: dict[str, str] = {
                 log: (directory / f"{log}.sql").read_text(encoding="utf-8") for log in spec.logs
             }
         except ValidationError as problem:
@@ -147,7 +149,7 @@ class Source:
 
     def main_view(self, log: str) -> View:
         """The view that decides a log's days."""
-        return self.spec.views[self.spec.logs[log].views[0]]  # type: ignore[index]
+        return self.spec.views[self.spec.logs[log].views[0]]
 
     def has_day_files(self, log: str) -> bool:
         """Whether each file of a log stands for one day."""
@@ -158,7 +160,7 @@ class Source:
         if log not in self.spec.logs:
             return []
         view = self.main_view(log)
-        files = self.view_files(self.spec.logs[log].views[0])  # type: ignore[index]
+        files = self.view_files(self.spec.logs[log].views[0])
         if view.first_day is None or view.last_day is None:
             return sorted({file.day for file in files if file.day is not None})
         span = (view.last_day - view.first_day).days + 1
@@ -177,7 +179,7 @@ class Source:
         """
         if log not in self.spec.logs:
             return []
-        views = self.spec.logs[log].views  # type: ignore[index]
+        views = self.spec.logs[log].views
         found = [
             (file.name, file.size, file.mtime_ns)
             for view in views

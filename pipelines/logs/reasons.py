@@ -1,4 +1,4 @@
-"""Why a row is refused: the words that `quarantine.reasons` may hold, in the order they are told."""
+"""Why a row is refused: the words in `quarantine.reasons`, in the order in which they are told."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def _typed(column: Declared, types: Mapping[str, T.DataType]) -> Column:
     if have == column.type:
         return value
     if isinstance(column.type, (T.ArrayType, T.MapType)) and isinstance(have, T.StringType):
-        return F.from_json(value, column.type)
+        return F.from_json(value, column.type.simpleString())
     if isinstance(column.type, T.TimestampType) and isinstance(have, T.StringType):
         return F.try_to_timestamp(value)
     if isinstance(column.type, T.BooleanType) and isinstance(have, T.NumericType):
@@ -93,7 +93,7 @@ def _conditions(
 ) -> dict[str, Column]:
     declared = {column.name: column for column in LOGS[log]}
     required = [column for column in declared.values() if not column.nullable]
-    texts = [_text(column) for column in declared.values() if _text(column) is not None]
+    texts = [text for column in declared.values() if (text := _text(column)) is not None]
     absent = [column for column in required if column.name not in types]
     missing = F.size(MISSING) > 0 if MISSING in types else F.lit(False)
     found = {

@@ -1,0 +1,131 @@
+"""The public data sets against what is known of them, and what `check-source` says."""
+
+from datetime import date
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pytest
+from rich.console import Console
+
+from jobs.check_source import check_source, run_check
+from jobs.runtime.exits import ExitCode
+from jobs.runtime.sources import Source
+from tests.support.ingesting import DAY, ingest, land, make_step, row
+
+DATASETS = Path(__file__).parents[3] / "shared" / "datasets"
+needs_data = [
+    pytest.mark.data,
+    pytest.mark.skipif(not DATASETS.is_dir(), reason=f"no public data sets in {DATASETS}"),
+]
+
+
+def load(spark, tmp_path, name):
+    days = Source.load(name, DATASETS).days("impressions")
+    step = make_step(spark, DATASETS, tmp_path, days, name)
+    outcome = ingest(step)
+    assert all(record.rows_quarantined == 0 for record in outcome.values())
+    return {log: step.tables.read_arrow(log, days) for log in ("impressions", "clicks", "listings")}
+
+
+class TestOpenBandit:
+    pytestmark = needs_data
+
+    def test_click_rates_are_those_known(self, spark, tmp_path):
+        logs = load(spark, tmp_path, "open_bandit")
+        shown = logs["impressions"]["surface"].value_counts().to_pylist()
+        assert {one["values"]: one["counts"] for one in shown} == {
+            "promoted": 10_000,
+            "search": 10_000,
+        }
+        is_promoted = pc.starts_with(logs["clicks"]["impression_id"], "bts")
+        assert pc.sum(is_promoted).as_py() == 69
+        assert logs["clicks"].num_rows - 69 == 46
+        assert logs["listings"].num_rows == 34 * 7
+        assert set(logs["impressions"]["listing_id"].unique().to_pylist()) <= set(
+            logs["listings"]["listing_id"].to_pylist()
+        )
+
+
+class TestTrivago:
+    pytestmark = needs_data
+
+    def test_shown_items_and_click_rate_are_those_known(self, spark, tmp_path):
+        logs = load(spark, tmp_path, "trivago_2019")
+        assert logs["impressions"].num_rows == 156_762
+        assert logs["clicks"].num_rows / 156_762 == pytest.approx(0.044, abs=0.0005)
+        first = logs["impressions"].filter(
+            pc.equal(logs["impressions"]["impression_id"], "82cafdca18b3c-3-3")
+        )
+        (shown,) = first.to_pylist()
+        # The list that was shown: 100131|913787|5967314|..., at 71|107|119|..., clicked at 3.
+        assert (shown["listing_id"], shown["position"]) == ("5967314", 3)
+        assert dict(shown["attributes"])["price"] == "119.0"
+        assert "82cafdca18b3c-3-3" in logs["clicks"]["impression_id"].to_pylist()
+        assert set(logs["impressions"]["listing_id"].unique().to_pylist()) == set(
+            logs["listings"]["listing_id"].to_pylist()
+        )
+
+
+def findings(spark, landing):
+    return check_source(Source.load("canonical", landing), spark)
+
+
+def test_a_good_source_has_nothing_wrong(spark, tmp_path):
+    for log in ("impressions", "clicks", "listings"):
+        land(tmp_path, log, [row(log)])
+    assert {found.level for found in findings(spark, tmp_path)} == {"good"}
+    assert (
+        run_check(Source.load("canonical", tmp_path), spark, Console(quiet=True)) == ExitCode.DONE
+    )
+
+
+def test_local_time_clicks_of_others_and_unknown_surfaces_are_told(spark, tmp_path):
+    shown = [
+        row("impressions", impression_id=f"i{k}", ts=f"2026-01-03T0{k}:00:00Z", surface="ads")
+        for k in range(3)
+    ]
+    land(tmp_path, "impressions", shown)
+    land(tmp_path, "clicks", [row("clicks", impression_id="x")])
+    told = {(found.log, found.column, found.level): [] for found in findings(spark, tmp_path)}
+    for found in findings(spark, tmp_path):
+        told[found.log, found.column, found.level].append(found.text)
+    wrong = " ".join(told["impressions", "", "wrong"])
+    assert "local time?" in wrong
+    assert "found ads" in wrong
+    assert "click_without_impression" in " ".join(told["clicks", "", "wrong"])
+    assert told["listings", "", "look"] == ["no file has landed"]
+    console = Console(quiet=True)
+    assert run_check(Source.load("canonical", tmp_path), spark, console) == ExitCode.QUALITY
+
+
+def test_columns_that_are_missing_unexpected_or_of_a_wrong_type_are_told(spark, tmp_path):
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "source.toml").write_text(
+        'what = "own"\n[views.impressions]\npath = "impressions/ds={ds}/*"\n'
+        '[logs.impressions]\nviews = ["impressions"]\n'
+    )
+    (own / "impressions.sql").write_text(
+        "SELECT impression_id, ts, surface, array(request_id) AS request_id, position, 1 AS extra, ds"
+        " FROM impressions"
+    )
+    land(tmp_path, "impressions", [row("impressions")])
+    told = check_source(Source.load(own, tmp_path), spark)
+    texts = {found.column: (found.level, found.text) for found in told if found.column}
+    assert texts["listing_id"][0] == "wrong"
+    assert "missing" in texts["listing_id"][1]
+    assert texts["device"][0] == "look"
+    assert texts["extra"] == (
+        "look",
+        "unexpected, not stored: put it into attributes if it should be",
+    )
+    assert texts["request_id"][0] == "wrong"
+    assert "CAST(request_id AS STRING)" in texts["request_id"][1]
+    assert texts["position"][0] == "good"
+
+
+def test_a_day_can_be_named(spark, tmp_path):
+    land(tmp_path, "impressions", [row("impressions")])
+    told = check_source(Source.load("canonical", tmp_path), spark, [date(2026, 2, 1)])
+    assert any("2026-02-01" in found.text for found in told if found.level == "wrong")
+    assert any(f"{DAY}" in found.text for found in findings(spark, tmp_path))
