@@ -1,0 +1,49 @@
+"""Fixtures of all tests. The Spark session is made by the first test that asks for one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jobs.runtime.config import Config, load_config
+from jobs.runtime.session import start_session
+from jobs.runtime.tables import Tables
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+SPARK_SETTINGS = {
+    "spark.sql.shuffle.partitions": "2",
+    "spark.driver.memory": "1g",
+    "spark.ui.enabled": "false",
+    "spark.databricks.delta.snapshotPartitions": "2",
+}
+
+
+@pytest.fixture(scope="session")
+def config() -> Config:
+    """The base configuration, whatever the environment of the tests says."""
+    return load_config(environment={})
+
+
+@pytest.fixture(scope="session")
+def spark(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """The one session of all Spark tests, set up as the jobs set theirs up."""
+    folder = tmp_path_factory.mktemp("spark")
+    settings = SPARK_SETTINGS | {
+        "spark.sql.warehouse.dir": str(folder / "warehouse"),
+        "spark.local.dir": str(folder / "local"),
+    }
+    own = config.spark.model_copy(update={"master": "local[2]", "settings": settings})
+    session = start_session(config.model_copy(update={"spark": own}), "tests")
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def tables(tmp_path: Path, request: pytest.FixtureRequest) -> Tables:
+    """Tables in a directory of their own; Spark starts only if a test reads by it."""
+    return Tables(str(tmp_path / "tables"), lambda: request.getfixturevalue("spark"))
