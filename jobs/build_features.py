@@ -6,14 +6,18 @@ scored in one pass elsewhere, by the same assembling.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+
 from jobs.runtime.inputs import assembler, read_strengths
+from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
 from pipelines.features.frames_spark import (
     assemble_listings,
     build_features,
+    context_frame,
     listing_frame,
     name_features,
-    context_frame,
 )
 
 
@@ -31,3 +35,12 @@ def run(step: Step) -> Outcome:
     )
     step.tables.write("feature_names", names.coalesce(2), days)
     return {day: DayRecord() for day in days}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``promoted-ctr build_features``."""
+    return job_main("build_features", argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -6,8 +6,11 @@ strongly each kind of entity is to be pulled to its parent's rate.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from datetime import timedelta
 
+from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
 from pipelines.features.history_spark import history_before, moments, strengths
 
@@ -61,3 +64,12 @@ def run(step: Step) -> Outcome:
         )
         for day in days
     }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``promoted-ctr build_history``."""
+    return job_main("build_history", argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

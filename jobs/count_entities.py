@@ -5,6 +5,10 @@ Grain: day, entity and surface. Integers only, so that sums are the same in any 
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+
+from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
 from pipelines.logs.counts_spark import count_entities
 
@@ -19,3 +23,12 @@ def run(step: Step) -> Outcome:
     )
     step.tables.write("entity_counts", counts.coalesce(2), days)
     return {day: DayRecord() for day in days}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``promoted-ctr count_entities``."""
+    return job_main("count_entities", argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

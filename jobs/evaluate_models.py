@@ -6,6 +6,8 @@ the day before: nothing of the day enters the probabilities that it is judged by
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date, timedelta
 
@@ -13,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from jobs.runtime.inputs import read_stack
+from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
 from pipelines.models.elementary import probabilities
 from pipelines.models.metrics import Judged, evaluate, reliability_table
@@ -77,3 +80,12 @@ def _score(step: Step, day: date) -> pa.Table:
             "ds": rows["ds"],
         }
     )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``promoted-ctr evaluate_models``."""
+    return job_main("evaluate_models", argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

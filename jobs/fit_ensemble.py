@@ -6,6 +6,7 @@ promoted traffic; never from the rows that the base models have learnt.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from datetime import date, timedelta
 
@@ -13,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
 from pipelines.models.calibration import fit_calibration
 from pipelines.models.ensemble import fit_ensemble
@@ -83,3 +85,12 @@ def read_predictions(step: Step, days: Sequence[date]) -> pa.Table:
     if limit is not None:
         table = table.filter(pc.less(table["order_key"], limit))
     return table.sort_by([("ds", "ascending"), ("order_key", "ascending")]).combine_chunks()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``promoted-ctr fit_ensemble``."""
+    return job_main("fit_ensemble", argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -6,10 +6,13 @@ depend on two snapshots at most. A model's dense weights only ever meet vectors 
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from datetime import date
 
 import pyarrow as pa
 
+from jobs.runtime.job import job_main
 from jobs.runtime.planner import refit_day
 from jobs.runtime.step import DayRecord, Outcome, Step
 from pipelines.features.dense import dense_inputs, image_width
@@ -73,3 +76,12 @@ def _fit(step: Step, day: date) -> TextBasis:
         max_terms=config.max_terms,
         seed=config.seed,
     )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``promoted-ctr fit_text_svd``."""
+    return job_main("fit_text_svd", argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -6,11 +6,14 @@ completeness report and restate nothing.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pyarrow.compute as pc
 from pyspark.sql import functions as F
 
+from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
 from pipelines.logs.labels_spark import bursts, first_clicks, label_impressions
 
@@ -66,3 +69,12 @@ def _completeness(step: Step) -> Outcome:
         details["click_window_hours"] = window
         outcome[day] = DayRecord(details=details)
     return outcome
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``promoted-ctr label_impressions``."""
+    return job_main("label_impressions", argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -6,6 +6,7 @@ text basis are all as of the end of the day before.
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -13,6 +14,7 @@ from datetime import date, timedelta
 import pyarrow.compute as pc
 
 from jobs.runtime.inputs import assembler, day_number, read_bases, read_strengths, read_weights
+from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
 from pipelines.features.frames_spark import listing_frame
 from pipelines.models.listing_part import Models
@@ -74,3 +76,12 @@ def _position_rates(step: Step, days: Sequence[date]) -> dict[tuple[int, int], f
             smoothed = (clicks + strength) / (impressions + strength / overall)
             rates[day_number(day), position] = overall if position == 0 else smoothed
     return rates
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``promoted-ctr predict_traffic``."""
+    return job_main("predict_traffic", argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -6,11 +6,14 @@ the scores of the newest published day.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from datetime import date
 
 import pyarrow.compute as pc
 
 from jobs.runtime.exits import QualityStop
+from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
 from pipelines.quality.gates import failures, gates
 
@@ -48,3 +51,12 @@ def _coverage(step: Step, day: date) -> float | None:
         return None
     scored = step.tables.read_arrow("listing_scores", [day], columns=["listing_id"])["listing_id"]
     return float(pc.sum(pc.is_in(live, scored.combine_chunks())).as_py()) / len(live)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``promoted-ctr publish_scores``."""
+    return job_main("publish_scores", argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

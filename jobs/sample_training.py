@@ -5,9 +5,13 @@ Grain: impression. The rate at which the day's non-clicks were kept travels with
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
 from pipelines.samples.balanced_spark import non_click_rate, sample_training
 
@@ -42,3 +46,12 @@ def run(step: Step) -> Outcome:
     )
     step.tables.write("training_samples", sample, days)
     return {day: DayRecord() for day in days}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``promoted-ctr sample_training``."""
+    return job_main("sample_training", argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

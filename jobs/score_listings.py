@@ -7,13 +7,23 @@ staged here; publish_scores says whether consumers may read them.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import functions as F
 
-from jobs.runtime.inputs import assembler, day_number, read_bases, read_stack, read_weights, registry
+from jobs.runtime.inputs import (
+    assembler,
+    day_number,
+    read_bases,
+    read_stack,
+    read_weights,
+    registry,
+)
+from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
 from pipelines.features.frames_spark import LISTING_ENTITIES, listing_frame
 from pipelines.features.history_spark import moments, strengths, window_to
@@ -103,3 +113,12 @@ def _request_names(step: Step, day: date) -> list[dict[str, object]]:
     own = table.filter(pc.is_in(table["namespace"], pa.array(wanted, pa.string())))
     rows: list[dict[str, object]] = own.to_pylist()
     return rows
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``promoted-ctr score_listings``."""
+    return job_main("score_listings", argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -7,6 +7,7 @@ days is one reading of the features per model, in which every end day has its ow
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from datetime import date, timedelta
 
@@ -18,6 +19,7 @@ from pyspark.sql import functions as F
 
 from jobs.runtime.exits import QualityStop
 from jobs.runtime.inputs import EPOCH, day_number
+from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
 from pipelines.features.hashing import HASH_SEED
 from pipelines.features.keys import id_keys
@@ -136,3 +138,12 @@ def _details(step: Step, runs: Sequence[dict[str, object]], day: date) -> dict[s
     if held < wanted:
         details["degraded"] = [f"models learnt {held} of {wanted} days: there are no more logs"]
     return details
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``promoted-ctr train_models``."""
+    return job_main("train_models", argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from jobs.runtime.config import Config, load_config
 from jobs.runtime.exits import UsageError
+from jobs.runtime.runs import code_version
 
 
 class Parser(argparse.ArgumentParser):
@@ -54,6 +55,7 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--print-config", action="store_true", help="print the effective configuration and stop"
     )
+    group.add_argument("--version", action="version", version=f"promoted-ctr {code_version()}")
 
 
 def add_days(parser: argparse.ArgumentParser, *, needs_range: bool = False) -> None:

@@ -47,6 +47,8 @@ def score_summary(tables: Tables, ds: date) -> Scores:
 
 def top_scores(tables: Tables, scores: pa.Table, ds: date, limit: int) -> list[ScoreRow]:
     """The highest p_click first, ties by listing id, with the day's titles."""
+    if not scores.num_rows:
+        return []
     order = [("p_click", "descending"), ("listing_id", "ascending")]
     chosen = scores.take(pc.select_k_unstable(scores, limit, order)).sort_by(order)
     wanted = pc.field("listing_id").isin(chosen["listing_id"].combine_chunks())
