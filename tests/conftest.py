@@ -30,13 +30,15 @@ def config() -> Config:
 
 
 @pytest.fixture(scope="session")
-def spark(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """The one session of all Spark tests, set up as the jobs set theirs up."""
     folder = tmp_path_factory.mktemp("spark")
     settings = SPARK_SETTINGS | {
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
         "spark.local.dir": str(folder / "local"),
     }
+    # Not the fixture: a test module may have a `config` of its own.
+    config = load_config(environment={})
     own = config.spark.model_copy(update={"master": "local[2]", "settings": settings})
     session = start_session(config.model_copy(update={"spark": own}), "tests")
     yield session
