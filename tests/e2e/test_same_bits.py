@@ -1,0 +1,75 @@
+"""Whatever way a day was made, its rows are the same, bit for bit."""
+
+from __future__ import annotations
+
+import difflib
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import DAYS
+from tests.support.world import Warehouse, World, day, finish, spark_settings
+
+LAST = day(DAYS)
+FIRST_PUBLISHED = day(DAYS - 4)
+# What is learnt and what is published; every other table feeds one of them.
+TABLES = ("listing_scores", "model_weights", "ensemble_weights", "calibration_maps")
+
+
+def assert_same_rows(left: Warehouse, right: Warehouse, of: date, how: str) -> None:
+    """Every value of the learnt and published tables; the first difference is told."""
+    for table in TABLES:
+        one, other = left.rows(table, of), right.rows(table, of)
+        if one != other:
+            changes = difflib.unified_diff(one, other, lineterm="", n=0)
+            told = "\n".join(line for line, _ in zip(changes, range(6), strict=False))
+            pytest.fail(f"{table} of {of} differs: {how}\n{told}")
+        assert one, f"{table} has no rows for {of}"
+
+
+@pytest.fixture(scope="module")
+def backfilled(made: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """Five days by one backfill, with seven shuffle partitions."""
+    folder = tmp_path_factory.mktemp("backfill")
+    warehouse = Warehouse(folder / "warehouse", made.landing)
+    layout = spark_settings(folder / "seven.toml", spark_sql_shuffle_partitions=7)
+    called = warehouse.call(
+        "backfill", "--start", str(FIRST_PUBLISHED), "--end", str(LAST), "--conf", str(layout)
+    )
+    assert called.code == 0, called
+    return warehouse
+
+
+def test_seven_shuffle_partitions_and_a_backfill_change_nothing(
+    backfilled: Warehouse, made: Warehouse
+) -> None:
+    assert_same_rows(made, backfilled, LAST, "one run against a backfill on seven partitions")
+
+
+def test_five_daily_runs_equal_a_backfill_and_leave_the_days_before_alone(
+    world: World, backfilled: Warehouse, tmp_path: Path
+) -> None:
+    daily = Warehouse(tmp_path / "warehouse", tmp_path / "landing")
+    layout = spark_settings(tmp_path / "one.toml", spark_sql_shuffle_partitions=1)
+    before: dict[date, list[str]] = {}
+    for number in range(DAYS - 4, DAYS + 1):
+        world.copy(daily.landing, days=number if number < DAYS else None)
+        if before:
+            # The day before has its late clicks now; nothing but the reading of them is due.
+            assert set(daily.planned(day(number - 1))) <= {"ingest_logs"}
+        called = daily.call("run", "--date", str(day(number)), "--conf", str(layout))
+        assert called.code == 0, called
+        before[day(number)] = daily.rows("listing_scores", day(number))
+    for of, rows in before.items():
+        assert daily.rows("listing_scores", of) == rows, f"a later day changed {of}"
+        assert daily.planned(of) == []
+        assert_same_rows(backfilled, daily, of, "a backfill against daily runs on one partition")
+
+
+def test_a_cluster_of_two_workers_changes_nothing(made: Warehouse, tmp_path: Path) -> None:
+    layout = spark_settings(tmp_path / "cluster.toml", master="local-cluster[2,1,1024]")
+    cluster = Warehouse(tmp_path / "warehouse", made.landing)
+    called = finish(cluster.start("run", "--conf", str(layout)), 600)
+    assert called.code == 0, called
+    assert_same_rows(made, cluster, LAST, "local[2] against local-cluster[2,1,1024]")
