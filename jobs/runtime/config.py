@@ -1,4 +1,4 @@
-"""Configuration: base < environment < --conf files < environment variables < --set.
+"""Configuration: base < environment < source < --conf files < environment variables < --set.
 
 Every value has its default, with the reason, in ``conf/base``; here are the types and limits only.
 """
@@ -102,6 +102,7 @@ class NamespaceConfig(Section):
 
 class FeaturesConfig(Section):
     namespaces: tuple[NamespaceConfig, ...]
+    more: tuple[NamespaceConfig, ...]
 
 
 class FtrlConfig(Section):
@@ -217,6 +218,14 @@ def _read(path: Path) -> dict[str, Any]:
         raise UsageError(f"configuration file {path} cannot be read: {problem}") from None
 
 
+def _source_settings(name: str) -> list[dict[str, Any]]:
+    """The settings that a source brings, in ``settings.toml`` beside its ``source.toml``."""
+    for directory in (Path(name), conf_directory() / "sources" / name):
+        if (directory / "source.toml").is_file() and (directory / "settings.toml").is_file():
+            return [_read(directory / "settings.toml")]
+    return []
+
+
 def _value(text: str) -> Any:
     """A setting's text as TOML, or as the string it is."""
     try:
@@ -258,26 +267,25 @@ def load_config(
         For an unknown key, a value out of its limits or an unreadable file.
     """
     conf = conf_directory()
-    values: dict[str, Any] = {}
-    for path in sorted((conf / "base").glob("*.toml")):
-        values = _merge(values, _read(path))
+    below = [_read(path) for path in sorted((conf / "base").glob("*.toml"))]
     if env is not None:
         chosen = conf / "env" / f"{env}.toml"
         if not chosen.is_file():
             known = ", ".join(sorted(p.stem for p in (conf / "env").glob("*.toml")))
             raise UsageError(f"unknown environment {env!r}: there are {known}")
-        values = _merge(values, _read(chosen))
-    for file in files:
-        values = _merge(values, _read(Path(file)))
+        below.append(_read(chosen))
+    above = [_read(Path(file)) for file in files]
     for key, text in sorted((os.environ if environment is None else environment).items()):
         if key.startswith(ENVIRONMENT_PREFIX):
             path_text = key.removeprefix(ENVIRONMENT_PREFIX).lower().replace("__", ".")
-            values = _merge(values, _setting(path_text, text))
+            above.append(_setting(path_text, text))
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or not key:
             raise UsageError(f"--set takes section.key=value, not {setting!r}")
-        values = _merge(values, _setting(key, text))
+        above.append(_setting(key, text))
+    source = reduce(_merge, [*below, *above], {}).get("source", {}).get("name", "")
+    values = reduce(_merge, [*below, *_source_settings(str(source)), *above], {})
     try:
         return Config.model_validate(values)
     except ValidationError as problem:

@@ -26,8 +26,9 @@ def day_number(day: date) -> int:
 
 
 def registry(config: Config) -> tuple[Namespace, ...]:
-    """The registered feature namespaces."""
-    return tuple(Namespace(**n.model_dump(mode="python")) for n in config.features.namespaces)
+    """The registered feature namespaces, those that the source adds last."""
+    registered = (*config.features.namespaces, *config.features.more)
+    return tuple(Namespace(**namespace.model_dump()) for namespace in registered)
 
 
 def assembler(config: Config, strengths: dict[tuple[int, str, str], float]) -> Assembler:
