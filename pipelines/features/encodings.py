@@ -156,15 +156,17 @@ def encode_words(batch: Batch, inputs: tuple[str, ...]) -> Tokens:
 
 def encode_list(batch: Batch, inputs: tuple[str, ...]) -> Tokens:
     """The lower-case entries of a list."""
-    values = batch.column(inputs[0])
-    lowered = pc.utf8_lower(values.values)
-    return lists(pa.ListArray.from_arrays(values.offsets, lowered, mask=values.is_null())
-                 if values.null_count else pa.ListArray.from_arrays(values.offsets, lowered))
+    found = lists(batch.column(inputs[0]))
+    lowered = pc.utf8_lower(found.labels).dictionary_encode()
+    codes = lowered.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return Tokens(lowered.dictionary, codes[found.codes], found.offsets)
 
 
 def encode_path_levels(batch: Batch, inputs: tuple[str, ...]) -> Tokens:
     """Every prefix of a path `a > b > c`: a, a > b, a > b > c."""
     paths = strings(batch.column(inputs[0]))
+    if len(paths.labels) == 0:
+        return Tokens(paths.labels, paths.codes[:0], np.zeros(len(paths.codes) + 1, dtype=np.int64))
     levels: list[list[str]] = []
     for path in paths.labels.to_pylist():
         parts = [part.strip() for part in path.split(">") if part.strip()]
