@@ -39,7 +39,7 @@ class Assembler:
     strengths: Strengths
 
     def __post_init__(self) -> None:
-        check_registry(self.namespaces, encodings.ALL_ENCODINGS)
+        check_registry(self.namespaces)
 
     @property
     def has_pairs(self) -> bool:

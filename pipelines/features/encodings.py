@@ -74,6 +74,7 @@ class Batch:
 
     @cached_property
     def rates(self) -> Rates:
+        """Smoothed ratios, each computed once."""
         return Rates(self.columns, self.strengths)
 
     def column(self, name: str) -> pa.Array:
@@ -286,6 +287,9 @@ ENCODINGS: dict[str, Callable[[Batch, tuple[str, ...]], Tokens]] = {
     "hour": encode_hour,
 }
 """Encodings of one namespace's own inputs; `cross` and the pair encodings read other namespaces."""
+
+LIST_ENCODINGS = ("unigrams", "words", "list", "path_levels")
+"""Encodings that give any number of values a row: no cross takes them."""
 
 PAIR_ENCODINGS = ("shared_words", "shared_word_count")
 ALL_ENCODINGS = (*ENCODINGS, "cross", *PAIR_ENCODINGS)

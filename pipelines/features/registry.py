@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from pipelines.features.encodings import ALL_ENCODINGS, LIST_ENCODINGS, PAIR_ENCODINGS
 
 MODELS = ("historical", "content")
 SCOPES = ("listing", "context", "pair")
+ENTITIES = {"listing": ("listing", "shop", "category"), "context": ("query", "user")}
+"""Entities whose window sums the rows of a scope carry."""
+SURFACES = ("search", "promoted", "both")
 
 
 @dataclass(frozen=True)
@@ -40,35 +45,58 @@ class Namespace:
         return self.model in (model, "both")
 
 
-def check_registry(namespaces: Sequence[Namespace], encodings: Sequence[str]) -> None:
-    """Refuse a registry that cannot be assembled.
+def check_registry(namespaces: Sequence[Namespace]) -> None:
+    """Refuse a registry that cannot be assembled, before any row is read.
 
     Raises
     ------
     ValueError
-        A name occurs twice, an encoding is unknown, or a cross names something that is not an
-        earlier namespace of its own scope.
+        A name occurs twice or holds ``=``; an encoding is unknown, of another scope, or has the
+        wrong inputs; or a cross names something that is not an earlier one-value namespace of its
+        own scope.
     """
     seen: dict[str, Namespace] = {}
     for namespace in namespaces:
-        if namespace.name in seen:
-            raise ValueError(f"feature namespace {namespace.name} is registered twice")
-        if "=" in namespace.name:
-            raise ValueError(f"feature namespace {namespace.name}: a name may not hold '='")
-        if namespace.encoding not in encodings:
-            known = ", ".join(sorted(encodings))
-            raise ValueError(
-                f"feature namespace {namespace.name}: unknown encoding {namespace.encoding}; "
-                f"there are {known}"
-            )
-        if namespace.encoding == "cross":
-            for part in namespace.inputs:
-                if part not in seen or seen[part].scope != namespace.scope:
-                    raise ValueError(
-                        f"feature namespace {namespace.name}: {part} is no earlier namespace "
-                        f"of scope {namespace.scope}"
-                    )
+        problem = _problem(namespace, seen)
+        if problem:
+            raise ValueError(f"feature namespace {namespace.name}{problem}")
         seen[namespace.name] = namespace
+
+
+def _problem(namespace: Namespace, seen: Mapping[str, Namespace]) -> str:
+    """What is wrong with a namespace, given those before it; empty if nothing."""
+    encoding, inputs = namespace.encoding, namespace.inputs
+    if namespace.name in seen:
+        return " is registered twice"
+    if "=" in namespace.name:
+        return ": a name may not hold '='"
+    if encoding not in ALL_ENCODINGS:
+        return f": unknown encoding {encoding}; there are {', '.join(sorted(ALL_ENCODINGS))}"
+    if (encoding in PAIR_ENCODINGS) != (namespace.scope == "pair"):
+        return f": scope pair takes {' or '.join(PAIR_ENCODINGS)}, and only it does"
+    if encoding == "shared_words" and namespace.name != encoding:
+        return f": the words are hashed as {encoding}, so the name must be that"
+    if encoding == "cross":
+        return _cross_problem(namespace, seen)
+    wanted = {"constant": 0, "words": 2}.get(encoding, 1)
+    if namespace.scope != "pair" and len(inputs) != wanted:
+        return f": {encoding} takes {wanted} inputs, not {len(inputs)}"
+    if encoding in ("rate_band", "count_band"):
+        known = [f"{e}.{s}" for e in ENTITIES[namespace.scope] for s in SURFACES]
+        if inputs[0] not in known:
+            return f": {encoding} takes <entity>.<surface>, one of {', '.join(known)}"
+    return ""
+
+
+def _cross_problem(namespace: Namespace, seen: Mapping[str, Namespace]) -> str:
+    if not namespace.inputs:
+        return ": a cross needs inputs"
+    for part in namespace.inputs:
+        if part not in seen or seen[part].scope != namespace.scope:
+            return f": {part} is no earlier namespace of scope {namespace.scope}"
+        if seen[part].encoding in LIST_ENCODINGS:
+            return f": {part} gives lists, a cross takes one value a row"
+    return ""
 
 
 def of_scope(

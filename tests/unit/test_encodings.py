@@ -1,5 +1,6 @@
 """What each encoding makes of values, of nulls, of slices and of nothing."""
 
+import itertools
 from datetime import UTC, date, datetime
 
 import numpy as np
@@ -28,9 +29,7 @@ def values_of(tokens: Tokens) -> list[list[str]]:
     labels = tokens.labels.to_pylist()
     if tokens.offsets is not None:
         ends = tokens.offsets.tolist()
-        return [
-            [labels[c] for c in tokens.codes[a:b]] for a, b in zip(ends, ends[1:], strict=False)
-        ]
+        return [[labels[c] for c in tokens.codes[a:b]] for a, b in itertools.pairwise(ends)]
     valid = tokens.valid if tokens.valid is not None else [True] * len(tokens.codes)
     return [[labels[c]] if good else [] for c, good in zip(tokens.codes, valid, strict=True)]
 
@@ -110,7 +109,9 @@ def test_a_batch_without_rows_or_without_values_is_no_special_case(encoding, row
     assert slots.lengths.tolist() == [int(always)] * rows
 
 
-@pytest.mark.parametrize("encoding", ["identity", "unigrams", "list", "words", "path_levels", "hour"])
+@pytest.mark.parametrize(
+    "encoding", ["identity", "unigrams", "list", "words", "path_levels", "hour"]
+)
 @pytest.mark.parametrize("with_null", [False, True])
 def test_a_slice_gives_what_its_rows_give_alone(encoding, with_null):
     texts = ["A > x", "B y", "C > z > w", "B y", None if with_null else "d"]
