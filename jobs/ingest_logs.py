@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import reduce
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.errors import PySparkException
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.runtime.canonical_logs import YieldedLog, select_log
 from jobs.runtime.exits import InputMissing, UsageError
+from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
 from jobs.runtime.tables import Tables
 from pipelines.logs.click_matching import head_digests, with_impression_day
@@ -30,6 +34,7 @@ from pipelines.logs.validation import REASONS, REFUSED, raw_json, with_checks
 from schemas.catalog import TABLES
 from schemas.logs import LOGS
 
+_LOG_NUMBER = {log: number for number, log in enumerate(LOGS)}
 _Counts = dict[tuple[str, date], int]
 
 
@@ -55,7 +60,7 @@ def run(step: Step) -> Outcome:
             raise InputMissing(f"no log has landed for {day} under {step.source.landing.root}")
     try:
         return _ingest(step)
-    except PySparkException as problem:
+    except (PySparkException, Py4JJavaError) as problem:
         unreadable = _unreadable(problem)
         if unreadable is None:
             raise
@@ -98,7 +103,7 @@ def _count_ids(yielded: dict[str, YieldedLog], days: Sequence[date]) -> _Ids:
     """Count rows and find ids that repeat, of all logs in one Spark job."""
     parts: list[DataFrame] = []
     for log, found in yielded.items():
-        key = [F.lit(log).alias("log"), F.col("ds")]
+        key = [F.lit(_LOG_NUMBER[log]).alias("log"), F.col("ds")]
         has_id = LOGS[log][0].name in found.rows.columns
         no_id = F.lit(None).cast("bigint")
         parts.append(found.rows.select(*key, (id_hash(log) if has_id else no_id).alias("id_hash")))
@@ -107,14 +112,15 @@ def _count_ids(yielded: dict[str, YieldedLog], days: Sequence[date]) -> _Ids:
     counted = count_ids(reduce(DataFrame.unionByName, parts)).toArrow()
     rows: _Counts = {}
     for row in counted.select(["log", "ds", "rows"]).to_pylist():
+        log = list(LOGS)[row["log"]]
         if row["ds"] not in days:
             raise UsageError(
-                f"{row['log']}.sql yields {row['rows']} rows of ds {row['ds']}, a day that the "
+                f"{log}.sql yields {row['rows']} rows of ds {row['ds']}, a day that the "
                 "files read do not stand for: take ds from the raw view"
             )
-        rows[row["log"], row["ds"]] = row["rows"]
+        rows[log, row["ds"]] = row["rows"]
     repeated = {
-        log: pc.list_flatten(counted["repeated"].filter(pc.equal(counted["log"], log)))
+        log: pc.list_flatten(counted["repeated"].filter(pc.equal(counted["log"], _LOG_NUMBER[log])))
         for log in yielded
     }
     return _Ids(
@@ -123,7 +129,14 @@ def _count_ids(yielded: dict[str, YieldedLog], days: Sequence[date]) -> _Ids:
 
 
 def _checked(step: Step, log: str, yielded: YieldedLog, ids: _Ids) -> DataFrame:
-    checked = with_checks(yielded.rows, log, max_string_bytes=step.config.ingest.max_string_bytes)
+    try:
+        limit = step.config.ingest.max_string_bytes
+        checked = with_checks(yielded.rows, log, max_string_bytes=limit)
+    except AnalysisException as problem:
+        raise UsageError(
+            f"source {step.source.name}: {log}.sql yields a type that cannot become the canonical "
+            f"one ({problem.getMessage()}); check-source says which and what to write"
+        ) from None
     if log == "clicks":
         checked = with_impression_day(checked, _impressions_in_reach(step))
     repeated = ids.repeated.get(log)
@@ -232,10 +245,20 @@ def _digests(step: Step, days: Sequence[date], accepted: _Counts) -> dict[date, 
     return {row["ds"]: row["head_digest"] for row in digests.collect()}
 
 
-def _unreadable(problem: PySparkException) -> str | None:
+def _unreadable(problem: Exception) -> str | None:
     """The message for a landing file that Spark could not read; None for any other problem."""
     text = str(problem)
     if "FAILED_READ_FILE" not in text and "CANNOT_READ_FILE" not in text:
         return None
-    found = re.search(r"(?:file|reading):?\s+`?(\S+?)`?[\s.,]*(?:\n|\s|$)", text)
-    return f"landing file {found[1] if found else '(unnamed)'} cannot be read: it may be truncated"
+    found = re.search(r"reading file:? (?:`|')?(\S+?)(?:`|')?\.?\s", text + " ")
+    name = unquote(found[1].removeprefix("file://")) if found else "(Spark does not name it)"
+    return f"landing file {name} cannot be read: it is damaged or cut short"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``promoted-ctr ingest_logs``."""
+    return job_main("ingest_logs", argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

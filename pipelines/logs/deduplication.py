@@ -20,15 +20,16 @@ def count_ids(ids: DataFrame) -> DataFrame:
     Parameters
     ----------
     ids : DataFrame
-        log, ds, id_hash (long, null where a row has no place for an id).
+        log (its place in `LOGS`, int), ds, id_hash (long, null where a row has no place for an id).
 
     Returns
     -------
     DataFrame
-        log, ds, rows (long), repeated (array of long). A hash is repeated by equal ids and,
+        log (int), ds, rows (long), repeated (array of long). A hash is repeated by equal ids and,
         rarely, by chance: both only widen what `with_duplicates_refused` looks at.
     """
-    # One long as the key: grouping by log and day as well would cost half as much again.
+    # One long as the key and numbers only beside it: more keys would cost half as much again, and a
+    # string would make Spark sort instead of hash.
     counted = ids.groupBy(F.coalesce("id_hash", F.xxhash64("log", "ds")).alias("id_hash")).agg(
         F.count("*").alias("rows"), F.first("log").alias("log"), F.first("ds").alias("ds")
     )

@@ -106,8 +106,8 @@ def test_columns_that_are_missing_unexpected_or_of_a_wrong_type_are_told(spark, 
         '[logs.impressions]\nviews = ["impressions"]\n'
     )
     (own / "impressions.sql").write_text(
-        "SELECT impression_id, ts, surface, array(request_id) AS request_id, position, 1 AS extra, ds"
-        " FROM impressions"
+        "SELECT impression_id, ts, surface, array(request_id) AS request_id, position, "
+        "1 AS extra, ds FROM impressions"
     )
     land(tmp_path, "impressions", [row("impressions")])
     told = check_source(Source.load(own, tmp_path), spark)
