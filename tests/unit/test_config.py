@@ -1,0 +1,170 @@
+"""Where a setting comes from, which win, and what a wrong one is told."""
+
+import argparse
+from datetime import date
+
+import pytest
+
+from jobs.runtime.arguments import Parser, add_common, add_days, chosen_days, effective_config
+from jobs.runtime.config import load_config
+from jobs.runtime.exits import UsageError
+
+
+def load(files=(), settings=(), environment=None, env=None):
+    return load_config(env=env, files=files, settings=settings, environment=environment or {})
+
+
+@pytest.fixture
+def toml(tmp_path):
+    def write(text, name="own.toml"):
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+class TestPrecedence:
+    """base < environment < files < environment variables < --set."""
+
+    def test_every_later_one_wins(self, toml, tmp_path, monkeypatch):
+        from jobs.runtime import config
+        from jobs.runtime.environment import conf_directory
+
+        (tmp_path / "base").symlink_to(conf_directory() / "base")
+        (tmp_path / "env").mkdir()
+        (tmp_path / "env" / "mine.toml").write_text("[sampling]\nratio = 11.0\n")
+        monkeypatch.setattr(config, "conf_directory", lambda: tmp_path)
+        first, second = (toml(f"[sampling]\nratio = {r}", f"{r}.toml") for r in ("12.0", "13.0"))
+        variable = {"PROMOTED_CTR__SAMPLING__RATIO": "14"}
+        setting = ["sampling.ratio=15"]
+        steps = [
+            load(env="mine"), load([first], env="mine"), load([first, second], env="mine"),
+            load([first, second], environment=variable, env="mine"),
+            load([first, second], setting, variable, env="mine"),
+        ]  # fmt: skip
+        assert [step.sampling.ratio for step in steps] == [11.0, 12.0, 13.0, 14.0, 15.0]
+
+    def test_only_what_is_named_is_replaced(self, toml):
+        base, own = load(), load([toml("[training.content]\nbits = 12\n")])
+        assert own.training.content.bits == 12
+        assert own.training.content.alpha == base.training.content.alpha
+        assert own.training.historical == base.training.historical
+
+    def test_other_variables_do_not_count(self):
+        assert load(environment={"PROMOTED_CTR_HOME": "x", "SAMPLING__RATIO": "9"}) == load()
+
+    def test_the_last_setting_wins(self):
+        assert (
+            load(settings=["labels.cutoff_hours=3", "labels.cutoff_hours=4"]).labels.cutoff_hours
+            == 4
+        )
+
+    @pytest.mark.parametrize("text", ["a b", '"a b"'])
+    def test_a_text_may_come_with_or_without_quotes(self, text):
+        assert load(settings=[f"sampling.salt={text}"]).sampling.salt == "a b"
+
+    def test_a_value_may_hold_an_equals_sign(self):
+        assert load(settings=["sampling.salt=a=b"]).sampling.salt == "a=b"
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (["sampling.ratioo=1"], r"sampling\.ratioo: unknown key"),
+        (["nothing.x=1"], r"nothing: unknown key"),
+        (["sampling.ratio=0"], r"sampling\.ratio: .*greater than 0"),
+        (["sampling.ratio=many"], r"sampling\.ratio: .*number"),
+        (["labels.cutoff_hours=25"], r"labels\.cutoff_hours: .*less than or equal to 24"),
+        (["sampling.ratio=nan"], r"sampling\.ratio"),
+        (["sampling.ratio=inf"], r"sampling\.ratio"),
+        (["sampling=3"], r"configuration: sampling: "),
+        (["sampling.ratio"], r"--set takes section\.key=value"),
+        (["=3"], r"--set takes section\.key=value"),
+    ],
+)
+def test_a_wrong_setting_is_named(settings, told):
+    with pytest.raises(UsageError, match=told):
+        load(settings=settings)
+
+
+def test_a_file_that_is_not_there_or_no_toml_is_named(toml, tmp_path):
+    with pytest.raises(UsageError, match=r"absent\.toml is not there"):
+        load([tmp_path / "absent.toml"])
+    with pytest.raises(UsageError, match=r"own\.toml cannot be read"):
+        load([toml("[sampling")])
+
+
+def test_an_unknown_environment_is_refused():
+    with pytest.raises(UsageError, match="unknown environment 'nowhere'"):
+        load(env="nowhere")
+
+
+def test_the_hash_of_sections_changes_with_them_and_with_nothing_else():
+    base, other = load(), load(settings=["sampling.ratio=4"])
+    assert base.section_hash(("sampling",)) != other.section_hash(("sampling",))
+    assert base.section_hash(("labels", "history")) == other.section_hash(("labels", "history"))
+    assert base.hash != other.hash
+    assert load().hash == base.hash
+
+
+def test_the_longer_window_is_found_by_path():
+    config = load(settings=["history.search_days=40"])
+    assert config.number("history.window_days") == 40
+    assert config.number("history.promoted_days") == 30
+
+
+def parse(*given):
+    parser = Parser(prog="x")
+    add_common(parser)
+    add_days(parser)
+    return parser.parse_args(given)
+
+
+class TestArguments:
+    def test_an_abbreviation_is_no_option(self):
+        with pytest.raises(UsageError, match="--dat"):
+            parse("--dat", "2026-01-01")
+
+    def test_no_date_is_told_in_one_line(self):
+        with pytest.raises(
+            UsageError, match=r"'yesterday' is no date like 2026-01-31; see x --help"
+        ):
+            parse("--date", "yesterday")
+
+    def test_one_date_or_a_range_inclusive(self):
+        assert chosen_days(parse("--date", "2026-01-31"), None) == [date(2026, 1, 31)]
+        found = chosen_days(parse("--start", "2026-02-27", "--end", "2026-03-01"), None)
+        assert found == [date(2026, 2, 27), date(2026, 2, 28), date(2026, 3, 1)]
+
+    def test_the_last_day_that_landed_is_the_default(self):
+        assert chosen_days(parse(), date(2026, 1, 5)) == [date(2026, 1, 5)]
+
+    @pytest.mark.parametrize(
+        ("given", "told"),
+        [
+            ([], "nothing has landed"),
+            (["--start", "2026-01-01"], "go together"),
+            (["--end", "2026-01-01"], "go together"),
+            (["--start", "2026-01-02", "--end", "2026-01-01"], "is before"),
+            (["--date", "2026-01-01", "--end", "2026-01-01"], "not both"),
+        ],
+    )
+    def test_half_a_range_is_refused(self, given, told):
+        with pytest.raises(UsageError, match=told):
+            chosen_days(parse(*given), None)
+
+    def test_places_are_text_whatever_they_hold(self, monkeypatch):
+        for name in ("PROMOTED_CTR__STORAGE__ROOT", "PROMOTED_CTR__STORAGE__LANDING"):
+            monkeypatch.delenv(name, raising=False)
+        config = effective_config(
+            parse("--root", r'C:\a"b', "--landing", "2026", "--source", "true")
+        )
+        assert config.storage.root == r'C:\a"b'
+        assert (config.storage.landing, config.source.name) == ("2026", "true")
+
+    def test_a_command_s_namespace_is_enough(self):
+        arguments = argparse.Namespace(
+            root=None, landing=None, source=None, env=None, conf=[], settings=["sampling.ratio=2"]
+        )
+        assert effective_config(arguments).sampling.ratio == 2.0

@@ -1,0 +1,231 @@
+"""What is made again when a file, a setting, a record or a table changes, and what is not."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from jobs import FLOW
+from jobs.runtime.config import load_config
+from jobs.runtime.planner import LANDED, Planner, refit_day
+from jobs.runtime.runs import Record
+
+FIRST = date(2026, 1, 5)  # a Monday; its ordinal is a multiple of 7 plus 1
+JOBS = [job.name for job in FLOW]
+# Small windows, so that few days show every rule.
+SETTINGS = [
+    "history.search_days=2", "history.promoted_days=3", "training.search_days=2",
+    "training.promoted_days=3", "ensemble.days=2", "text_svd.refit_every_days=3",
+]  # fmt: skip
+
+
+def day(number):
+    return FIRST + timedelta(days=number)
+
+
+class World:
+    """Landing files and what a runner would have recorded, without tables."""
+
+    def __init__(self, days=6):
+        self.landed = {
+            (log, day(n)): [(f"{log}-{n}", 100, 1)] for n in range(days) for log in LANDED
+        }
+        self.config = load_config(settings=SETTINGS, environment={})
+        self.heads = {}
+        self.records = {}
+        self.present = {}
+
+    # What the planner asks a source.
+    def days(self, log):
+        return sorted(at for name, at in self.landed if name == log)
+
+    def files(self, log, at):
+        return self.landed.get((log, at), [])
+
+    def land(self, log, number, size=100):
+        self.landed[log, day(number)] = [(f"{log}-{number}", size, size)]
+
+    def configure(self, *settings):
+        self.config = load_config(settings=[*SETTINGS, *settings], environment={})
+
+    def planner(self):
+        return Planner(self.config, self, self.records, self.present)
+
+    def run(self, *targets):
+        """Make the targets step by step, planning anew after each; give (job, days' numbers)."""
+        made = {}
+        while due := self.planner().due([(job, day(n)) for job, n in targets]):
+            planner, step = self.planner(), due[0]
+            for at in step.days:
+                details = {}
+                if step.job.name == "ingest_logs":
+                    details = {
+                        "landing": planner.landing_digests(at),
+                        "head_digest": self.heads.get(at, "0:"),
+                        "logs": {log: {"accepted": 1} for log in planner.landing_digests(at)},
+                    }
+                self.records[step.job.name, at] = Record(step.fingerprints[at], 1, False, details)
+                assert (step.job.name, (at - FIRST).days) not in made, "a day was made twice"
+                made[step.job.name, (at - FIRST).days] = True
+                for table in step.job.writes:
+                    self.present.setdefault(table, set()).add(at)
+        found = {}
+        for job, number in made:
+            found.setdefault(job, set()).add(number)
+        return found
+
+
+@pytest.fixture
+def world():
+    made = World()
+    made.run(("publish_scores", 5))
+    return made
+
+
+def test_an_empty_warehouse_is_made_in_the_order_of_the_flow():
+    world = World()
+    due = world.planner().due([("publish_scores", day(5))])
+    names = [step.job.name for step in due]
+    assert names == sorted(names, key=JOBS.index)
+    assert set(names) == set(JOBS)
+    # Contiguous days come as one range.
+    assert due[0].days == tuple(day(n) for n in range(6))
+
+
+def test_what_is_made_is_not_made_again(world):
+    assert world.run(("publish_scores", 5)) == {}
+
+
+def test_a_later_day_changes_nothing_before(world):
+    for log in LANDED:
+        world.land(log, 6)
+    made = world.run(("publish_scores", 6))
+    # Labels of the day before wait for this day's first clicks; here there are some.
+    before = {job: days for job, days in made.items() if days != {6}}
+    assert before == {job: {5, 6} for job in before}
+    assert "label_impressions" in before
+    assert set(made) == set(JOBS)
+
+
+def test_a_later_day_that_is_not_asked_for_is_taken_only_for_its_clicks(world):
+    for log in LANDED:
+        world.land(log, 6)
+    made = world.run(("publish_scores", 5))
+    assert made["ingest_logs"] == {6}
+    assert all(days == {5} for job, days in made.items() if job != "ingest_logs")
+
+
+def test_a_changed_landing_file_makes_again_what_depends_on_it(world):
+    world.land("listings", 5, size=200)
+    made = world.run(("publish_scores", 5))
+    assert all(days == {5} for days in made.values())
+    # Listings change no label, but the label reads the day that was ingested anew.
+    assert "fit_ensemble" in made
+
+
+def test_a_changed_old_file_makes_its_windows_again_and_no_day_before(world):
+    world.land("impressions", 3, size=200)
+    made = world.run(("publish_scores", 5))
+    # Clicks are matched with the impressions of the day before too.
+    assert made["ingest_logs"] == {3, 4}
+    assert made["build_history"] == {3, 4, 5}
+    assert all(min(days) >= 3 for job, days in made.items() if job != "label_impressions")
+
+
+def test_more_clicks_of_the_next_day_leave_labels_alone_while_its_head_is_the_same(world):
+    world.land("clicks", 6)
+    world.heads[day(6)] = "3:77"
+    assert world.run(("label_impressions", 5)) == {"ingest_logs": {6}, "label_impressions": {5}}
+    world.land("clicks", 6, size=900)
+    assert world.run(("label_impressions", 5)) == {"ingest_logs": {6}}
+    world.land("clicks", 6, size=950)
+    world.heads[day(6)] = "4:99"
+    assert world.run(("label_impressions", 5)) == {"ingest_logs": {6}, "label_impressions": {5}}
+
+
+@pytest.mark.parametrize(
+    ("setting", "first_jobs", "never"),
+    [
+        ("features.namespaces=[]", {"build_features", "predict_traffic"}, "fit_text_svd"),
+        ("sampling.ratio=2", {"sample_training"}, "build_history"),
+        ("training.historical.alpha=0.5", {"train_models"}, "build_features"),
+        ("publish.max_ratio=1.3", {"publish_scores"}, "score_listings"),
+        ("scoring.reference.position=2", {"score_listings"}, "evaluate_models"),
+        ("text_svd.rank=8", {"fit_text_svd"}, "build_features"),
+        ("spark.master=local[1]", set(), "publish_scores"),
+        ("quality.history_days=9", set(), "publish_scores"),
+    ],
+)
+def test_a_changed_setting_starts_at_the_first_job_that_reads_it(world, setting, first_jobs, never):
+    world.configure(setting)
+    made = set(world.run(("publish_scores", 5)))
+    assert made >= first_jobs
+    assert not made & {"ingest_logs", "label_impressions", "count_entities", never}
+    assert bool(made) == bool(first_jobs)
+
+
+def test_removed_landing_files_are_taken_as_they_were_recorded(world):
+    world.landed = {key: files for key, files in world.landed.items() if key[1] >= day(3)}
+    assert world.run(("publish_scores", 5)) == {}
+
+
+def test_a_table_that_lost_a_day_is_made_again(world):
+    world.present["features"].discard(day(4))
+    assert world.run(("publish_scores", 5)) == {"build_features": {4}}
+
+
+def test_a_missing_day_inside_a_window_is_left_out():
+    world = World()
+    for log in LANDED:
+        del world.landed[log, day(2)]
+    made = world.run(("train_models", 5))
+    assert made["train_models"] == {5}
+    assert made["build_features"] == {3, 4, 5}
+    assert 2 not in made["ingest_logs"]
+
+
+@pytest.mark.parametrize("log", ["impressions", "listings"])
+def test_a_day_that_has_not_landed_is_told_by_its_logs(log):
+    world = World()
+    del world.landed[log, day(5)]
+    planner = world.planner()
+    assert planner.fingerprint("publish_scores", day(5)) is None
+    assert planner.due([("publish_scores", day(5))]) == []
+    assert planner.missing("publish_scores", day(5)) == [f"no {log} have landed for {day(5)}"]
+
+
+def test_clicks_may_be_absent():
+    world = World()
+    del world.landed["clicks", day(5)]
+    assert world.planner().missing("publish_scores", day(5)) == []
+
+
+def test_the_first_day_cannot_be_scored_without_a_prediction_but_can_be_trained():
+    planner = World().planner()
+    assert planner.fingerprint("train_models", day(0)) is not None
+    assert planner.fingerprint("predict_traffic", day(0)) is None
+
+
+EVERY = {FIRST + timedelta(days=n) for n in range(30)}
+
+
+@pytest.mark.parametrize("every", [1, 3, 7])
+def test_refit_days_are_the_same_from_wherever_they_are_asked(every):
+    found = [refit_day(at, every, EVERY) for at in sorted(EVERY)[every:]]
+    assert all(at.toordinal() % every == 0 for at in found)
+    assert all(
+        0 <= (at - fit).days < every for at, fit in zip(sorted(EVERY)[every:], found, strict=True)
+    )
+
+
+def test_a_refit_day_without_listings_gives_way_to_the_next_that_has_some():
+    refit = next(at for at in sorted(EVERY) if at.toordinal() % 7 == 0)
+    without = EVERY - {refit}
+    later = refit + timedelta(days=3)
+    assert refit_day(later, 7, without) == refit + timedelta(days=1)
+    assert refit_day(refit, 7, without) == refit
+    assert refit_day(later, 7, set()) == later
+
+
+def test_before_the_first_refit_day_the_first_listings_are_taken():
+    later = {at for at in EVERY if at >= day(4)}
+    assert refit_day(day(6), 30, later) >= day(4)
