@@ -213,7 +213,13 @@ class Tables:
         return self.version(name)
 
     def write_arrow(self, name: str, table: pa.Table, days: Sequence[date] | None) -> int:
-        """Replace exactly these days by a driver-side table; append where `days` is None."""
+        """Replace exactly these days by a driver-side table; append where `days` is None.
+
+        Raises
+        ------
+        ContractError
+            The columns are not those declared, or a row is of none of the days.
+        """
         from deltalake import write_deltalake
 
         self.create([name])
@@ -222,6 +228,11 @@ class Tables:
         if missing:
             raise ContractError(f"{name}: columns differ from the contract: {sorted(missing)}")
         ordered = table.select(schema.names).cast(schema)
+        if days is not None:
+            strange = set(ordered["ds"].unique().to_pylist()) - set(days)
+            if strange:
+                told = ", ".join(str(day) for day in sorted(strange))
+                raise ContractError(f"{name}: rows of {told} among those of other days")
         if days is not None and self.days(name) & set(days):
             write_deltalake(
                 self.path(name), ordered, mode="overwrite", predicate=day_condition(days)

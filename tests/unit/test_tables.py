@@ -1,0 +1,118 @@
+"""Tables without Spark: empty reads, days replaced exactly, differences from the contract named."""
+
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pyarrow as pa
+import pytest
+from pyspark.sql import types as T
+
+from jobs.runtime.exits import UsageError
+from jobs.runtime.tables import ContractError, Tables, contract_differences, day_condition
+from schemas.catalog import TABLES
+from tests.support.rows import DAY, row
+
+NEXT = DAY + timedelta(days=1)
+THIRD = DAY + timedelta(days=2)
+NAME = "entity_priors"
+
+
+@pytest.fixture
+def plain(tmp_path):
+    return Tables(str(tmp_path / "warehouse"))
+
+
+def priors(day, *strengths):
+    return [row(NAME, entity_type=f"e{k}", strength=s, ds=day) for k, s in enumerate(strengths)]
+
+
+def stored(tables, days=None):
+    found = tables.read_arrow(NAME, days, columns=["ds", "strength"])
+    return sorted((one["ds"], one["strength"]) for one in found.to_pylist())
+
+
+def test_an_absent_table_reads_as_no_rows_of_its_columns(plain):
+    found = plain.read_arrow(NAME, [DAY])
+    assert (found.num_rows, tuple(found.column_names)) == (0, TABLES[NAME].column_names)
+    assert (plain.days(NAME), plain.version(NAME), plain.row_counts(NAME)) == (set(), -1, {})
+    assert not plain.exists(NAME)
+
+
+def test_no_days_read_as_no_rows(plain):
+    plain.write_rows(NAME, priors(DAY, 1.0), [DAY])
+    assert plain.read_arrow(NAME, []).num_rows == 0
+
+
+def test_exactly_the_days_given_are_replaced(plain):
+    plain.write_rows(NAME, priors(DAY, 1.0) + priors(NEXT, 2.0) + priors(THIRD, 3.0), None)
+    plain.write_rows(NAME, priors(DAY, 4.0, 5.0) + priors(THIRD, 6.0), [DAY, THIRD])
+    assert stored(plain) == [(DAY, 4.0), (DAY, 5.0), (NEXT, 2.0), (THIRD, 6.0)]
+    assert stored(plain, [NEXT]) == [(NEXT, 2.0)]
+    assert plain.days(NAME) == {DAY, NEXT, THIRD}
+    assert plain.row_counts(NAME) == {DAY: 2, NEXT: 1, THIRD: 1}
+
+
+def test_a_day_replaced_by_nothing_is_gone(plain):
+    plain.write_rows(NAME, priors(DAY, 1.0) + priors(NEXT, 2.0), [DAY, NEXT])
+    plain.write_rows(NAME, [], [DAY])
+    assert stored(plain) == [(NEXT, 2.0)]
+
+
+def test_a_row_of_another_day_is_refused_and_nothing_is_written(plain):
+    plain.write_rows(NAME, priors(DAY, 1.0), [DAY])
+    for of, written in ((NEXT, DAY), (DAY, NEXT)):
+        with pytest.raises(ContractError, match=f"rows of {of}"):
+            plain.write_rows(NAME, priors(of, 9.0), [written])
+    assert stored(plain) == [(DAY, 1.0)]
+
+
+def test_the_same_days_written_again_are_the_same_rows(plain):
+    for _ in range(2):
+        plain.write_rows(NAME, priors(DAY, 1.0, 2.0), [DAY])
+    assert stored(plain) == [(DAY, 1.0), (DAY, 2.0)]
+
+
+def test_what_breaks_a_constraint_is_refused(plain):
+    with pytest.raises(Exception, match="strength"):
+        plain.write_rows(NAME, priors(DAY, -1.0), [DAY])
+    assert stored(plain) == []
+
+
+def test_columns_that_are_missing_or_unknown_are_named(plain):
+    table = pa.table({"ds": [DAY], "entity_type": ["x"], "extra": [1]})
+    with pytest.raises(ContractError, match=r"entities.*extra.*strength"):
+        plain.write_arrow(NAME, table, [DAY])
+
+
+def test_every_difference_of_a_frame_is_named():
+    declared = TABLES[NAME]
+    fields = [f for f in declared.struct.fields if f.name not in ("surface", "strength")]
+    frame = SimpleNamespace(
+        schema=T.StructType(
+            [*fields, T.StructField("strength", T.StringType()), T.StructField("x", T.LongType())]
+        )
+    )
+    assert contract_differences(declared, frame) == [
+        "missing column surface (string)",
+        "unknown column x",
+        "column strength is string, declared double",
+    ]
+    assert contract_differences(declared, SimpleNamespace(schema=declared.struct)) == []
+
+
+def test_days_are_a_range_where_they_are_contiguous():
+    assert day_condition([NEXT, DAY]) == f"ds >= '{DAY}' AND ds <= '{NEXT}'"
+    assert day_condition([THIRD, DAY]) == f"ds IN ('{DAY}', '{THIRD}')"
+    with pytest.raises(ValueError, match="no days"):
+        day_condition([])
+
+
+def test_a_session_that_was_not_given_is_not_made_up(plain):
+    with pytest.raises(RuntimeError, match="without a Spark session"):
+        _ = plain.spark
+
+
+def test_a_root_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot write to"):
+        Tables(str(tmp_path / "file" / "below")).create([NAME])
