@@ -1,0 +1,87 @@
+"""Which clicks count for an impression, and which traffic no person made."""
+
+from datetime import timedelta
+
+import pytest
+
+from pipelines.logs.labels_spark import bursts, first_clicks, label_impressions
+from tests.support.rows import DAY, later, spark_rows
+
+NOON, EVENING = later(DAY, hours=12), later(DAY, hours=23)
+NEXT = DAY + timedelta(days=1)
+TICK = timedelta(microseconds=1)
+# Name, time of the impression, times of its clicks, the delay that must be told.
+CASES = [
+    ("without", NOON, [], None),
+    ("at_once", NOON, [NOON], 0),
+    ("before", NOON, [NOON - TICK], None),
+    ("seconds_are_whole", NOON, [NOON + timedelta(seconds=2, microseconds=999_999)], 2),
+    ("first_of_several", NOON, [NOON + timedelta(seconds=s) for s in (90, 30, 60)], 30),
+    ("first_in_time", NOON, [NOON - TICK, NOON + timedelta(seconds=9)], 9),
+    ("next_day_in_time", EVENING, [later(NEXT, minutes=90)], 9000),
+    ("last_before_cut_off", EVENING, [later(NEXT, hours=2) - TICK], 10_799),
+    ("at_cut_off", EVENING, [later(NEXT, hours=2)], None),
+    ("early_and_late", EVENING, [later(NEXT, hours=9), later(NEXT, hours=1)], 7200),
+]
+CLICK_WINDOW = [
+    ("at_the_end_of_the_window", NOON, [NOON + timedelta(hours=3)], 10_800),
+    ("after_the_window", NOON, [NOON + timedelta(hours=3) + TICK], None),
+]
+
+
+def frames(spark, cases, *, user="u1", listing="l1", ds=DAY):
+    shown = [{"impression_id": name, "ts": at, "ds": ds} for name, at, *_ in cases]
+    clicks = [
+        {"click_id": f"{name}/{k}", "impression_id": name, "ts": time, "impression_ts": at,
+         "ds": time.date()}
+        for name, at, times, _ in cases
+        for k, time in enumerate(times)
+    ]  # fmt: skip
+    return spark_rows(spark, "impressions", shown), spark_rows(spark, "clicks", clicks)
+
+
+@pytest.mark.parametrize(("cases", "window"), [(CASES, 24.0), (CLICK_WINDOW, 3.0)])
+def test_the_first_click_in_time_labels_an_impression(spark, cases, window):
+    impressions, clicks = frames(spark, cases)
+    first = first_clicks(clicks, click_window_hours=window, cutoff_hours=2)
+    rows = label_impressions(impressions, first, None).collect()
+    assert {r["impression_id"]: r["click_delay_s"] for r in rows} == {
+        name: delay for name, _, _, delay in cases
+    }
+    assert len(rows) == len(cases)
+    assert all(r["clicked"] == (r["click_delay_s"] is not None) for r in rows)
+    assert all(r["is_valid_traffic"] for r in rows)
+
+
+def test_bursts_on_a_listing_and_over_all_listings_are_flagged_where_they_are(spark):
+    shown = []
+    for user, listing, count in (
+        ("one", "l1", 3), ("one", "l2", 2), ("all", "l1", 2), ("all", "l2", 2), ("all", "l3", 2),
+        ("good", "l1", 2), (None, "l1", 9),
+    ):  # fmt: skip
+        shown += [(f"{user}/{listing}/{k}", user, listing) for k in range(count)]
+    views = [("one/view", "one", "l1"), ("all/view", "all", "l9"), ("good/view", "good", "l9")]
+    impressions = spark_rows(
+        spark,
+        "impressions",
+        [{"impression_id": i, "user_id": u, "listing_id": at} for i, u, at in shown + views],
+    )
+    clicks = spark_rows(
+        spark,
+        "clicks",
+        [
+            {"click_id": f"{i}{k}", "impression_id": i, "user_id": u, "listing_id": at}
+            for i, u, at in shown
+            for k in range(2)  # the second click of an impression is no second one
+        ],
+    )
+    first = first_clicks(clicks, click_window_hours=24, cutoff_hours=2)
+    invalid = bursts(first, max_clicks_per_user_and_listing=2, max_clicks_per_user=5)
+    assert {(r["user_id"], r["listing_id"]) for r in invalid.collect()} == {
+        ("one", "l1"),
+        ("all", None),
+    }
+    rows = label_impressions(impressions, first, invalid).collect()
+    flagged = {r["impression_id"] for r in rows if not r["is_valid_traffic"]}
+    assert flagged == {i for i, u, at in shown + views if (u, at) == ("one", "l1") or u == "all"}
+    assert len(rows) == len(shown + views)
