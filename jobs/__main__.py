@@ -6,7 +6,8 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from types import ModuleType
 
 from jobs import FLOW
 from jobs.runtime.arguments import Parser, add_common, add_days, effective_config
@@ -33,8 +34,6 @@ RUN_EXAMPLES = """examples:
 
 Makes exactly what is missing or was made from other inputs, configuration or code, up to the
 published scores of the day. A day that is done is left alone."""
-
-Command = Callable[[argparse.Namespace, object, object], int]
 
 
 def build_parser(command: str | None = None) -> Parser:
@@ -88,7 +87,7 @@ def build_parser(command: str | None = None) -> Parser:
     return parser
 
 
-def _module(command: str) -> object:
+def _module(command: str) -> ModuleType:
     import importlib
 
     return importlib.import_module(f"jobs.{command.replace('-', '_')}")
@@ -122,12 +121,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         if verbose:
             traceback.print_exc()
         first = str(problem).strip().splitlines()[0] if str(problem).strip() else ""
+        if _is_conflict(problem):
+            told = f"another run wrote at the same time: {first[:500]}"
+            print(f"promoted-ctr: {told}", file=sys.stderr)
+            return int(ExitCode.LOCKED)
         print(
             f"promoted-ctr: unexpected {type(problem).__name__}: {first[:500]} "
             "(--verbose shows the trace)",
             file=sys.stderr,
         )
         return int(ExitCode.UNEXPECTED)
+
+
+def _is_conflict(problem: Exception) -> bool:
+    """Whether Delta, through Spark or delta-rs, found that somebody else had committed first."""
+    return "[DELTA_CONCURRENT_" in str(problem) or type(problem).__name__ == "CommitFailedError"
 
 
 def _dispatch(arguments: argparse.Namespace) -> int:
@@ -155,7 +163,7 @@ def _dispatch(arguments: argparse.Namespace) -> int:
 
         return check(arguments, config, console)
     tables = Tables(config.storage.root)
-    return int(_module(name).run(arguments, config, tables, console))  # type: ignore[attr-defined]
+    return int(_module(name).run(arguments, config, tables, console))
 
 
 def console() -> None:

@@ -41,12 +41,13 @@ def run(
     int
         Exit code.
     """
-    from jobs.runtime.arguments import chosen_days
+    from jobs.runtime.arguments import chosen_days, names_days
 
     source = Source.load(config.source.name, config.storage.landing)
-    days = chosen_days(arguments, source.last_complete_day())
+    last = None if names_days(arguments) else source.last_complete_day()
+    days = chosen_days(arguments, last)
     run_id = arguments.run_id or f"{now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
-    tables = Tables(config.storage.root, lambda: _start(config, runner.widest))
+    tables = Tables(config.storage.root, lambda: _start(config, runner))
     signal.signal(signal.SIGTERM, _terminated)
     with progress_for(console, run_id, arguments.log_format) as progress:
         runner = Runner(config, source, tables, run_id, progress)
@@ -102,10 +103,12 @@ def _tell(config: Config, tables: Tables, day: date, console: Console) -> None:
     print_summary(console, data, html)
 
 
-def _start(config: Config, days: int) -> SparkSession:
+def _start(config: Config, runner: Runner) -> SparkSession:
     from jobs.runtime.session import start_session
 
-    return start_session(config, "promoted-ctr", days=days)
+    session = start_session(config, "promoted-ctr", days=runner.widest)
+    runner.lock.extend_to(session)
+    return session
 
 
 def _terminated(signum: int, frame: FrameType | None) -> None:

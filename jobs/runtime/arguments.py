@@ -64,8 +64,11 @@ def add_days(parser: argparse.ArgumentParser, *, needs_range: bool = False) -> N
         parser.add_argument(
             "--date", type=iso_date, metavar="D", help="log day; default: the last that landed"
         )
-    parser.add_argument("--start", type=iso_date, metavar="A", help="first day of a range")
-    parser.add_argument("--end", type=iso_date, metavar="B", help="last day of it, inclusive")
+    for name, metavar, text in (
+        ("--start", "A", "first day of a range"),
+        ("--end", "B", "last day of it, inclusive"),
+    ):
+        parser.add_argument(name, type=iso_date, required=needs_range, metavar=metavar, help=text)
     parser.add_argument("--dry-run", action="store_true", help="show the plan, write nothing")
     parser.add_argument("--force", action="store_true", help="make the days again")
     parser.add_argument("--run-id", metavar="ID", help="name of this run in the records")
@@ -80,13 +83,20 @@ def effective_config(arguments: argparse.Namespace) -> Config:
     }
     settings = [f"{key}={_quoted(value)}" for key, value in places.items() if value is not None]
     return load_config(
-        env=arguments.env, files=[Path(f) for f in arguments.conf], settings=[*arguments.settings, *settings]
+        env=arguments.env,
+        files=[Path(f) for f in arguments.conf],
+        settings=[*arguments.settings, *settings],
     )
 
 
 def _quoted(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
+
+
+def names_days(arguments: argparse.Namespace) -> bool:
+    """Whether any day is named."""
+    return any(getattr(arguments, name, None) for name in ("date", "start", "end"))
 
 
 def chosen_days(arguments: argparse.Namespace, last: date | None) -> list[date]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import importlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Protocol
 
 from jobs import FLOW
 from jobs.runtime.config import Config
-from jobs.runtime.exits import ExitCode, InputMissing, JobError, LockHeld, QualityStop, UsageError
+from jobs.runtime.exits import ExitCode, InputMissing, JobError, QualityStop, UsageError
+from jobs.runtime.lock import WriterLock
 from jobs.runtime.planner import JOBS, LANDED, PlannedStep, Planner
 from jobs.runtime.runs import Attempt, now, read_records, table_versions
 from jobs.runtime.sources import Source
@@ -49,6 +48,7 @@ class Runner:
         self.run_id = run_id
         self.progress = progress
         self.widest = 1
+        self.lock = WriterLock(tables.root)
 
     def planner(self, *, forget: frozenset[tuple[str, date]] = frozenset()) -> Planner:
         """A planner over what is recorded and present now.
@@ -89,7 +89,7 @@ class Runner:
             As of the job that stopped; what was made before it stays.
         """
         self.check_writable()
-        with self._lock():
+        with self.lock:
             self.check_possible(targets)
             forget = frozenset(targets) if force else frozenset()
             done: list[PlannedStep] = []
@@ -204,22 +204,6 @@ class Runner:
         if name in JOBS:
             return {day for job, day in read_records(self.tables) if job == name}
         return self.tables.days(name)
-
-    @contextmanager
-    def _lock(self) -> Iterator[None]:
-        """One writer per warehouse; the lock goes with the process."""
-        if "://" in self.tables.root:
-            yield
-            return
-        path = Path(self.tables.root) / ".lock"
-        with path.open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise LockHeld(
-                    f"another run is writing to {self.tables.root}; wait for it to end"
-                ) from None
-            yield
 
 
 def publish_targets(days: Sequence[date]) -> list[tuple[str, date]]:

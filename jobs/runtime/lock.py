@@ -1,0 +1,80 @@
+"""One writer per warehouse. The locks go with the processes that hold them."""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from jobs.runtime.exits import LockHeld
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+SPARK_ENDS_WITHIN_S = 60
+"""A JVM whose driver was killed notices at once, but may have a commit in hand."""
+
+
+class WriterLock:
+    """The lock of a storage root on a local file system; elsewhere nothing is locked.
+
+    Two files: ``.lock`` is held by this process, ``.lock-spark`` by its JVM, which outlives a
+    killed driver by a moment in which it may still write. Delta refuses one of two overlapping
+    overwrites, but takes both of two appends.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._folder = None if "://" in root else Path(root)
+        self._file: Any = None
+        self._spark_file: Any = None
+
+    def __enter__(self) -> Self:
+        if self._folder is not None:
+            self._file = (self._folder / ".lock").open("a")
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._wait_for_spark(self._folder)
+            except OSError:
+                self._file.close()
+                raise LockHeld(
+                    f"another run is writing to {self._folder}; wait for it to end"
+                ) from None
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._spark_file is not None:
+            # A JVM that is gone has let go of its lock.
+            with suppress(Exception):
+                self._spark_file.close()
+        if self._file is not None:
+            self._file.close()
+
+    def extend_to(self, spark: SparkSession) -> None:
+        """Have the session's JVM hold the lock as well."""
+        jvm = spark.sparkContext._jvm
+        if self._folder is None or jvm is None:
+            return
+        self._spark_file = jvm.java.io.RandomAccessFile(str(self._folder / ".lock-spark"), "rw")
+        self._spark_file.getChannel().lock()
+
+    @staticmethod
+    def _wait_for_spark(folder: Path) -> None:
+        """Wait for the JVM of a killed run. Java locks by fcntl, not by flock."""
+        deadline = time.monotonic() + SPARK_ENDS_WITHIN_S
+        with (folder / ".lock-spark").open("a") as file:
+            while True:
+                try:
+                    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    return
+                except OSError:
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.1)

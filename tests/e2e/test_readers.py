@@ -1,0 +1,42 @@
+"""Other engines read the tables."""
+
+from __future__ import annotations
+
+import duckdb
+import polars
+import pytest
+from deltalake import DeltaTable
+
+from schemas.catalog import TABLES
+from tests.support.world import Warehouse
+
+
+@pytest.mark.parametrize("name", sorted(TABLES))
+def test_delta_rs_reads_a_table_that_asks_for_no_reader_feature(name: str, made: Warehouse) -> None:
+    path = made.tables.path(name)
+    if not DeltaTable.is_deltatable(path):
+        pytest.skip("a table for events that this run had none of")
+    table = DeltaTable(path)
+    assert table.to_pyarrow_table().column_names == list(TABLES[name].column_names)
+    protocol = table.protocol()
+    assert protocol.min_reader_version == 1
+    # Version 3 brought CHECK constraints.
+    assert protocol.min_writer_version <= 3
+    assert not protocol.reader_features
+    assert not protocol.writer_features
+    kept = {
+        key.removeprefix("delta.constraints."): condition
+        for key, condition in table.metadata().configuration.items()
+        if key.startswith("delta.constraints.")
+    }
+    assert kept == dict(TABLES[name].constraints)
+
+
+def test_duckdb_and_polars_read_the_scores(made: Warehouse) -> None:
+    path = made.tables.path("listing_scores")
+    scores = DeltaTable(path).to_pyarrow_dataset()
+    query = "SELECT count(*), sum(p_click) FROM scores"
+    rows, total = duckdb.connect().register("scores", scores).execute(query).fetchone()
+    frame = polars.read_delta(path)
+    assert rows == len(frame) > 0
+    assert total == pytest.approx(frame["p_click"].sum())
