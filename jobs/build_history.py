@@ -59,7 +59,9 @@ def run(step: Step) -> Outcome:
         day: DayRecord(
             details={
                 "search_days": sum((day - at).days <= history.search_days for at in window[day]),
-                "promoted_days": sum((day - at).days <= history.promoted_days for at in window[day]),
+                "promoted_days": sum(
+                    (day - at).days <= history.promoted_days for at in window[day]
+                ),
             }
         )
         for day in days

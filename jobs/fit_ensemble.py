@@ -36,9 +36,7 @@ def run(step: Step) -> Outcome:
         cold = is_cold(rows, threshold)
         clicked = np.asarray(rows["clicked"].to_numpy(zero_copy_only=False), dtype=bool)
         inputs = ensemble_inputs(rows, threshold)
-        ensemble = fit_ensemble(
-            inputs, clicked, l2=config.ensemble.l2, cold_threshold=threshold
-        )
+        ensemble = fit_ensemble(inputs, clicked, l2=config.ensemble.l2, cold_threshold=threshold)
         logit = ensemble.logit(inputs)
         curve_map = fit_calibration(
             logit, clicked, whole(rows, "user_key"), folds=config.calibration.folds

@@ -18,7 +18,7 @@ from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
 from pipelines.features.frames_spark import listing_frame
 from pipelines.models.listing_part import Models
-from pipelines.models.prediction_spark import predict_traffic, score_listing_days
+from pipelines.models.prediction_spark import DayModels, predict_traffic, score_listing_days
 
 
 def run(step: Step) -> Outcome:
@@ -27,14 +27,13 @@ def run(step: Step) -> Outcome:
     before = {day: day - timedelta(days=1) for day in days}
     weights = read_weights(step.tables, list(before.values()))
     bases = read_bases(step.tables, list(before.values()))
-    models = step.spark.sparkContext.broadcast(
-        {
-            day_number(day): Models(
-                weights[yesterday, "historical"], weights[yesterday, "content"], bases[yesterday]
-            )
-            for day, yesterday in before.items()
-        }
-    )
+    by_day: DayModels = {
+        day_number(day): Models(
+            weights[yesterday, "historical"], weights[yesterday, "content"], bases[yesterday]
+        )
+        for day, yesterday in before.items()
+    }
+    models = step.spark.sparkContext.broadcast(by_day)
     made = assembler(step.config, read_strengths(step.tables, days))
     history = step.tables.read("entity_history", days)
     listings = listing_frame(step.tables.read("listings", days), history)

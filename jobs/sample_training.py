@@ -38,7 +38,9 @@ def run(step: Step) -> Outcome:
         for row in totals.sort_by([("ds", "ascending"), ("surface", "ascending")]).to_pylist()
     ]
     step.tables.write_rows("sampling_rates", rates, days)
-    small = pa.table({name: [rate[name] for rate in rates] for name in ("ds", "surface", "non_click_rate")})
+    small = pa.table(
+        {name: [rate[name] for rate in rates] for name in ("ds", "surface", "non_click_rate")}
+    )
     sample = sample_training(
         step.tables.read("labeled_impressions", days),
         step.spark.createDataFrame(small),

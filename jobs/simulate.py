@@ -72,7 +72,9 @@ def run(arguments: argparse.Namespace, config: Config, console: Console) -> int:
 
             summary = simulate(world, landing, truth, on_day)
     except FileExistsError as problem:
-        raise UsageError(f"{problem}; choose another --landing and --truth, or remove them") from None
+        raise UsageError(
+            f"{problem}; choose another --landing and --truth, or remove them"
+        ) from None
     except OSError as problem:
         raise UsageError(f"cannot write to {problem.filename}: {problem.strerror}") from None
     rates = summary.rates

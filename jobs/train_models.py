@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from functools import reduce
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -51,9 +51,8 @@ def _train(step: Step, end_days: Sequence[date]) -> Outcome:
     window = [first + timedelta(days=k) for k in range((end_days[-1] - first).days + 1)]
     features = step.tables.read("features", window)
     dense = step.spark.sparkContext.broadcast(_dense(step, end_days))
-    learnt: DataFrame | None = None
-    for model in MODELS:
-        rows = train_model(
+    models = [
+        train_model(
             features,
             model,
             [day_number(day) for day in end_days],
@@ -62,10 +61,10 @@ def _train(step: Step, end_days: Sequence[date]) -> Outcome:
             promoted_days=training.promoted_days,
             dense=dense if model == "content" else None,
         )
-        learnt = rows if learnt is None else learnt.unionByName(rows)
-    assert learnt is not None
+        for model in MODELS
+    ]
     # Both the weights and the summaries are wanted of one learning.
-    learnt = learnt.persist()
+    learnt = reduce(DataFrame.unionByName, models).persist()
     try:
         summaries = learnt.where(F.col("summary").isNotNull()).select("model", "ds", "summary")
         runs = [
@@ -82,7 +81,7 @@ def _train(step: Step, end_days: Sequence[date]) -> Outcome:
     return {day: DayRecord(details=_details(step, runs, day)) for day in end_days}
 
 
-def _dense(step: Step, end_days: Sequence[date]) -> dict[int, DenseInputs]:
+def _dense(step: Step, end_days: Sequence[date]) -> Mapping[int, DenseInputs]:
     """Dense inputs of the listings of each end day, in the basis of that day."""
     rows = step.tables.read_arrow("listing_vectors", end_days)
     found = {}

@@ -7,7 +7,11 @@ from pyspark.sql import types as T
 from schemas.table import DS, Column, Table
 
 _WINDOW_SUMS = tuple(
-    Column(f"{surface}_{what}", T.LongType(), f"{text}, {surface}, over the window ending the day before")
+    Column(
+        f"{surface}_{what}",
+        T.LongType(),
+        f"{text}, {surface}, over the window ending the day before",
+    )
     for surface in ("search", "promoted")
     for what, text in (
         ("impressions", "impressions"),
@@ -82,7 +86,9 @@ FEATURES = Table(
         Column("surface", T.StringType(), "`search` or `promoted`"),
         Column("clicked", T.BooleanType(), "the label"),
         Column("sampling_rate", T.DoubleType(), "rate at which the day's non-clicks were kept"),
-        Column("listing_key", T.LongType(), "64-bit hash of the listing id: finds its dense inputs"),
+        Column(
+            "listing_key", T.LongType(), "64-bit hash of the listing id: finds its dense inputs"
+        ),
         Column("historical_slots", T.BinaryType(), "full-width hashes, int32 little endian"),
         Column("content_slots", T.BinaryType(), "full-width hashes, int32 little endian"),
         DS,
@@ -99,7 +105,9 @@ FEATURE_NAMES = Table(
         Column("slot", T.IntegerType(), "full-width hash of `namespace=value`"),
         Column("namespace", T.StringType(), "registered feature namespace"),
         Column("value", T.StringType(), "the value as text"),
-        Column("rows", T.LongType(), "listing days (listing scope) or sampled impressions that hold it"),
+        Column(
+            "rows", T.LongType(), "listing days (listing scope) or sampled impressions that hold it"
+        ),
         DS,
     ),
     keys=("namespace", "value", "ds"),

@@ -108,7 +108,10 @@ LABELED_IMPRESSIONS = Table(
         DS,
     ),
     keys=("impression_id", "ds"),
-    constraints={**_SURFACE_KNOWN, "delay_not_negative": "click_delay_s IS NULL OR click_delay_s >= 0"},
+    constraints={
+        **_SURFACE_KNOWN,
+        "delay_not_negative": "click_delay_s IS NULL OR click_delay_s >= 0",
+    },
 )
 
 ENTITY_TYPES = ("listing", "shop", "category", "query", "user", "position")

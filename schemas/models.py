@@ -39,7 +39,9 @@ TRAINING_RUNS = Table(
         Column("clicks", T.LongType(), "clicks among them"),
         Column("first_day", T.DateType(), "first day learnt"),
         Column("days", T.LongType(), "days that held rows"),
-        Column("progressive_log_loss", T.DoubleType(), "mean log loss before each update, sample scale"),
+        Column(
+            "progressive_log_loss", T.DoubleType(), "mean log loss before each update, sample scale"
+        ),
         Column("slots", T.LongType(), "coordinates touched"),
         DS,
     ),
@@ -52,8 +54,12 @@ PREDICTIONS = Table(
     grain="promoted impression",
     columns=(
         Column("impression_id", T.StringType(), "the impression"),
-        Column("order_key", T.LongType(), "stable hash of the impression id: fixes the order of sums"),
-        Column("user_key", T.LongType(), "64-bit hash of the user, of the page where none is known"),
+        Column(
+            "order_key", T.LongType(), "stable hash of the impression id: fixes the order of sums"
+        ),
+        Column(
+            "user_key", T.LongType(), "64-bit hash of the user, of the page where none is known"
+        ),
         Column("listing_id", T.StringType(), "what was shown"),
         Column("clicked", T.BooleanType(), "the label"),
         Column("surface", T.StringType(), "field: surface"),
@@ -62,11 +68,15 @@ PREDICTIONS = Table(
         Column("device", T.StringType(), "field: device", nullable=True),
         Column("country", T.StringType(), "field: country", nullable=True),
         Column("shop", T.StringType(), "field: shop", nullable=True),
-        Column("window_impressions", T.LongType(), "listing's impressions, search and promoted windows"),
+        Column(
+            "window_impressions", T.LongType(), "listing's impressions, search and promoted windows"
+        ),
         Column("shop_window_impressions", T.LongType(), "the shop's, likewise"),
         Column("age_days", T.DoubleType(), "days since the listing was created", nullable=True),
         Column("historical_listing", T.DoubleType(), "listing part of the historical logit"),
-        Column("historical_context", T.DoubleType(), "context and pair part of the historical logit"),
+        Column(
+            "historical_context", T.DoubleType(), "context and pair part of the historical logit"
+        ),
         Column("content_listing", T.DoubleType(), "listing part of the content logit"),
         Column("content_context", T.DoubleType(), "context and pair part of the content logit"),
         Column("p_baseline", T.DoubleType(), "smoothed click rate times a position factor"),

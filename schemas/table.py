@@ -57,7 +57,10 @@ class Table:
     def struct(self) -> T.StructType:
         """The Spark schema, with comments and nullability."""
         return T.StructType(
-            [T.StructField(c.name, c.type, c.nullable, {"comment": c.comment}) for c in self.columns]
+            [
+                T.StructField(c.name, c.type, c.nullable, {"comment": c.comment})
+                for c in self.columns
+            ]
         )
 
     @property

@@ -10,7 +10,6 @@ import json
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
-from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -194,7 +193,10 @@ class Config(Section):
 
     def number(self, path: str) -> int:
         """An integer value or property by its dotted path, such as ``history.window_days``."""
-        return int(reduce(getattr, path.split("."), self))  # type: ignore[arg-type]
+        value: Any = self
+        for name in path.split("."):
+            value = getattr(value, name)
+        return int(value)
 
 
 def _digest(value: object) -> str:
@@ -202,12 +204,14 @@ def _digest(value: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        old = merged.get(key)
-        both = isinstance(old, dict) and isinstance(value, Mapping)
-        merged[key] = _merge(old, value) if both else value
+def _merge(layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Layers on top of each other, key by key; the later one wins."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            old = merged.get(key)
+            both = isinstance(old, dict) and isinstance(value, Mapping)
+            merged[key] = _merge([old, value]) if both and old is not None else value
     return merged
 
 
@@ -286,8 +290,9 @@ def load_config(
         if not equals or not key:
             raise UsageError(f"--set takes section.key=value, not {setting!r}")
         above.append(_setting(key, text))
-    source = reduce(_merge, [*below, *above], {}).get("source", {}).get("name", "")
-    values = reduce(_merge, [*below, *_source_settings(str(source)), *above], {})
+    source = _merge([*below, *above]).get("source", {})
+    name = str(source.get("name", "")) if isinstance(source, dict) else ""
+    values = _merge([*below, *_source_settings(name), *above])
     try:
         return Config.model_validate(values)
     except ValidationError as problem:

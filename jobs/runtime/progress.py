@@ -58,7 +58,9 @@ class Lines:
 
     def finished(self, step: PlannedStep, seconds: float, rows: int | None) -> None:
         """A step is whole."""
-        self.say("done", job=step.job.name, days=span(step.days), rows=rows, seconds=round(seconds, 1))
+        self.say(
+            "done", job=step.job.name, days=span(step.days), rows=rows, seconds=round(seconds, 1)
+        )
 
     def failed(self, step: PlannedStep, seconds: float, problem: BaseException) -> None:
         """A step did not end well."""
@@ -80,7 +82,9 @@ class LiveTable:
         self.console = console
         self._done: list[tuple[str, str, str, str, str]] = []
         self._due: list[tuple[str, str, str, str, str]] = []
-        self._live = Live(self._draw(), console=console, refresh_per_second=4, get_renderable=self._draw)
+        self._live = Live(
+            self._draw(), console=console, refresh_per_second=4, get_renderable=self._draw
+        )
         self._current: tuple[PlannedStep, object] | None = None
 
     def __enter__(self) -> Self:
@@ -99,7 +103,13 @@ class LiveTable:
 
     def _draw(self) -> Table:
         table = Table(box=None, pad_edge=False)
-        for name, justify in (("step", "left"), ("days", "left"), ("rows", "right"), ("seconds", "right"), ("", "left")):
+        for name, justify in (
+            ("step", "left"),
+            ("days", "left"),
+            ("rows", "right"),
+            ("seconds", "right"),
+            ("", "left"),
+        ):
             table.add_column(name, justify=justify)  # type: ignore[arg-type]
         running = []
         if getattr(self, "_current", None):
@@ -121,7 +131,9 @@ class LiveTable:
     def finished(self, step: PlannedStep, seconds: float, rows: int | None) -> None:
         """A step is whole."""
         shown = f"{rows:,}" if rows is not None else ""
-        self._done.append((step.job.name, span(step.days), shown, f"{seconds:.1f}", "[green]done[/]"))
+        self._done.append(
+            (step.job.name, span(step.days), shown, f"{seconds:.1f}", "[green]done[/]")
+        )
         self._current = None
 
     def failed(self, step: PlannedStep, seconds: float, problem: BaseException) -> None:

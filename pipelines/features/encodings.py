@@ -173,12 +173,12 @@ def encode_path_levels(batch: Batch, inputs: tuple[str, ...]) -> Tokens:
         parts = [part.strip() for part in path.split(">") if part.strip()]
         levels.append([" > ".join(parts[: depth + 1]) for depth in range(len(parts))])
     per_label = lists(pa.array(levels, pa.list_(pa.string())))
-    assert per_label.offsets is not None
-    lengths = np.diff(per_label.offsets)[paths.codes]
+    ends = per_label.offsets if per_label.offsets is not None else np.zeros(1, dtype=np.int64)
+    lengths = np.diff(ends)[paths.codes]
     if paths.valid is not None:
         lengths = np.where(paths.valid, lengths, 0)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    starts = per_label.offsets[:-1][paths.codes]
+    starts = ends[:-1][paths.codes]
     within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
     codes = per_label.codes[np.repeat(starts, lengths) + within]
     return Tokens(per_label.labels, codes, offsets)

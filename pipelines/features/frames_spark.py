@@ -163,9 +163,7 @@ def name_features(frame: DataFrame, assembler: Assembler, scope: str) -> DataFra
     )
 
 
-def by_day(
-    batches: Batches, score: Callable[[int, pa.RecordBatch], pa.RecordBatch]
-) -> Batches:
+def by_day(batches: Batches, score: Callable[[int, pa.RecordBatch], pa.RecordBatch]) -> Batches:
     """Hand the rows of each day of each batch to `score`, with the day's number since 1970."""
     for batch in batches:
         days = days_since_1970(batch.column("ds"))

@@ -1,5 +1,4 @@
-"""History: window sums per entity as of a day's end, and how much each kind of entity varies
-(Spark side)."""
+"""History: window sums per entity as of a day's end, and prior strengths (Spark side)."""
 
 from __future__ import annotations
 
@@ -10,9 +9,8 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 SURFACES = ("search", "promoted")
-SUMS = tuple(
-    f"{surface}_{what}" for surface in SURFACES for what in ("impressions", "clicks", "expected_micro")
-)
+_WHAT = ("impressions", "clicks", "expected_micro")
+SUMS = tuple(f"{surface}_{what}" for surface in SURFACES for what in _WHAT)
 HISTORY_ENTITIES = ("listing", "shop", "category", "query", "user")
 RATE_SURFACES = ("search", "promoted", "both")
 
@@ -62,6 +60,7 @@ def history_before(
         "search": entity.rangeBetween(-search_days, -1),
         "promoted": entity.rangeBetween(-promoted_days, -1),
     }
+    nothing = F.lit(0).cast("long")
     made = (F.col("ds") >= F.lit(first).cast("date")) & (F.col("ds") <= F.lit(last).cast("date"))
     return (
         _by_surface(counts)
@@ -70,9 +69,7 @@ def history_before(
             "entity_type",
             "entity_id",
             *(
-                F.coalesce(F.sum(name).over(before[name.split("_")[0]]), F.lit(0).cast("long")).alias(
-                    name
-                )
+                F.coalesce(F.sum(name).over(before[name.split("_")[0]]), nothing).alias(name)
                 for name in SUMS
             ),
             "ds",

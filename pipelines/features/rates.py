@@ -66,7 +66,9 @@ class Rates:
         """Prior strength of each row's day, shape (n,)."""
         days = days_since_1970(self.batch.column("ds"))
         kinds, where = np.unique(days, return_inverse=True)
-        values = [self.strengths.get((int(day), entity, surface), DEFAULT_STRENGTH) for day in kinds]
+        values = [
+            self.strengths.get((int(day), entity, surface), DEFAULT_STRENGTH) for day in kinds
+        ]
         return np.asarray(values, dtype=np.float64)[where]
 
 

@@ -1,4 +1,4 @@
-"""Counts per entity and surface, with the clicks that positions alone would have given (Spark side).
+"""Counts per entity and surface, with the clicks that positions alone would give (Spark side).
 
 A listing shown on top is not better for it: rates are clicks over expected clicks, where an
 impression's expected click is the day's click rate of its surface and position, in millionths so
@@ -64,7 +64,9 @@ def _count(traffic: DataFrame, entity_type: str, entity_id: Column) -> DataFrame
     )
 
 
-def count_entities(labeled: DataFrame, listings: DataFrame, *, position_strength: float) -> DataFrame:
+def count_entities(
+    labeled: DataFrame, listings: DataFrame, *, position_strength: float
+) -> DataFrame:
     """Count every entity of the days given.
 
     Shops and categories are summed from their listings of the day's snapshot, so that the traffic
@@ -96,9 +98,7 @@ def count_entities(labeled: DataFrame, listings: DataFrame, *, position_strength
         F.col("rate_micro").alias("expected_clicks_micro"),
     )
     by_listing = _count(rows, "listing", F.col("listing_id"))
-    homes = listings.select(
-        "ds", F.col("listing_id").alias("entity_id"), "shop_id", "category"
-    )
+    homes = listings.select("ds", F.col("listing_id").alias("entity_id"), "shop_id", "category")
     homed = by_listing.join(homes, ["ds", "entity_id"], how="inner")
     by_position = positions.select(
         F.lit("position").alias("entity_type"),

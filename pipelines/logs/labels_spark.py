@@ -8,9 +8,7 @@ from pyspark.sql import functions as F
 from schemas.logs import LABELED_IMPRESSIONS
 
 
-def first_clicks(
-    clicks: DataFrame, *, click_window_hours: float, cutoff_hours: int
-) -> DataFrame:
+def first_clicks(clicks: DataFrame, *, click_window_hours: float, cutoff_hours: int) -> DataFrame:
     """The first click of each impression that counts.
 
     It counts when it came within the click window of the impression, and before the cut-off of
@@ -29,7 +27,9 @@ def first_clicks(
         One row per clicked impression: ds (of the impression), impression_id, user_id,
         listing_id, click_delay_s.
     """
-    cutoff = F.col("impression_ds").cast("timestamp") + F.expr(f"INTERVAL {24 + cutoff_hours} HOURS")
+    cutoff = F.col("impression_ds").cast("timestamp") + F.expr(
+        f"INTERVAL {24 + cutoff_hours} HOURS"
+    )
     delay = F.unix_micros("ts") - F.unix_micros("impression_ts")
     in_window = (delay >= 0) & (delay <= int(click_window_hours * 3_600_000_000))
     return (

@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from pipelines.features.assemble import Assembler
-from pipelines.features.frames_spark import Batches, by_day, context_frame, request_rows
+from pipelines.features.frames_spark import by_day, context_frame, request_rows
 from pipelines.models.fields import position_bands
 from pipelines.models.linear import logits
 from pipelines.models.listing_part import Models, evidence, listing_part, smoothed_ratio

@@ -29,7 +29,9 @@ def whole(table: pa.Table, name: str) -> npt.NDArray[np.int64]:
     return np.asarray(table[name].to_numpy(), dtype=np.int64)
 
 
-def ensemble_inputs(table: pa.Table, cold_threshold: int, *, context: bool = True) -> EnsembleInputs:
+def ensemble_inputs(
+    table: pa.Table, cold_threshold: int, *, context: bool = True
+) -> EnsembleInputs:
     """The ensemble's inputs from columns of `predictions` (or of listings to score)."""
     impressions = number(table, "window_impressions")
     return EnsembleInputs(
@@ -82,7 +84,9 @@ class Stack:
             for row in calibration
         ]
         return cls(
-            Ensemble.from_rows(terms), CalibrationMap.from_rows(curve), FieldFactors.from_rows(curve)
+            Ensemble.from_rows(terms),
+            CalibrationMap.from_rows(curve),
+            FieldFactors.from_rows(curve),
         )
 
     def publish(self, logit: Floats, fields: Mapping[str, Coded]) -> Floats:

@@ -99,7 +99,9 @@ def context_terms(
             values = {f"{f}/{n}" for n in range(1, MAX_SHARED + 1) for f in range(n + 1)}
         for value in sorted(values):
             added = {
-                model: models.of(model).of(namespace.name, value) if namespace.serves(model) else 0.0
+                model: models.of(model).of(namespace.name, value)
+                if namespace.serves(model)
+                else 0.0
                 for model in MODELS
             }
             both = float(ensemble.context_logit([added["historical"]], [added["content"]])[0])

@@ -93,7 +93,11 @@ def main() -> None:
         total.append(f"{results['4 x']['cpu'] / results['1 x']['cpu']:.1f} x")
     table.add_section()
     table.add_row("whole process", *total)
-    millions = {"1 x": days * per_day * 2e-6, "4 x": days * per_day * 8e-6, "next day": per_day * 2e-6}
+    millions = {
+        "1 x": days * per_day * 2e-6,
+        "4 x": days * per_day * 8e-6,
+        "next day": per_day * 2e-6,
+    }
     table.add_row(
         "per million impressions",
         *(f"{figures['cpu'] / millions[name]:.1f}" for name, figures in results.items()),

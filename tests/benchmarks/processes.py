@@ -1,4 +1,4 @@
-"""CPU seconds and memory of this process and all that it started: driver, JVM and Python workers."""
+"""CPU seconds and memory of this process and all that it started: JVM and Python workers."""
 
 from __future__ import annotations
 
