@@ -1,12 +1,14 @@
 """What a source declares, which files stand for which day, and what a change of them changes."""
 
 from datetime import date
+from pathlib import Path
 
 import pytest
 
 from jobs.runtime.exits import InputMissing, UsageError
 from jobs.runtime.landing import PathPattern
 from jobs.runtime.sources import Source, source_names
+from pipelines.logs.reasons import REASONS
 from schemas.logs import LOGS
 
 SOURCE = """
@@ -141,3 +143,12 @@ def test_a_landing_directory_that_is_not_there_is_missing_input(tmp_path):
 def test_every_shipped_source_loads_and_has_all_logs(tmp_path):
     for name in source_names():
         assert Source.load(name, tmp_path).logs == tuple(LOGS)
+
+
+def test_the_documents_tell_every_reason_and_column():
+    text = (Path(__file__).parents[2] / "docs" / "sources.md").read_text(encoding="utf-8")
+    for reason in REASONS:
+        assert f"| `{reason}` | " in text
+    for columns in LOGS.values():
+        for column in columns:
+            assert f"{column.name}{'?' if column.nullable else ''}" in text
