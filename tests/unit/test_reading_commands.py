@@ -243,7 +243,7 @@ def explained_world(root: Path, *, stored: float | None = None) -> tuple[float, 
     settings.history = SimpleNamespace(
         search_days=14, promoted_days=30, window_days=30, min_strength=0.5, max_strength=200.0
     )
-    settings.features = SimpleNamespace(namespaces=[_Dumped(vars(n, more=())) for n in namespaces])
+    settings.features = SimpleNamespace(namespaces=[_Dumped(vars(n)) for n in namespaces], more=())
     return p_click, settings
 
 
@@ -252,7 +252,7 @@ class _Dumped(SimpleNamespace):
         super().__init__(**values)
         self.values = values
 
-    def model_dump(self, mode: str) -> dict[str, object]:
+    def model_dump(self, mode: str = "python") -> dict[str, object]:
         return self.values
 
 
