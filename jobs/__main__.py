@@ -35,6 +35,13 @@ RUN_EXAMPLES = """examples:
 Makes exactly what is missing or was made from other inputs, configuration or code, up to the
 published scores of the day. A day that is done is left alone."""
 
+BACKFILL_EXAMPLES = """examples:
+  promoted-ctr backfill --start 2026-02-01 --end 2026-02-06
+  promoted-ctr backfill --start 2026-02-01 --end 2026-02-06 --dry-run
+
+The steps up to the predictions take the whole range at once. A backfill that was stopped goes on
+where it stopped: days that are made and up to date are left alone."""
+
 
 def build_parser(command: str | None = None) -> Parser:
     """The command line.
@@ -58,7 +65,7 @@ def build_parser(command: str | None = None) -> Parser:
 
     run = add("run", "make and publish a day, or a range of days", RUN_EXAMPLES)
     add_days(run)
-    backfill = add("backfill", "make and publish every day of a range")
+    backfill = add("backfill", "make and publish every day of a range", BACKFILL_EXAMPLES)
     add_days(backfill, needs_range=True)
     own: dict[str, Parser] = {}
     for name, text in (

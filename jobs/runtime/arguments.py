@@ -50,7 +50,12 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="one setting; repeatable, wins over everything",
     )
-    group.add_argument("--log-format", choices=("auto", "text", "json"), default="auto")
+    group.add_argument(
+        "--log-format",
+        choices=("auto", "text", "json"),
+        default="auto",
+        help="auto: a live table of steps on a terminal, lines of text otherwise",
+    )
     group.add_argument("--verbose", action="store_true", help="show stack traces")
     group.add_argument(
         "--print-config", action="store_true", help="print the effective configuration and stop"

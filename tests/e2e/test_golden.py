@@ -1,0 +1,12 @@
+"""What each job writes is what it wrote, or its output version says that it is not."""
+
+from __future__ import annotations
+
+from tests.golden.digests import complaint, job_digests, read_stored
+from tests.support.world import Warehouse, World
+
+
+def test_a_changed_output_has_a_raised_version(made: Warehouse, world: World) -> None:
+    stored, now = read_stored(), job_digests(made, world.config)
+    told = [complaint(job, stored.get(job), entry) for job, entry in now.items()]
+    assert not [line for line in told if line], "\n".join(line for line in told if line)

@@ -1,0 +1,23 @@
+"""The help texts are the stored ones, so that a change of the command line is seen in a review."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.golden.help_texts import help_texts, read_stored
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="other versions lay help out otherwise")
+def test_help_says_what_it_said() -> None:
+    stored, now = read_stored(), help_texts()
+    assert sorted(stored) == sorted(now), "rebuild with `python -m tests.golden.rebuild`"
+    for name, text in now.items():
+        assert text == stored[name], f"{name}: rebuild with `python -m tests.golden.rebuild`"
+
+
+def test_every_command_says_what_it_does() -> None:
+    for name, text in help_texts().items():
+        assert text.startswith("usage: promoted-ctr"), name
+        assert "None" not in text, name
