@@ -1,0 +1,223 @@
+"""A server that adds a request's terms to a stored score gets what `predict_traffic` gives."""
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pipelines.features.assemble import Assembler
+from pipelines.features.frames_spark import context_frame, listing_frame, name_features
+from pipelines.features.registry import of_scope
+from pipelines.features.text_basis import TextBasis
+from pipelines.models.fields import position_band
+from pipelines.models.listing_part import Models
+from pipelines.models.prediction_spark import predict_traffic, score_listing_days
+from pipelines.models.stack import Stack, ensemble_inputs, fields_of, is_cold
+from pipelines.models.weights import Weights
+from pipelines.scores.reference import context_terms, reference_context
+from pipelines.scores.scoring_spark import score_listings
+from tests.support.rows import DAY, DAY_NUMBER
+from tests.support.stages import make_stages
+from tests.support.traffic import WORDS, days_before, impressions, listings
+
+BITS = 12
+SHOWN = [row for day in days_before(4) for row in impressions(day, 200)]
+KNOWN = [row for day in days_before(4) for row in listings(day)]
+TODAY = {r["impression_id"]: r for r in SHOWN if r["ds"] == DAY}
+
+
+def weights(seed, dense):
+    """A weight for every slot, and for every dense column."""
+    random = np.random.default_rng(seed)
+    slot = np.arange(-dense, 1 << BITS, dtype=np.int32)
+    values = random.normal(scale=0.2, size=len(slot))
+    return Weights(BITS, dense, slot, values, np.ones(len(slot)))
+
+
+BASIS = TextBasis.from_arrow(
+    pa.table(
+        {
+            "term": sorted(WORDS),
+            "document_frequency": [3] * 5,
+            "idf": [1.0, 1.5, 2.0, 1.2, 1.7],
+            "loadings": pa.array(
+                np.random.default_rng(3).normal(size=(5, 2)).tolist(), pa.list_(pa.float32())
+            ),
+        }
+    ),
+    singular_values=np.ones(2),
+    documents=8,
+)
+MODELS = Models(weights(1, 0), weights(2, 2), BASIS)
+TERMS = {
+    "intercept": -1.5, "historical_listing": 0.6, "content_listing": 0.5,
+    "historical_context": 0.7, "content_context": 0.4, "is_cold": -0.2, "log1p_impressions": 0.05,
+    "historical_listing:log1p_impressions": 0.04, "content_listing:log1p_impressions": -0.03,
+    "cold_threshold": 72.0,
+}  # fmt: skip
+FACTORS = {
+    "segment": {"cold": 0.9, "warm": 1.1}, "device": {"mobile": 1.2, "": 0.8},
+    "position_band": {"1": 1.05, "3": 0.95}, "shop": {"s2": 1.3}, "category": {"home": 0.85},
+    "surface": {"promoted": 1.01}, "country": {"DE": 0.97},
+}  # fmt: skip
+STACK = Stack.from_rows(
+    [
+        {"term": t, "weight": w, "form": "full", "reason": None, "rows": 9, "clicks": 3}
+        for t, w in TERMS.items()
+    ],
+    [
+        {"kind": "map", "name": f"beta.{n}", "value": None, "x": 0.0, "y": y}
+        for n, y in (("a", 0.9), ("b", 1.2), ("c", -0.1))
+    ]
+    + [
+        {"kind": "factor", "name": name, "value": value, "x": 10.0, "y": factor}
+        for name, values in FACTORS.items()
+        for value, factor in values.items()
+    ],
+)
+
+
+@pytest.fixture(scope="module")
+def stages(spark, config):
+    return make_stages(spark, config, SHOWN, KNOWN)
+
+
+def predict(spark, stages, partitions=2):
+    spark.conf.set("spark.sql.shuffle.partitions", partitions)
+    models = spark.sparkContext.broadcast({DAY_NUMBER: MODELS})
+    try:
+        frame = listing_frame(stages.listings.repartition(partitions), stages.history)
+        made = predict_traffic(
+            stages.labeled.repartition(partitions),
+            score_listing_days(frame, stages.assembler, models),
+            stages.history,
+            stages.assembler,
+            models,
+            {(DAY_NUMBER, 0): 0.2, (DAY_NUMBER, 1): 0.3},
+        )
+        return made.toArrow().sort_by("order_key").combine_chunks()
+    finally:
+        spark.conf.set("spark.sql.shuffle.partitions", 2)
+
+
+@pytest.fixture(scope="module")
+def predictions(spark, stages):
+    return predict(spark, stages)
+
+
+@pytest.fixture(scope="module")
+def served(spark, config, stages):
+    """The two tables that a server reads: scores by listing, and terms of requests."""
+    frame = context_frame(stages.samples, stages.history)
+    names = [r.asDict() for r in name_features(frame, stages.assembler, "context").collect()]
+    registry = stages.assembler.namespaces
+    reference = reference_context(registry, names, config.scoring.reference, DAY, MODELS)
+    scores = score_listings(
+        listing_frame(stages.listings, stages.history),
+        stages.assembler,
+        spark.sparkContext.broadcast(MODELS),
+        STACK,
+        reference,
+        tuple(FACTORS),
+        prior=10.0,
+    ).collect()
+    terms = context_terms(registry, names, reference, MODELS, STACK.ensemble)
+    return {row["listing_id"]: row for row in scores}, terms
+
+
+def request_values(assembler: Assembler, context: pa.RecordBatch, row) -> list[tuple[str, str]]:
+    """(namespace, value) of everything that a request brings for one listing."""
+    found = []
+    for name, tokens in assembler.tokens(context, "context").items():
+        codes = tokens.codes if tokens.valid is None else tokens.codes[tokens.valid]
+        found += [(name, tokens.labels[int(code)].as_py()) for code in codes]
+    (listing,) = (r for r in KNOWN if (r["listing_id"], r["ds"]) == (row["listing_id"], DAY))
+    held = {*listing["title"].split(), *(listing["tags"] or [])}
+    asked = (row["query"] or "").split()
+    for pair in of_scope(assembler.namespaces, "pair"):
+        if asked:
+            assert pair.encoding == "shared_word_count"
+            shared = min(len(held & set(asked)), 3)
+            found.append((pair.name, f"{shared}/{min(len(asked), 3)}"))
+    return found
+
+
+def published(logit, fields):
+    """Map and factors by hand, of one row."""
+    p = 1 / (1 + np.exp(-logit))
+    calibrated = 0.9 * np.log(p) - 1.2 * np.log1p(-p) - 0.1
+    p = whole = 1 / (1 + np.exp(-calibrated))
+    for name, value in fields.items():
+        whole *= FACTORS[name].get(value, 1.0)
+    assert whole <= (1 + p) / 2
+    return whole
+
+
+def test_a_request_s_terms_added_to_a_score_are_the_prediction(stages, predictions, served):
+    scores, terms = served
+    added = {(t["namespace"], t["value"]): t["logit"] for t in terms if t["model"] == "ensemble"}
+    cold = is_cold(predictions, STACK.cold_threshold)
+    assert cold.any()
+    assert not cold.all()
+    logit = STACK.ensemble.logit(ensemble_inputs(predictions, STACK.cold_threshold))
+    predicted = STACK.publish(logit, fields_of(predictions, tuple(FACTORS), cold))
+    contexts = context_frame(stages.labeled, stages.history).toArrow().combine_chunks()
+    at = {i: k for k, i in enumerate(contexts["impression_id"].to_pylist())}
+    rows = predictions.to_pylist()
+    expected = [r for r in TODAY.values() if r["is_valid_traffic"] and r["surface"] == "promoted"]
+    assert len(rows) == len(expected)
+    for k, prediction in enumerate(rows):
+        row = TODAY[prediction["impression_id"]]
+        (context,) = contexts.slice(at[row["impression_id"]], 1).to_batches()
+        score = scores[row["listing_id"]]
+        values = request_values(stages.assembler, context, row)
+        whole = score["logit"] + sum(added[value] for value in values)
+        (listing,) = (r for r in KNOWN if (r["listing_id"], r["ds"]) == (row["listing_id"], DAY))
+        fields = {
+            "segment": score["segment"], "device": row["device"] or "", "surface": "promoted",
+            "position_band": position_band(row["position"]), "shop": listing["shop_id"],
+            "category": listing["category"].split(" > ")[0], "country": "DE",
+        }  # fmt: skip
+        assert published(whole, fields) == pytest.approx(predicted[k], rel=1e-12)
+
+
+def test_a_published_score_is_the_request_at_the_reference(served):
+    scores, terms = served
+    context = sum(t["logit"] for t in terms if t["model"] == "ensemble" and t["is_reference"])
+    values = {t["namespace"]: t["value"] for t in terms if t["is_reference"]}
+    for score in scores.values():
+        (listing,) = (r for r in KNOWN if (r["listing_id"], r["ds"]) == (score["listing_id"], DAY))
+        assert score["p_ensemble"] == pytest.approx(1 / (1 + np.exp(-score["logit"] - context)))
+        fields = {
+            "segment": score["segment"], "device": values["device"], "surface": values["surface"],
+            "position_band": values["position"], "shop": listing["shop_id"],
+            "category": listing["category"].split(" > ")[0], "country": values["country"],
+        }  # fmt: skip
+        assert score["p_click"] == pytest.approx(published(score["logit"] + context, fields))
+
+
+@pytest.mark.parametrize("partitions", [1, 7])
+def test_predictions_have_the_same_bits_under_any_partitioning(
+    spark, stages, predictions, partitions
+):
+    assert predict(spark, stages, partitions).equals(predictions)
+
+
+def test_what_is_predicted_is_valid_promoted_traffic_with_its_labels(predictions):
+    for row in predictions.to_pylist():
+        shown = TODAY[row["impression_id"]]
+        assert shown["is_valid_traffic"]
+        assert row["clicked"] == shown["clicked"]
+        assert 0 < row["p_baseline"] < 1
+    assert len(set(predictions["order_key"].to_pylist())) == len(predictions)
+
+
+def test_a_listing_in_no_snapshot_brings_nothing_but_is_predicted(spark, stages):
+    missing = replace(stages, listings=stages.listings.where("listing_id <> 'l3'"))
+    found = predict(spark, missing)
+    lost = [r for r in found.to_pylist() if r["listing_id"] == "l3"]
+    assert lost
+    assert {(r["historical_listing"], r["content_listing"], r["shop"]) for r in lost} == {
+        (0.0, 0.0, None)
+    }
