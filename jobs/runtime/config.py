@@ -9,11 +9,11 @@ import hashlib
 import json
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from jobs.runtime.environment import conf_directory
 from jobs.runtime.exits import UsageError
@@ -44,6 +44,12 @@ class SparkConfig(Section):
     master: str
     many_days: Days
     settings: dict[str, str]
+
+    @field_validator("settings", mode="before")
+    @classmethod
+    def _flat(cls, given: object) -> object:
+        # Spark's names hold dots, at which --set and variables divide.
+        return dict(_dotted(given)) if isinstance(given, Mapping) else given
 
 
 class SourceConfig(Section):
@@ -197,6 +203,15 @@ class Config(Section):
         for name in path.split("."):
             value = getattr(value, name)
         return int(value)
+
+
+def _dotted(given: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of nested mappings by their dotted names."""
+    for key, value in given.items():
+        if isinstance(value, Mapping):
+            yield from _dotted(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", str(value).lower() if isinstance(value, bool) else value
 
 
 def _digest(value: object) -> str:

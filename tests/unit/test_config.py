@@ -64,6 +64,14 @@ class TestPrecedence:
     def test_a_text_may_come_with_or_without_quotes(self, text):
         assert load(settings=[f"sampling.salt={text}"]).sampling.salt == "a b"
 
+    def test_settings_of_spark_keep_their_dots_wherever_they_come_from(self):
+        name = "spark.sql.shuffle.partitions"
+        variable = {"PROMOTED_CTR__SPARK__SETTINGS__SPARK__SQL__SHUFFLE__PARTITIONS": "7"}
+        assert load(environment=variable).spark.settings[name] == "7"
+        setting = [f"spark.settings.{name}=9", "spark.settings.spark.ui.enabled=true"]
+        found = load(settings=setting, environment=variable).spark.settings
+        assert found == load().spark.settings | {name: "9", "spark.ui.enabled": "true"}
+
     def test_a_value_may_hold_an_equals_sign(self):
         assert load(settings=["sampling.salt=a=b"]).sampling.salt == "a=b"
 
