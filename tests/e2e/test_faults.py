@@ -50,6 +50,7 @@ def assert_no_half_day(warehouse: Warehouse, undisturbed: Warehouse) -> None:
             assert rows == whole[of], f"{name} of {of}"
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_three_steps_ends_in_the_same_bits(
     killable: Warehouse, made: Warehouse
 ) -> None:
@@ -69,6 +70,7 @@ def test_a_run_killed_in_three_steps_ends_in_the_same_bits(
         assert killable.tables.row_counts(name) == made.tables.row_counts(name), name
 
 
+@pytest.mark.slow
 def test_a_second_run_is_refused_and_a_stopped_one_ends_within_a_second(
     killable: Warehouse,
 ) -> None:

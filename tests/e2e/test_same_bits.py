@@ -13,7 +13,9 @@ from tests.e2e.conftest import DAYS
 from tests.support.world import Warehouse, World, day, finish, spark_settings
 
 LAST = day(DAYS)
-FIRST_PUBLISHED = day(DAYS - 4)
+# Days that are also made one by one.
+SINGLE = 3
+FIRST = DAYS - SINGLE + 1
 # What is learnt and what is published; every other table feeds one of them.
 TABLES = ("listing_scores", "model_weights", "ensemble_weights", "calibration_maps")
 
@@ -31,30 +33,32 @@ def assert_same_rows(left: Warehouse, right: Warehouse, of: date, how: str) -> N
 
 @pytest.fixture(scope="module")
 def backfilled(made: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
-    """Five days by one backfill, with seven shuffle partitions."""
+    """Some days by one backfill, with seven shuffle partitions."""
     folder = tmp_path_factory.mktemp("backfill")
     warehouse = Warehouse(folder / "warehouse", made.landing)
     layout = spark_settings(folder / "seven.toml", spark_sql_shuffle_partitions=7)
     called = warehouse.call(
-        "backfill", "--start", str(FIRST_PUBLISHED), "--end", str(LAST), "--conf", str(layout)
+        "backfill", "--start", str(day(FIRST)), "--end", str(LAST), "--conf", str(layout)
     )
     assert called.code == 0, called
     return warehouse
 
 
+@pytest.mark.slow
 def test_seven_shuffle_partitions_and_a_backfill_change_nothing(
     backfilled: Warehouse, made: Warehouse
 ) -> None:
     assert_same_rows(made, backfilled, LAST, "one run against a backfill on seven partitions")
 
 
-def test_five_daily_runs_equal_a_backfill_and_leave_the_days_before_alone(
+@pytest.mark.slow
+def test_daily_runs_equal_a_backfill_and_leave_the_days_before_alone(
     world: World, backfilled: Warehouse, tmp_path: Path
 ) -> None:
     daily = Warehouse(tmp_path / "warehouse", tmp_path / "landing")
     layout = spark_settings(tmp_path / "one.toml", spark_sql_shuffle_partitions=1)
     before: dict[date, list[str]] = {}
-    for number in range(DAYS - 4, DAYS + 1):
+    for number in range(FIRST, DAYS + 1):
         world.copy(daily.landing, days=number if number < DAYS else None)
         called = daily.call("run", "--date", str(day(number)), "--conf", str(layout))
         assert called.code == 0, called
@@ -69,6 +73,7 @@ def test_five_daily_runs_equal_a_backfill_and_leave_the_days_before_alone(
     assert again == {"ingest_logs"}
 
 
+@pytest.mark.slow
 def test_a_cluster_of_two_workers_changes_nothing(made: Warehouse, tmp_path: Path) -> None:
     layout = spark_settings(tmp_path / "cluster.toml", master="local-cluster[2,1,1024]")
     cluster = Warehouse(tmp_path / "warehouse", made.landing)
