@@ -59,6 +59,7 @@ def _train(step: Step, end_days: Sequence[date]) -> Outcome:
             parameters(step, model),
             search_days=training.search_days,
             promoted_days=training.promoted_days,
+            level_days=training.level_days,
             dense=dense if model == "content" else None,
         )
         for model in MODELS
@@ -111,6 +112,7 @@ def _training_run(step: Step, model: str, ds: date, summary: dict[str, float]) -
         "days": int(summary["days"]),
         "progressive_log_loss": summary["log_loss"] / rows if rows else 0.0,
         "slots": int(summary["slots"]),
+        "level_shift": float(summary["level_shift"]),
         "ds": ds,
     }
 
@@ -128,7 +130,15 @@ def _details(step: Step, runs: Sequence[dict[str, object]], day: date) -> dict[s
     own = [run for run in runs if run["ds"] == day]
     details: dict[str, object] = {
         str(run["model"]): {
-            key: run[key] for key in ("rows", "clicks", "days", "slots", "progressive_log_loss")
+            key: run[key]
+            for key in (
+                "rows",
+                "clicks",
+                "days",
+                "slots",
+                "progressive_log_loss",
+                "level_shift",
+            )
         }
         for run in own
     }

@@ -16,7 +16,7 @@ MODEL_WEIGHTS = Table(
     columns=(
         Column("model", T.StringType(), "historical or content"),
         Column("slot", T.IntegerType(), "hash slot below 2^bits; dense coordinate j is -1 - j"),
-        Column("weight", T.DoubleType(), "weight used for scoring"),
+        Column("weight", T.DoubleType(), "weight used for scoring; the bias with its level shift"),
         Column("z", T.DoubleType(), "FTRL accumulator z"),
         Column("n", T.DoubleType(), "sum of squared gradients"),
         DS,
@@ -43,6 +43,7 @@ TRAINING_RUNS = Table(
             "progressive_log_loss", T.DoubleType(), "mean log loss before each update, sample scale"
         ),
         Column("slots", T.LongType(), "coordinates touched"),
+        Column("level_shift", T.DoubleType(), "added to the bias weight, not to z: see level_days"),
         DS,
     ),
     keys=("model", "ds"),

@@ -123,6 +123,7 @@ class FtrlConfig(Section):
 class TrainingConfig(Section):
     search_days: Days
     promoted_days: Days
+    level_days: Days
     learners_per_pass: Annotated[int, Field(ge=1, le=64)]
     min_clicks: Count
     historical: FtrlConfig

@@ -150,8 +150,15 @@ class Block:
         )
 
 
-def train(blocks: Iterable[pa.RecordBatch], learners: Sequence[Learner]) -> None:
+def train(
+    blocks: Iterable[pa.RecordBatch], learners: Sequence[Learner], *, keep_days: int = 0
+) -> list[Block]:
     """Feed ordered blocks to all learners; each takes what lies in its window.
+
+    Returns
+    -------
+    list of Block
+        The promoted rows of the last `keep_days` days of any learner.
 
     Raises
     ------
@@ -160,11 +167,16 @@ def train(blocks: Iterable[pa.RecordBatch], learners: Sequence[Learner]) -> None
     DivergenceError
         Learning left the finite numbers.
     """
+    kept: list[Block] = []
+    first = min((learner.end_day for learner in learners), default=0) - keep_days
     for batch in blocks:
         if batch.num_rows:
             block = Block.from_arrow(batch)
             for learner in learners:
                 learner.learn(block)
+            if keep_days and block.day[-1] > first:
+                kept.append(block.promoted)
+    return kept
 
 
 def new_learners(

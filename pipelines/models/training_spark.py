@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from pipelines.models.ftrl_state import FtrlParameters
+from pipelines.models.level import bias_slot, level_shift
 from pipelines.models.training import DenseInputs, new_learners, train
 
 SCHEMA = "model string, ds date, slot int, weight double, z double, n double, summary string"
@@ -24,6 +25,7 @@ def train_model(
     *,
     search_days: int,
     promoted_days: int,
+    level_days: int,
     dense: Broadcast[Mapping[int, DenseInputs]] | None,
 ) -> DataFrame:
     """Learn one model for several end days, in one task.
@@ -34,6 +36,8 @@ def train_model(
         Columns of `features`.
     end_days : sequence of int
         Days since 1970.
+    level_days : int
+        Newest days that the intercept is solved on when learning is done; z and n stay as learnt.
 
     Returns
     -------
@@ -49,10 +53,12 @@ def train_model(
             promoted_days=promoted_days,
             dense=dense.value if dense is not None else None,
         )
-        train(batches, learners)
+        newest = train(batches, learners, keep_days=level_days)
         for learner in learners:
             found = learner.state.touched()
             size = len(found.slot)
+            shift = level_shift(learner, newest, level_days)
+            found.weight[found.slot == bias_slot(parameters.bits)] += shift
             yield _rows(model, learner.end_day, size, [
                 pa.array(found.slot), pa.array(found.weight), pa.array(found.z), pa.array(found.n),
                 pa.nulls(size, pa.string()),
@@ -66,6 +72,7 @@ def train_model(
                 "days": len(days),
                 "log_loss": learner.log_loss,
                 "slots": size,
+                "level_shift": shift,
             }
             nothing = [pa.nulls(1, kind) for kind in (pa.int32(), *[pa.float64()] * 3)]
             yield _rows(model, learner.end_day, 1, [*nothing, pa.array([json.dumps(summary)])])
