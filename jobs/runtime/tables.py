@@ -102,9 +102,11 @@ class Tables:
         for name in names:
             table = TABLES[name]
             if self.exists(name):
+                handle = self.delta(name)
+                self._check_columns(table, [field.name for field in handle.schema().fields])
                 # Creation is two commits: a run killed between them left no constraints.
-                if table.constraints and self.version(name) == 0:
-                    self.delta(name).alter.add_constraint(dict(table.constraints))
+                if table.constraints and handle.version() == 0:
+                    handle.alter.add_constraint(dict(table.constraints))
                 continue
             keep = f"interval {table.retention_days} days"
             if "://" not in self.root:
@@ -130,6 +132,16 @@ class Tables:
             )
             if table.constraints:
                 handle.alter.add_constraint(dict(table.constraints))
+
+    def _check_columns(self, table: Table, stored: Sequence[str]) -> None:
+        """Refuse a table that another version of the code has made."""
+        changed = sorted(set(stored) ^ set(table.column_names))
+        if changed:
+            raise UsageError(
+                f"{self.path(table.name)} was made by another version, with other columns "
+                f"({', '.join(changed)}): choose another --root, or remove this table, and its "
+                "days are made again"
+            )
 
     def version(self, name: str) -> int:
         """The newest Delta version of a table; -1 where there is none."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import write_deltalake
 
 from jobs.runtime.exits import ExitCode
 from pipelines.simulation.marketplace import simulate
@@ -143,3 +145,10 @@ def test_a_truncated_file_is_named_and_nothing_of_it_is_kept(
     for log in LOGS:
         # The early clicks of the next day were there before.
         assert next_day.tables.row_counts(log) == made.tables.row_counts(log)
+
+
+def test_a_table_of_another_version_of_the_code(world: World, tmp_path: Path) -> None:
+    old = Warehouse(tmp_path / "root", world.landing)
+    write_deltalake(old.tables.path("runs"), pa.table({"job": ["ingest_logs"], "color": ["red"]}))
+    called = old.call("run", "--date", str(LAST))
+    assert_told(called, ExitCode.USAGE, "was made by another version", "color", "choose another")
