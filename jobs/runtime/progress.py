@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from types import TracebackType
 from typing import Self
 
@@ -79,13 +79,10 @@ class LiveTable:
     """A table of steps with days, rows, seconds and status, redrawn in place."""
 
     def __init__(self, console: Console) -> None:
-        self.console = console
+        self._current: tuple[PlannedStep, datetime] | None = None
         self._done: list[tuple[str, str, str, str, str]] = []
         self._due: list[tuple[str, str, str, str, str]] = []
-        self._live = Live(
-            self._draw(), console=console, refresh_per_second=4, get_renderable=self._draw
-        )
-        self._current: tuple[PlannedStep, object] | None = None
+        self._live = Live(console=console, refresh_per_second=4, get_renderable=self._draw)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -103,18 +100,15 @@ class LiveTable:
 
     def _draw(self) -> Table:
         table = Table(box=None, pad_edge=False)
-        for name, justify in (
-            ("step", "left"),
-            ("days", "left"),
-            ("rows", "right"),
-            ("seconds", "right"),
-            ("", "left"),
-        ):
-            table.add_column(name, justify=justify)  # type: ignore[arg-type]
+        for name in ("step", "days"):
+            table.add_column(name)
+        for name in ("rows", "seconds"):
+            table.add_column(name, justify="right")
+        table.add_column()
         running = []
-        if getattr(self, "_current", None):
-            step, since = self._current  # type: ignore[misc]
-            seconds = (now() - since).total_seconds()  # type: ignore[operator]
+        if self._current is not None:
+            step, since = self._current
+            seconds = (now() - since).total_seconds()
             running = [(step.job.name, span(step.days), "", f"{seconds:.0f}", "[yellow]running[/]")]
         for row in [*self._done, *running, *self._due]:
             table.add_row(*row)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Protocol
@@ -174,9 +174,9 @@ class Runner:
         self.progress.finished(planned, seconds(), sum(rows) if rows else None)
 
     def _record_failure(
-        self, attempt: object, planned: PlannedStep, problem: BaseException
+        self, attempt: Callable[[], Attempt], planned: PlannedStep, problem: BaseException
     ) -> None:
-        if not isinstance(problem, Exception) or not callable(attempt):
+        if not isinstance(problem, Exception):
             return
         code = problem.exit_code if isinstance(problem, JobError) else ExitCode.UNEXPECTED
         status = "refused" if isinstance(problem, QualityStop) else "failed"
@@ -209,6 +209,3 @@ class Runner:
 def publish_targets(days: Sequence[date]) -> list[tuple[str, date]]:
     """The targets that publish these days."""
     return [("publish_scores", day) for day in days]
-
-
-Details = Mapping[str, object]
