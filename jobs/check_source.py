@@ -155,9 +155,7 @@ def _columns(log: str, rows: DataFrame) -> list[Finding]:
         if column.name not in have:
             level: Level = "look" if column.nullable else "wrong"
             then = "stays null" if column.nullable else "every row will be refused"
-            findings.append(
-                Finding(log, column.name, level, f"missing ({column.comment}): {then}")
-            )
+            findings.append(Finding(log, column.name, level, f"missing ({column.comment}): {then}"))
             continue
         found, wanted = have[column.name], column.type
         if found == wanted:
@@ -184,9 +182,7 @@ def _columns(log: str, rows: DataFrame) -> list[Finding]:
     return findings
 
 
-def _rows(
-    log: str, checked: DataFrame, yielded: YieldedLog, days: Sequence[date]
-) -> list[Finding]:
+def _rows(log: str, checked: DataFrame, yielded: YieldedLog, days: Sequence[date]) -> list[Finding]:
     """What the rows of the sample say, from one aggregation."""
     columns = [column.name for column in LOGS[log]]
     measures: dict[str, Column] = {

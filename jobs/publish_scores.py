@@ -19,26 +19,31 @@ from pipelines.quality.gates import failures, gates
 
 
 def run(step: Step) -> Outcome:
-    """Judge every day of the step.
+    """Judge every day of the step; a day that is refused holds no other day back.
 
     Raises
     ------
     QualityStop
-        A gate fails; the message names it. The record of the refusal is kept.
+        A gate fails; the message names it, and the days that passed are published all the same.
     """
-    return {day: _publish(step, day) for day in step.days}
-
-
-def _publish(step: Step, day: date) -> DayRecord:
-    metrics = step.tables.read_arrow("model_metrics", [day]).to_pylist()
-    results = gates(metrics, _coverage(step, day), step.config.publish)
-    details = {"gates": [vars(result) for result in results]}
-    stopped = failures(results)
-    if stopped:
-        why = "; ".join(f"{result.name}: {result.details}" for result in stopped)
-        raise QualityStop(f"scores of {day} are not published: {why}", details)
-    scores = step.tables.row_counts("listing_scores", [day]).get(day, 0)
-    return DayRecord(rows_out=scores, published=True, details=details)
+    published: Outcome = {}
+    refused: dict[date, dict[str, object]] = {}
+    reasons: list[str] = []
+    for day in step.days:
+        metrics = step.tables.read_arrow("model_metrics", [day]).to_pylist()
+        results = gates(metrics, _coverage(step, day), step.config.publish)
+        details: dict[str, object] = {"gates": [vars(result) for result in results]}
+        stopped = failures(results)
+        if stopped:
+            why = "; ".join(f"{result.name}: {result.details}" for result in stopped)
+            reasons.append(f"scores of {day} are not published: {why}")
+            refused[day] = details
+            continue
+        scores = step.tables.row_counts("listing_scores", [day]).get(day, 0)
+        published[day] = DayRecord(rows_out=scores, published=True, details=details)
+    if refused:
+        raise QualityStop("; ".join(reasons), refused, published)
+    return published
 
 
 def _coverage(step: Step, day: date) -> float | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from enum import IntEnum
+from typing import Any
 
 
 class ExitCode(IntEnum):
@@ -36,9 +38,16 @@ class QualityStop(JobError):
 
     exit_code = ExitCode.QUALITY
 
-    def __init__(self, message: str, details: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        details: Mapping[date, Mapping[str, object]] | None = None,
+        passed: Mapping[date, Any] | None = None,
+    ) -> None:
+        """Keep what is to be recorded: details of refused days, and the days that passed."""
         super().__init__(message)
         self.details = dict(details or {})
+        self.passed = dict(passed or {})
 
 
 class InputMissing(JobError):

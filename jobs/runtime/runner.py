@@ -180,9 +180,16 @@ class Runner:
             return
         code = problem.exit_code if isinstance(problem, JobError) else ExitCode.UNEXPECTED
         status = "refused" if isinstance(problem, QualityStop) else "failed"
-        details = dict(getattr(problem, "details", {})) | {"error": str(problem)[:2000]}
-        outcome = {day: DayRecord(details=details) for day in planned.days}
+        passed: Outcome = problem.passed if isinstance(problem, QualityStop) else {}
+        details = problem.details if isinstance(problem, QualityStop) else {}
+        error = {"error": str(problem)[:2000]}
+        outcome = {
+            day: DayRecord(details={**details.get(day, {}), **error})
+            for day in planned.days
+            if day not in passed
+        }
         rows = attempt().rows(outcome, planned.fingerprints, status=status, exit_code=code)
+        rows += attempt().rows(passed, planned.fingerprints)
         try:
             self.tables.write_rows("runs", rows, None)
         except Exception:
