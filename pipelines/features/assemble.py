@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from pipelines.features import encodings
 from pipelines.features.encodings import Batch, Tokens
+from pipelines.features.hashing import hash_strings
 from pipelines.features.pairs import shared_words, word_count_slots
 from pipelines.features.registry import MODELS, Namespace, check_registry, of_scope
 from pipelines.features.rows import SlotRows
@@ -114,8 +115,6 @@ def names_batch(
         counts = np.bincount(keys, minlength=len(kinds) * len(values.labels))
         used = np.flatnonzero(counts)
         which_day, label = np.divmod(used, len(values.labels))
-        from pipelines.features.hashing import hash_strings
-
         hashed = hash_strings(namespace, values.labels)
         yield pa.RecordBatch.from_arrays(
             [
