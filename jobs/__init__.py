@@ -181,6 +181,7 @@ FLOW: tuple[Job, ...] = (
         ("listing_scores", "context_terms"),
         ("features", "history", "scoring"),
         "score every live promoted listing, cold ones included",
+        output_version=2,
     ),
     Job(
         "publish_scores",

@@ -108,8 +108,12 @@ def predict_traffic(
             for rows in parts:
                 total += logits(weights, rows)
             columns[f"{model}_context"] = pa.array(total)
-        for name in ("historical_listing", "content_listing", "window_impressions",
-                     "shop_window_impressions"):
+        for name in (
+            "historical_listing",
+            "content_listing",
+            "window_impressions",
+            "shop_window_impressions",
+        ):
             columns[name] = columns[name].fill_null(0)
         positions = batch.column("position").to_numpy()
         overall = position_rates.get((day, 0), 0.01)

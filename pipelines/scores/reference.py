@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from pipelines.features.encodings import LIST_ENCODINGS
 from pipelines.features.pairs import MAX_SHARED
 from pipelines.features.registry import MODELS, Namespace, of_scope
 from pipelines.models.ensemble import Ensemble
@@ -39,8 +40,8 @@ def reference_context(
     """Choose the value of every context namespace.
 
     A value given by configuration wins; the weekday is that of the day after `day`, when the
-    scores serve; a cross follows its parts; otherwise the most frequent value of the day, ties by
-    value.
+    scores serve; a cross follows its parts; namespaces of any number of values have none;
+    otherwise the most frequent value of the day, ties by value.
 
     Parameters
     ----------
@@ -62,6 +63,9 @@ def reference_context(
             parts = [values.get(name) for name in namespace.inputs]
             if None not in parts:
                 values[namespace.name] = "|".join(str(part) for part in parts)
+        elif namespace.encoding in LIST_ENCODINGS:
+            # A page has any number of these, such as words of a query: none, for reference.
+            continue
         elif namespace.name in counts:
             values[namespace.name] = min(counts[namespace.name])[1]
     sums = {}
