@@ -208,8 +208,8 @@ def explained_world(root: Path, *, stored: float | None = None) -> tuple[float, 
     tables.write_rows("model_weights", rows, [DS])
     trained = [
         {"model": m, "parameters": "{}", "hash_seed": 42, "bits": BITS, "dense": 0, "rows": 9,
-         "clicks": 1, "first_day": DS, "days": 1, "progressive_log_loss": 0.1, "slots": 2, "level_shift": 0.0,
-         "ds": DS}
+         "clicks": 1, "first_day": DS, "days": 1, "progressive_log_loss": 0.1, "slots": 2,
+         "level_shift": 0.0, "ds": DS}
         for m in ("historical", "content")
     ]  # fmt: skip
     tables.write_rows("training_runs", trained, [DS])
