@@ -27,7 +27,6 @@ from jobs.runtime.canonical_logs import YieldedLog, select_log
 from jobs.runtime.exits import InputMissing, UsageError
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
-from jobs.runtime.tables import Tables
 from pipelines.logs.click_matching import head_digests, with_impression_day
 from pipelines.logs.deduplication import count_ids, id_hash, with_duplicates_refused
 from pipelines.logs.validation import REASONS, REFUSED, raw_json, with_checks
@@ -177,18 +176,7 @@ def _write_accepted(
             # One file holds many days: without this, each task would write each of them.
             frame = frame.repartition("ds")
     step.tables.write(log, frame, days)
-    return {(log, day): rows for day, rows in _rows_by_day(step.tables, log).items() if day in days}
-
-
-def _rows_by_day(tables: Tables, name: str) -> dict[date, int]:
-    """Rows per day as the table's own log counts them: no scan."""
-    actions = pa.table(tables.delta(name).get_add_actions(flatten=True))
-    counts: Counter[date] = Counter()
-    for day, rows in zip(
-        actions["partition.ds"].to_pylist(), actions["num_records"].to_pylist(), strict=True
-    ):
-        counts[day if isinstance(day, date) else date.fromisoformat(day)] += rows
-    return dict(counts)
+    return {(log, day): rows for day, rows in step.tables.row_counts(log, days).items()}
 
 
 def _write_refused(
