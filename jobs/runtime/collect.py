@@ -20,13 +20,12 @@ from jobs.runtime.reading import (
 )
 from jobs.runtime.score_summary import score_summary
 from jobs.runtime.tables import Tables
+from pipelines.models.judged import MetricRow, ReliabilityRow
 from pipelines.quality.report_data import (
     Check,
     Completeness,
     DayTraffic,
-    Metric,
     Quarantined,
-    ReliabilityBin,
     Remark,
     ReportData,
     RunStep,
@@ -150,16 +149,16 @@ def _total(rows: Sequence[Row], column: str) -> int | None:
     return sum(known) if known else None
 
 
-def _metrics(tables: Tables, ds: date) -> list[Metric]:
+def _metrics(tables: Tables, ds: date) -> list[MetricRow]:
     rows = read_rows(tables, "model_metrics", [ds])
     rows.sort(key=lambda r: (r["model"], r["segment"], r["metric"]))
-    return [Metric(**{k: v for k, v in row.items() if k != "ds"}) for row in rows]
+    return [MetricRow(**{k: v for k, v in row.items() if k != "ds"}) for row in rows]
 
 
-def _reliability(tables: Tables, ds: date) -> list[ReliabilityBin]:
+def _reliability(tables: Tables, ds: date) -> list[ReliabilityRow]:
     rows = read_rows(tables, "reliability", [ds])
     rows.sort(key=lambda r: (r["model"], r["segment"], r["bin"]))
-    return [ReliabilityBin(**{k: v for k, v in row.items() if k != "ds"}) for row in rows]
+    return [ReliabilityRow(**{k: v for k, v in row.items() if k != "ds"}) for row in rows]
 
 
 def _traffic(tables: Tables, config: Config, ds: date) -> list[DayTraffic]:

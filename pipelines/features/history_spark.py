@@ -9,31 +9,34 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 SURFACES = ("search", "promoted")
-_WHAT = ("impressions", "clicks", "expected_micro")
-SUMS = tuple(f"{surface}_{what}" for surface in SURFACES for what in _WHAT)
+# What is summed, by the column of `entity_counts` that holds it.
+_SOURCES = {
+    "impressions": "impressions",
+    "clicks": "clicks",
+    "expected_micro": "expected_clicks_micro",
+}
+SUMS = tuple(f"{surface}_{what}" for surface in SURFACES for what in _SOURCES)
 HISTORY_ENTITIES = ("listing", "shop", "category", "query", "user")
 RATE_SURFACES = ("search", "promoted", "both")
 
 
+def _sums(counted: Mapping[str, Column]) -> list[Column]:
+    """Columns `SUMS` of a group of counts, given which of its rows count for each surface."""
+    return [
+        F.sum(F.when(counted[surface], F.col(source)).otherwise(F.lit(0))).alias(
+            f"{surface}_{what}"
+        )
+        for surface in SURFACES
+        for what, source in _SOURCES.items()
+    ]
+
+
 def _by_surface(counts: DataFrame) -> DataFrame:
     """One row per day and entity, the surfaces side by side."""
-    sources = {
-        "impressions": "impressions",
-        "clicks": "clicks",
-        "expected_micro": "expected_clicks_micro",
-    }
     return (
         counts.where(F.col("entity_type") != "position")
         .groupBy("entity_type", "entity_id", "ds")
-        .agg(
-            *(
-                F.sum(F.when(F.col("surface") == surface, F.col(source)).otherwise(F.lit(0))).alias(
-                    f"{surface}_{what}"
-                )
-                for surface in SURFACES
-                for what, source in sources.items()
-            )
-        )
+        .agg(*_sums({surface: F.col("surface") == surface for surface in SURFACES}))
     )
 
 
@@ -89,29 +92,15 @@ def window_to(
         Columns of `entity_history`, ds = `day`.
     """
     end = F.lit(day).cast("date")
-    starts: dict[str, Column] = {
-        "search": F.date_sub(end, search_days - 1),
-        "promoted": F.date_sub(end, promoted_days - 1),
+    days = {"search": search_days, "promoted": promoted_days}
+    counted = {
+        surface: (F.col("surface") == surface) & (F.col("ds") >= F.date_sub(end, days[surface] - 1))
+        for surface in SURFACES
     }
-
-    def sum_of(surface: str, source: str, name: str) -> Column:
-        inside = (F.col("surface") == surface) & (F.col("ds") >= starts[surface])
-        return F.sum(F.when(inside, F.col(source)).otherwise(F.lit(0))).alias(name)
-
     return (
         counts.where(F.col("entity_type").isin(*entities) & (F.col("ds") <= end))
         .groupBy("entity_type", "entity_id")
-        .agg(
-            *(
-                sum_of(surface, source, f"{surface}_{what}")
-                for surface in SURFACES
-                for what, source in (
-                    ("impressions", "impressions"),
-                    ("clicks", "clicks"),
-                    ("expected_micro", "expected_clicks_micro"),
-                )
-            )
-        )
+        .agg(*_sums(counted))
         .withColumn("ds", end)
     )
 

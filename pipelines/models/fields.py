@@ -33,6 +33,15 @@ def position_bands(positions: pa.Array) -> pa.Array:
     return names.take(encoded.indices)
 
 
+def top_levels(paths: pa.Array) -> pa.Array:
+    """Top level of every category path of a column: `a` of `a > b > c`; null stays null.
+
+    >>> top_levels(pa.array(["home > kitchen > mugs", "toys", None])).to_pylist()
+    ['home', 'toys', None]
+    """
+    return pc.utf8_trim_whitespace(pc.list_element(pc.split_pattern(paths, ">"), 0))
+
+
 def coded(values: pa.Array | pa.ChunkedArray) -> Coded:
     """Numbers and names of a field's values; unknown is the empty name."""
     filled = pc.fill_null(values.cast(pa.string()), "")

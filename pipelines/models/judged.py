@@ -46,7 +46,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class MetricRow:
-    """One row of the table `model_metrics`; ``reason`` says why there is no value."""
+    """One row of `model_metrics`, in the table's own scale; ``reason`` says why no value."""
 
     model: str
     segment: str

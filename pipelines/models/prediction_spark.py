@@ -6,14 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark import Broadcast
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from pipelines.features.assemble import Assembler
 from pipelines.features.frames_spark import by_day, context_frame, request_rows
-from pipelines.models.fields import position_bands
+from pipelines.models.fields import position_bands, top_levels
 from pipelines.models.linear import logits
 from pipelines.models.listing_part import Models, evidence, listing_part, smoothed_ratio
 from pipelines.samples.balanced_spark import order_key
@@ -43,15 +42,12 @@ def score_listing_days(
     def score(day: int, batch: pa.RecordBatch) -> pa.RecordBatch:
         part = listing_part(assembler, batch, models.value[day])
         known = evidence(assembler, batch)
-        top = pc.utf8_trim_whitespace(
-            pc.list_element(pc.split_pattern(batch.column("category"), ">"), 0)
-        )
         words = assembler.word_rows(batch, "title", "tags") if assembler.has_pairs else None
         return pa.RecordBatch.from_arrays(
             [
                 batch.column("ds"),
                 batch.column("listing_id"),
-                top,
+                top_levels(batch.column("category")),
                 batch.column("shop_id"),
                 pa.array(part.historical),
                 pa.array(part.content),

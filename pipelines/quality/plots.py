@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from pipelines.models.judged import MetricRow, ReliabilityRow
 from pipelines.quality.plot_style import (
     GREEN,
     INK,
@@ -20,7 +21,7 @@ from pipelines.quality.plot_style import (
     log_ticks,
     percent_axis,
 )
-from pipelines.quality.report_data import DayTraffic, Metric, ReliabilityBin, Scores
+from pipelines.quality.report_data import DayTraffic, Scores
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +31,7 @@ _MANY_DAYS = 14
 _NOTHING = (math.nan, math.nan)
 
 
-def reliability_plot(bins: Sequence[ReliabilityBin], segments: Sequence[str]) -> str | None:
+def reliability_plot(bins: Sequence[ReliabilityRow], segments: Sequence[str]) -> str | None:
     """Click rate against predicted probability, one panel per segment, both axes logarithmic.
 
     Bins without a click stand as open triangles on the lower edge, their interval above them.
@@ -57,7 +58,7 @@ def reliability_plot(bins: Sequence[ReliabilityBin], segments: Sequence[str]) ->
 
 
 def _reliability_panel(
-    axes: Axes, bins: Sequence[ReliabilityBin], segment: str, low: float, high: float
+    axes: Axes, bins: Sequence[ReliabilityRow], segment: str, low: float, high: float
 ) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
@@ -143,7 +144,7 @@ def _traffic_axes(rate: Axes, volume: Axes, labels: Sequence[str]) -> None:
     rate.legend(loc="best", ncols=2, handlelength=1.6)
 
 
-def difference_plot(panels: Sequence[tuple[str, float, Sequence[Metric]]], models: Sequence[str],
+def difference_plot(panels: Sequence[tuple[str, float, Sequence[MetricRow]]], models: Sequence[str],
                     segments: Sequence[str]) -> str | None:  # fmt: skip
     """Differences to the baseline with their intervals: a panel per metric, a row per model.
 

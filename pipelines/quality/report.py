@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
+from pipelines.models.judged import MetricRow
 from pipelines.quality import plots
-from pipelines.quality.report_data import Check, Metric, ReportData
+from pipelines.quality.report_data import Check, ReportData
 from pipelines.quality.wording import day_ranges, number, percent, probability, seconds, signed
 
 # What the model named `baseline` in `model_metrics` is.
@@ -56,7 +57,7 @@ STATUS_ORDER = ("FAIL", "ERROR", "WARN", "SKIP", "PASS")
 STATUS_MARKS = {"FAIL": "✕", "ERROR": "!", "WARN": "▲", "SKIP": "–", "PASS": "✓"}
 
 
-def interval(metric: Metric | None, factor: float = 1.0, digits: int = 2) -> str:
+def interval(metric: MetricRow | None, factor: float = 1.0, digits: int = 2) -> str:
     """Write a metric's 95 % interval; empty where it has none."""
     if metric is None or metric.low is None or metric.high is None:
         return ""
@@ -81,12 +82,12 @@ def table_cells(data: ReportData, model: str, block: TableMetric) -> list[dict[s
     return cells
 
 
-def scaled(metric: Metric | None, block: TableMetric) -> float | None:
+def scaled(metric: MetricRow | None, block: TableMetric) -> float | None:
     """Give a difference in the scale of the 3 x 3 table."""
     return None if metric is None or metric.value is None else block.factor * metric.value
 
 
-def _verdict(metric: Metric | None, block: TableMetric) -> str:
+def _verdict(metric: MetricRow | None, block: TableMetric) -> str:
     """Better or worse where the interval leaves zero out, else open."""
     if metric is None or metric.low is None or metric.high is None:
         return "open"
@@ -129,7 +130,7 @@ def checks_by_table(checks: Sequence[Check]) -> list[tuple[str, list[Check]]]:
     return sorted(groups.items())
 
 
-def difference_panels(data: ReportData) -> list[tuple[str, float, list[Metric]]]:
+def difference_panels(data: ReportData) -> list[tuple[str, float, list[MetricRow]]]:
     """Panels for the plot of differences, in the order of the 3 x 3 table."""
     wanted = [(model, segment) for model in MODELS for segment in SEGMENTS]
     return [

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
+from pipelines.models.judged import MetricRow, ReliabilityRow
+
 
 @dataclass(frozen=True)
 class RunStep:
@@ -31,36 +33,6 @@ class RunStep:
     rows_quarantined: int | None
     seconds: float
     own: bool = True
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One row of `model_metrics`, in the table's own scale."""
-
-    model: str
-    segment: str
-    metric: str
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    rows: int = 0
-    clicks: int = 0
-    baseline: str | None = None
-    reason: str | None = None
-
-
-@dataclass(frozen=True)
-class ReliabilityBin:
-    """One row of `reliability`: mean probability against click rate."""
-
-    model: str
-    segment: str
-    bin: int
-    expected: float
-    observed: float
-    low: float
-    high: float
-    rows: int
 
 
 @dataclass(frozen=True)
@@ -193,8 +165,8 @@ class ReportData:
     code_version: str = ""
     config_hash: str = ""
     steps: Sequence[RunStep] = ()
-    metrics: Sequence[Metric] = ()
-    reliability: Sequence[ReliabilityBin] = ()
+    metrics: Sequence[MetricRow] = ()
+    reliability: Sequence[ReliabilityRow] = ()
     traffic: Sequence[DayTraffic] = ()
     windows: Sequence[Window] = ()
     completeness: Sequence[Completeness] = ()
@@ -207,7 +179,7 @@ class ReportData:
     cold_threshold: int | None = None
     versions: dict[str, int] = field(default_factory=dict)
 
-    def metric(self, model: str, segment: str, name: str) -> Metric | None:
+    def metric(self, model: str, segment: str, name: str) -> MetricRow | None:
         """Find the metric of a model in a segment; None where the day was not judged by it."""
         wanted = (model, segment, name)
         found = (m for m in self.metrics if (m.model, m.segment, m.metric) == wanted)

@@ -8,14 +8,13 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark import Broadcast
 from pyspark.sql import DataFrame
 
 from pipelines.features.assemble import Assembler
 from pipelines.models.elementary import probabilities
 from pipelines.models.ensemble import EnsembleInputs
-from pipelines.models.fields import Coded, coded, segment_field
+from pipelines.models.fields import Coded, coded, segment_field, top_levels
 from pipelines.models.listing_part import Models, evidence, listing_part, variances
 from pipelines.models.segments import COLD, WARM
 from pipelines.models.stack import Stack, ensemble_inputs, is_cold
@@ -119,6 +118,5 @@ def _field(
     if name == "shop":
         return coded(batch.column("shop_id"))
     if name == "category":
-        parts = pc.split_pattern(batch.column("category"), ">")
-        return coded(pc.utf8_trim_whitespace(pc.list_element(parts, 0)))
+        return coded(top_levels(batch.column("category")))
     return np.zeros(batch.num_rows, dtype=np.int64), [reference.field(name)]

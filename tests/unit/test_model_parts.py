@@ -12,7 +12,7 @@ from pipelines.features.hashing import hash_token
 from pipelines.features.registry import Namespace
 from pipelines.models.calibration_map import CalibrationRow
 from pipelines.models.ensemble import Ensemble
-from pipelines.models.fields import coded, position_band, position_bands, segment_field
+from pipelines.models.fields import coded, position_band, position_bands, segment_field, top_levels
 from pipelines.models.listing_part import Models, evidence, listing_part, smoothed_ratio, variances
 from pipelines.models.stack import Stack, ensemble_inputs, fields_of, is_cold
 from pipelines.models.weights import Weights
@@ -70,6 +70,10 @@ class TestFields:
     def test_an_unknown_value_is_the_empty_name(self):
         codes, names = coded(pa.chunked_array([["a", None], ["b", "a"]]))
         assert [names[c] for c in codes] == ["a", "", "b", "a"]
+
+    def test_the_top_level_of_a_path_stands_without_blanks_and_null_stays_null(self):
+        paths = pa.array(["a > b > c", " a ", "", None])
+        assert top_levels(paths).to_pylist() == ["a", "a", "", None]
 
     def test_segments_are_named(self):
         codes, names = segment_field(np.array([True, False]))

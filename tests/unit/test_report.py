@@ -19,9 +19,10 @@ from jobs.runtime.collect import collect_report
 from jobs.runtime.exits import InputMissing, UsageError
 from jobs.runtime.summary import machine_report, print_summary, write_report
 from jobs.runtime.tables import Tables
+from pipelines.models.judged import MetricRow, ReliabilityRow
 from pipelines.quality import plots, report, wording
 from pipelines.quality.report import render_html
-from pipelines.quality.report_data import Metric, ReliabilityBin, ReportData, ScoreRow
+from pipelines.quality.report_data import ReportData, ScoreRow
 from tests.support.report_tables import DS, config, gates, row, write_day, write_runs
 
 
@@ -114,7 +115,7 @@ def test_a_difference_is_called_better_only_beyond_its_interval(
 ) -> None:
     verdicts = {}
     for block in report.TABLE_METRICS:
-        found = Metric("content", "cold", block.difference, (low + high) / 2, low, high)
+        found = MetricRow("content", "cold", block.difference, (low + high) / 2, low, high, 9, 1)
         only = replace(data, metrics=[found])
         verdicts[block.metric] = report.table_cells(only, "content", block)[1]["verdict"]
     assert verdicts == {"auc": auc, "log_loss": entropy, "normalized_entropy": entropy}
@@ -171,7 +172,7 @@ def test_texts_of_listings_cannot_become_markup(data: ReportData) -> None:
 
 
 def test_a_group_without_clicks_is_drawn_on_the_log_axis() -> None:
-    empty = ReliabilityBin("published", "cold", 0, 0.002, 0.0, 0.0, 0.01, 100)
+    empty = ReliabilityRow("published", "cold", 0, 0.002, 0.0, 0.0, 0.01, 100)
     svg = plots.reliability_plot([empty], ["mixed", "cold"])
     assert svg is not None
     assert "nan" not in svg.lower()
