@@ -1,0 +1,210 @@
+"""Parquet files of Delta tables, read and written by tasks, without a row in the JVM.
+
+Tasks hand Arrow batches to a Parquet writer of their own and report what they wrote; the driver
+commits the files of all tasks at once. What a task leaves that is never committed, such as the
+files of an attempt that was repeated, no reader sees, and vacuum removes it. Costs a quarter of
+writing the same rows by Spark, which turns every batch into rows and every row into columns.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from jobs.runtime.constraints import check_rows
+from schemas.catalog import TABLES
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+Batches = Iterator[pa.RecordBatch]
+
+WRITTEN = pa.schema(
+    [("path", pa.string()), ("ds", pa.date32()), ("size", pa.int64()), ("rows", pa.int64())]
+)
+WRITTEN_DDL = "path string, ds date, size bigint, rows bigint"
+
+_BUFFER_BYTES = 64 * 2**20
+"""Rows that a task holds back to write whole row groups of each day."""
+
+
+@dataclass(frozen=True, order=True)
+class DataFile:
+    """A data file of a table's day; its address is one that `open_root` understands."""
+
+    ds: date
+    address: str
+
+
+def open_root(address: str) -> tuple[fs.FileSystem, str]:
+    """The Arrow file system of an address, and the path in it."""
+    if "://" in address:
+        # One store, of which Spark and Arrow know different names.
+        address = re.sub("^s3a://", "s3://", address)
+        found: tuple[fs.FileSystem, str] = fs.FileSystem.from_uri(address)
+        return found
+    return fs.LocalFileSystem(), address
+
+
+def read_file(
+    name: str, file: DataFile, schema: pa.Schema, columns: Sequence[str] | None = None
+) -> pa.Table:
+    """Read a data file of a table as the table's own types, `ds` included.
+
+    Parameters
+    ----------
+    schema : pyarrow.Schema
+        Of the table.
+    columns : sequence of str, optional
+        All by default.
+    """
+    wanted = list(columns) if columns is not None else schema.names
+    filesystem, path = open_root(file.address)
+    stored = pq.ParquetFile(
+        filesystem.open_input_file(path), coerce_int96_timestamp_unit="us"
+    ).read([column for column in wanted if column != "ds"])
+    if "ds" in wanted:
+        stored = stored.append_column("ds", pa.repeat(pa.scalar(file.ds, pa.date32()), len(stored)))
+    return stored.select(wanted).cast(pa.schema([schema.field(column) for column in wanted]))
+
+
+@dataclass
+class DayFileWriter:
+    """What a task does with its batches: write them as files of each day, and report the files.
+
+    Attributes
+    ----------
+    root : str
+        Folder of the table.
+    name : str
+        The table, as declared in `schemas`.
+    schema : pyarrow.Schema
+        Of the table.
+    kernel : callable or None
+        What makes rows of the table of the task's batches; None where they are such rows.
+    """
+
+    root: str
+    name: str
+    schema: pa.Schema
+    kernel: Callable[[Batches], Batches] | None = None
+
+    def __call__(self, batches: Batches) -> Batches:
+        """Write; yield `WRITTEN`."""
+        files = _OpenFiles(self.root, self.name, self.schema)
+        held: list[pa.RecordBatch] = []
+        size = 0
+        for batch in batches if self.kernel is None else self.kernel(batches):
+            if batch.num_rows:
+                held.append(batch)
+                size += batch.nbytes
+            if size > _BUFFER_BYTES:
+                files.write(pa.Table.from_batches(held))
+                held, size = [], 0
+        if held:
+            files.write(pa.Table.from_batches(held))
+        yield from files.close()
+
+
+@dataclass
+class _OpenFile:
+    path: str
+    writer: pq.ParquetWriter
+    rows: int = 0
+
+
+@dataclass
+class _OpenFiles:
+    """One growing file per day."""
+
+    root: str
+    name: str
+    schema: pa.Schema
+    open: dict[date, _OpenFile] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.filesystem, self.base = open_root(self.root.rstrip("/"))
+
+    def write(self, rows: pa.Table) -> None:
+        """Append rows to the files of their days, a row group each."""
+        ordered = rows.select(self.schema.names).cast(self.schema)
+        check_rows(TABLES[self.name], ordered)
+        days = np.asarray(ordered["ds"].cast(pa.int32()))
+        if (days[1:] < days[:-1]).any():
+            order = np.argsort(days, kind="stable")
+            ordered, days = ordered.take(pa.array(order)), days[order]
+        starts = np.flatnonzero(np.r_[True, days[1:] != days[:-1]])
+        for start, end in zip(starts, [*starts[1:], len(days)], strict=True):
+            self._append(ordered.slice(start, end - start))
+
+    def _append(self, rows: pa.Table) -> None:
+        day = rows["ds"][0].as_py()
+        own = rows.drop_columns(["ds"])
+        if day not in self.open:
+            path = f"ds={day}/part-{uuid.uuid4()}.snappy.parquet"
+            self.filesystem.create_dir(f"{self.base}/ds={day}", recursive=True)
+            # A dictionary of what never repeats would be built and thrown away.
+            unique = {*TABLES[self.name].keys[:1], "ts"}
+            writer = pq.ParquetWriter(
+                f"{self.base}/{path}",
+                own.schema,
+                filesystem=self.filesystem,
+                use_dictionary=[column for column in own.column_names if column not in unique],
+                compression="snappy",
+                store_schema=False,
+            )
+            self.open[day] = _OpenFile(path, writer)
+        self.open[day].writer.write_table(own)
+        self.open[day].rows += len(own)
+
+    def close(self) -> Batches:
+        """End all files; yield what was written."""
+        for day, file in self.open.items():
+            file.writer.close()
+            size = self.filesystem.get_file_info(f"{self.base}/{file.path}").size
+            yield pa.RecordBatch.from_pylist(
+                [{"path": file.path, "ds": day, "size": size, "rows": file.rows}], WRITTEN
+            )
+
+
+def map_units(
+    spark: SparkSession, count: int, run: Callable[[int], Batches], ddl: str
+) -> DataFrame:
+    """A frame made by a function of the numbers 0 to count - 1, one task for some of them each.
+
+    Parameters
+    ----------
+    run : callable
+        Gives the batches of one number; runs in a task.
+    ddl : str
+        Schema of the batches.
+    """
+
+    def each(batches: Batches) -> Batches:
+        for batch in batches:
+            for number in batch.column("id").to_pylist():
+                yield from run(number)
+
+    slices = max(1, min(count, 2 * spark.sparkContext.defaultParallelism))
+    return spark.range(0, count, 1, slices).mapInArrow(each, ddl)
+
+
+def address_of(root: str, path: str) -> str:
+    """The address of a file that the table's log names."""
+    return path if "://" in path else f"{root.rstrip('/')}/{unquote(path)}"
+
+
+def total_rows(written: pa.Table) -> int:
+    """Rows of the files that tasks report."""
+    return int(pc.sum(written["rows"]).as_py() or 0)
