@@ -7,68 +7,62 @@ completeness report and restate nothing.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
 
+import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import functions as F
 
+from jobs.runtime.day_files import read_file
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
-from pipelines.logs.labels_spark import bursts, first_clicks, label_impressions
+from jobs.runtime.tables import arrow_schema
+from pipelines.logs.labels import LabelRules, bursts, clicks_of, first_clicks, label_impressions
+
+_CLICK_COLUMNS = ("impression_id", "user_id", "listing_id", "ts", "impression_ts", "impression_ds")
 
 
 def run(step: Step) -> Outcome:
-    """Label all days of the step in one go."""
+    """Label the impressions file by file, each with the clicks of its day and the next."""
     labels = step.config.labels
+    rules = LabelRules(
+        labels.click_window_hours,
+        labels.cutoff_hours,
+        labels.max_clicks_per_user_and_listing,
+        labels.max_clicks_per_user,
+    )
     days = list(step.days)
-    clicks = step.tables.read("clicks", [*days, days[-1] + timedelta(days=1)]).where(
-        F.col("impression_ds").between(F.lit(days[0]), F.lit(days[-1]))
-    )
-    first = first_clicks(
-        clicks, click_window_hours=labels.click_window_hours, cutoff_hours=labels.cutoff_hours
-    )
-    found = bursts(
-        first,
-        max_clicks_per_user_and_listing=labels.max_clicks_per_user_and_listing,
-        max_clicks_per_user=labels.max_clicks_per_user,
-    ).toArrow()
-    invalid = step.spark.createDataFrame(found) if len(found) else None
-    labeled = label_impressions(step.tables.read("impressions", days), first, invalid)
-    step.tables.write("labeled_impressions", labeled, days)
-    outcome = _completeness(step)
-    for day in days:
-        flagged = sum(row["ds"] == day for row in found.to_pylist())
-        outcome[day].details["invalid_traffic_bursts"] = flagged
-    return outcome
+    shown = step.tables.files("impressions", days)
+    clicked = step.tables.files("clicks", [*days, days[-1] + timedelta(days=1)])
+    schemas = {name: arrow_schema(name) for name in ("impressions", "clicks")}
+
+    def clicks_for(day: date) -> pa.Table:
+        own = [file for file in clicked if 0 <= (file.ds - day).days <= 1]
+        read = [read_file(file, schemas["clicks"], _CLICK_COLUMNS) for file in own]
+        return pa.concat_tables([schemas["clicks"].empty_table().select(_CLICK_COLUMNS), *read])
+
+    def label(number: int) -> Iterator[pa.RecordBatch]:
+        file = shown[number]
+        first = first_clicks(clicks_for(file.ds), file.ds, rules)
+        rows = read_file(file, schemas["impressions"])
+        yield from label_impressions(rows, first, bursts(first, rules)).to_batches()
+
+    step.tables.write_units("labeled_impressions", len(shown), label, days)
+    return {day: _record(day, clicks_for(day), rules) for day in days}
 
 
-def _completeness(step: Step) -> Outcome:
-    """Clicks that came before the cut-off and after it, for the days whose clicks are all in."""
-    days = list(step.days)
-    window = step.config.labels.click_window_hours
-    before = timedelta(hours=24 + step.config.labels.cutoff_hours)
-    clicks = step.tables.read_arrow(
-        "clicks",
-        [days[0] + timedelta(days=back) for back in range(len(days) + 2)],
-        columns=["ts", "impression_ds"],
+def _record(day: date, clicks: pa.Table, rules: LabelRules) -> DayRecord:
+    """How complete a day's labels are: clicks that came before the cut-off and after it."""
+    own = clicks_of(clicks, day)
+    in_time = pc.sum(pc.less(own["ts"].cast(pa.int64()), rules.cutoff(day))).as_py() or 0
+    return DayRecord(
+        details={
+            "clicks_in_time": in_time,
+            "clicks_late": len(own) - in_time,
+            "click_window_hours": rules.click_window_hours,
+            "invalid_traffic_bursts": len(bursts(first_clicks(clicks, day, rules), rules)),
+        }
     )
-    late_s = pc.divide(
-        pc.subtract(
-            pc.cast(pc.cast(clicks["ts"], "timestamp[us]"), "int64"),
-            pc.cast(pc.cast(clicks["impression_ds"], "timestamp[us]"), "int64"),
-        ),
-        1_000_000,
-    )
-    outcome: Outcome = {}
-    for day in days:
-        of_day = pc.equal(clicks["impression_ds"], day)
-        delays = late_s.filter(of_day)
-        in_time = pc.sum(pc.less(delays, int(before.total_seconds()))).as_py() or 0
-        details = {"clicks_in_time": in_time, "clicks_late": len(delays) - in_time}
-        details["click_window_hours"] = window
-        outcome[day] = DayRecord(details=details)
-    return outcome
 
 
 def main(argv: Sequence[str] | None = None) -> int:

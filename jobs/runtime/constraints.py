@@ -1,7 +1,8 @@
 """CHECK constraints of tables as Arrow expressions.
 
-For rows that pass through neither Spark's nor delta-rs' writer on their way into a file. The grammar is what the declarations need: comparisons of columns with numbers, text or columns,
-IN, IS [NOT] NULL, AND, OR and parentheses.
+For rows that pass through neither Spark's nor delta-rs' writer on their way into a file. The
+grammar is what the declarations need: comparisons of columns with numbers, text or columns, IN,
+IS [NOT] NULL, AND, OR and parentheses.
 """
 
 from __future__ import annotations

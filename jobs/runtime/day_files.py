@@ -18,7 +18,6 @@ from urllib.parse import unquote
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs
 
@@ -57,9 +56,7 @@ def open_root(address: str) -> tuple[fs.FileSystem, str]:
     return fs.LocalFileSystem(), address
 
 
-def read_file(
-    name: str, file: DataFile, schema: pa.Schema, columns: Sequence[str] | None = None
-) -> pa.Table:
+def read_file(file: DataFile, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
     """Read a data file of a table as the table's own types, `ds` included.
 
     Parameters
@@ -178,33 +175,23 @@ class _OpenFiles:
             )
 
 
-def map_units(
-    spark: SparkSession, count: int, run: Callable[[int], Batches], ddl: str
-) -> DataFrame:
-    """A frame made by a function of the numbers 0 to count - 1, one task for some of them each.
+def unit_frame(spark: SparkSession, count: int) -> DataFrame:
+    """The numbers 0 to count - 1 as `id`: units of work, spread over the tasks."""
+    slices = max(1, min(count, 2 * spark.sparkContext.defaultParallelism))
+    return spark.range(0, count, 1, slices)
 
-    Parameters
-    ----------
-    run : callable
-        Gives the batches of one number; runs in a task.
-    ddl : str
-        Schema of the batches.
-    """
+
+def unit_kernel(run: Callable[[int], Batches]) -> Callable[[Batches], Batches]:
+    """What a task does with batches of `unit_frame`: run each of its units."""
 
     def each(batches: Batches) -> Batches:
         for batch in batches:
             for number in batch.column("id").to_pylist():
                 yield from run(number)
 
-    slices = max(1, min(count, 2 * spark.sparkContext.defaultParallelism))
-    return spark.range(0, count, 1, slices).mapInArrow(each, ddl)
+    return each
 
 
 def address_of(root: str, path: str) -> str:
     """The address of a file that the table's log names."""
     return path if "://" in path else f"{root.rstrip('/')}/{unquote(path)}"
-
-
-def total_rows(written: pa.Table) -> int:
-    """Rows of the files that tasks report."""
-    return int(pc.sum(written["rows"]).as_py() or 0)

@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from jobs.runtime.day_files import WRITTEN_DDL, Batches, DataFile, DayFileWriter, address_of
+from jobs.runtime.day_files import (
+    WRITTEN_DDL,
+    Batches,
+    DataFile,
+    DayFileWriter,
+    address_of,
+    unit_frame,
+    unit_kernel,
+)
 from jobs.runtime.exits import JobError, UsageError
 from schemas.catalog import TABLES
 from schemas.table import Table
@@ -247,6 +255,20 @@ class Tables:
         self.create([name])
         writer = DayFileWriter(self.address(name), name, arrow_schema(name), kernel)
         return self.commit(name, frame.mapInArrow(writer, WRITTEN_DDL).toArrow(), days)
+
+    def write_units(
+        self, name: str, count: int, run: Callable[[int], Batches], days: Sequence[date]
+    ) -> int:
+        """Replace exactly these days by what tasks make of units of work, such as files.
+
+        Parameters
+        ----------
+        count : int
+            Number of units.
+        run : callable
+            Gives rows of the table for a unit's number; runs in a task.
+        """
+        return self.write(name, unit_frame(self.spark, count), days, unit_kernel(run))
 
     def commit(self, name: str, written: pa.Table, days: Sequence[date]) -> int:
         """Replace exactly these days by files that tasks have written.

@@ -1,15 +1,22 @@
 """Which clicks count for an impression, and which traffic no person made."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from pipelines.logs.labels_spark import bursts, first_clicks, label_impressions
-from tests.support.rows import DAY, later, spark_rows
+from pipelines.logs.labels import LabelRules, bursts, first_clicks, label_impressions
+from tests.support.rows import DAY, arrow_rows, later
 
 NOON, EVENING = later(DAY, hours=12), later(DAY, hours=23)
 NEXT = DAY + timedelta(days=1)
 TICK = timedelta(microseconds=1)
+RULES = LabelRules(
+    click_window_hours=24,
+    cutoff_hours=2,
+    max_clicks_per_user_and_listing=2,
+    max_clicks_per_user=5,
+)
 # Name, time of the impression, times of its clicks, the delay that must be told.
 CASES = [
     ("without", NOON, [], None),
@@ -29,7 +36,7 @@ CLICK_WINDOW = [
 ]
 
 
-def frames(spark, cases, *, user="u1", listing="l1", ds=DAY):
+def tables(cases, *, user="u1", listing="l1", ds=DAY):
     shown = [{"impression_id": name, "ts": at, "ds": ds} for name, at, *_ in cases]
     clicks = [
         {"click_id": f"{name}/{k}", "impression_id": name, "ts": time, "impression_ts": at,
@@ -37,14 +44,15 @@ def frames(spark, cases, *, user="u1", listing="l1", ds=DAY):
         for name, at, times, _ in cases
         for k, time in enumerate(times)
     ]  # fmt: skip
-    return spark_rows(spark, "impressions", shown), spark_rows(spark, "clicks", clicks)
+    return arrow_rows("impressions", shown), arrow_rows("clicks", clicks)
 
 
 @pytest.mark.parametrize(("cases", "window"), [(CASES, 24.0), (CLICK_WINDOW, 3.0)])
-def test_the_first_click_in_time_labels_an_impression(spark, cases, window):
-    impressions, clicks = frames(spark, cases)
-    first = first_clicks(clicks, click_window_hours=window, cutoff_hours=2)
-    rows = label_impressions(impressions, first, None).collect()
+def test_the_first_click_in_time_labels_an_impression(cases, window):
+    impressions, clicks = tables(cases)
+    rules = replace(RULES, click_window_hours=window, max_clicks_per_user=99)
+    first = first_clicks(clicks, DAY, rules)
+    rows = label_impressions(impressions, first, bursts(first, rules)).to_pylist()
     assert {r["impression_id"]: r["click_delay_s"] for r in rows} == {
         name: delay for name, _, _, delay in cases
     }
@@ -53,7 +61,7 @@ def test_the_first_click_in_time_labels_an_impression(spark, cases, window):
     assert all(r["is_valid_traffic"] for r in rows)
 
 
-def test_bursts_on_a_listing_and_over_all_listings_are_flagged_where_they_are(spark):
+def test_bursts_on_a_listing_and_over_all_listings_are_flagged_where_they_are():
     shown = []
     for user, listing, count in (
         ("one", "l1", 3), ("one", "l2", 2), ("all", "l1", 2), ("all", "l2", 2), ("all", "l3", 2),
@@ -61,13 +69,11 @@ def test_bursts_on_a_listing_and_over_all_listings_are_flagged_where_they_are(sp
     ):  # fmt: skip
         shown += [(f"{user}/{listing}/{k}", user, listing) for k in range(count)]
     views = [("one/view", "one", "l1"), ("all/view", "all", "l9"), ("good/view", "good", "l9")]
-    impressions = spark_rows(
-        spark,
+    impressions = arrow_rows(
         "impressions",
         [{"impression_id": i, "user_id": u, "listing_id": at} for i, u, at in shown + views],
     )
-    clicks = spark_rows(
-        spark,
+    clicks = arrow_rows(
         "clicks",
         [
             {"click_id": f"{i}{k}", "impression_id": i, "user_id": u, "listing_id": at}
@@ -75,13 +81,11 @@ def test_bursts_on_a_listing_and_over_all_listings_are_flagged_where_they_are(sp
             for k in range(2)  # the second click of an impression is no second one
         ],
     )
-    first = first_clicks(clicks, click_window_hours=24, cutoff_hours=2)
-    invalid = bursts(first, max_clicks_per_user_and_listing=2, max_clicks_per_user=5)
-    assert {(r["user_id"], r["listing_id"]) for r in invalid.collect()} == {
-        ("one", "l1"),
-        ("all", None),
-    }
-    rows = label_impressions(impressions, first, invalid).collect()
+    first = first_clicks(clicks, DAY, RULES)
+    invalid = bursts(first, RULES)
+    assert invalid.users.to_pylist() == ["all"]
+    assert len(invalid) == 2
+    rows = label_impressions(impressions, first, invalid).to_pylist()
     flagged = {r["impression_id"] for r in rows if not r["is_valid_traffic"]}
     assert flagged == {i for i, u, at in shown + views if (u, at) == ("one", "l1") or u == "all"}
     assert len(rows) == len(shown + views)
