@@ -50,7 +50,9 @@ def tables(cases, *, user="u1", listing="l1", ds=DAY):
 @pytest.mark.parametrize(("cases", "window"), [(CASES, 24.0), (CLICK_WINDOW, 3.0)])
 def test_the_first_click_in_time_labels_an_impression(cases, window):
     impressions, clicks = tables(cases)
-    rules = replace(RULES, click_window_hours=window, max_clicks_per_user=99)
+    rules = replace(
+        RULES, click_window_hours=window, max_clicks_per_user_and_listing=99, max_clicks_per_user=99
+    )
     first = first_clicks(clicks, DAY, rules)
     rows = label_impressions(impressions, first, bursts(first, rules)).to_pylist()
     assert {r["impression_id"]: r["click_delay_s"] for r in rows} == {
