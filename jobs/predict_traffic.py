@@ -45,7 +45,7 @@ def run(step: Step) -> Outcome:
         models,
         _position_rates(step, days),
     )
-    step.tables.write("predictions", predictions.coalesce(2), days)
+    step.tables.write("predictions", predictions, days)
     models.destroy()
     return {day: DayRecord() for day in days}
 

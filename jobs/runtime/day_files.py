@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
@@ -22,12 +22,11 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from jobs.runtime.constraints import check_rows
+from pipelines.mapped_frame import Batches
 from schemas.catalog import TABLES
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-
-Batches = Iterator[pa.RecordBatch]
 
 WRITTEN = pa.schema(
     [("path", pa.string()), ("ds", pa.date32()), ("size", pa.int64()), ("rows", pa.int64())]

@@ -18,7 +18,6 @@ import pyarrow as pa
 
 from jobs.runtime.day_files import (
     WRITTEN_DDL,
-    Batches,
     DataFile,
     DayFileWriter,
     address_of,
@@ -26,25 +25,27 @@ from jobs.runtime.day_files import (
     unit_kernel,
 )
 from jobs.runtime.exits import JobError, UsageError
+from pipelines.mapped_frame import Batches, MappedFrame
 from schemas.catalog import TABLES
 from schemas.table import Table
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
 
 
 class ContractError(JobError):
     """A frame does not have the columns that its table declares."""
 
 
-def contract_differences(declared: Table, frame: DataFrame) -> list[str]:
+def contract_differences(declared: Table, schema: StructType) -> list[str]:
     """Name every difference between a frame's schema and a table's declaration.
 
     Nullability is not compared here: the table's NOT NULL constraints refuse nulls on write.
     """
     want = {c.name: c.type.simpleString() for c in declared.columns}
-    have = {f.name: f.dataType.simpleString() for f in frame.schema.fields}
+    have = {f.name: f.dataType.simpleString() for f in schema.fields}
     missing = [f"missing column {name} ({want[name]})" for name in want if name not in have]
     extra = [f"unknown column {name}" for name in have if name not in want]
     wrong = [
@@ -225,17 +226,10 @@ class Tables:
     def write(
         self,
         name: str,
-        frame: DataFrame,
+        frame: DataFrame | MappedFrame,
         days: Sequence[date],
-        kernel: Callable[[Batches], Batches] | None = None,
     ) -> int:
         """Replace exactly these days of a table by a Spark frame, in one commit.
-
-        Parameters
-        ----------
-        kernel : callable, optional
-            Makes the table's rows of the frame's Arrow batches, in the task that writes them. By
-            default the frame has the table's columns itself.
 
         Returns
         -------
@@ -247,14 +241,16 @@ class Tables:
         ContractError
             The columns are not those declared, or a row is of none of the days.
         """
-        if kernel is None:
-            differences = contract_differences(TABLES[name], frame)
-            if differences:
-                raise ContractError(f"{name}: " + "; ".join(differences))
-            frame = frame.select(*TABLES[name].column_names)
+        differences = contract_differences(TABLES[name], frame.schema)
+        if differences:
+            raise ContractError(f"{name}: " + "; ".join(differences))
+        if isinstance(frame, MappedFrame):
+            rows, kernel = frame.frame, frame.kernel
+        else:
+            rows, kernel = frame.select(*TABLES[name].column_names), None
         self.create([name])
         writer = DayFileWriter(self.address(name), name, arrow_schema(name), kernel)
-        return self.commit(name, frame.mapInArrow(writer, WRITTEN_DDL).toArrow(), days)
+        return self.commit(name, rows.mapInArrow(writer, WRITTEN_DDL).toArrow(), days)
 
     def write_units(
         self, name: str, count: int, run: Callable[[int], Batches], days: Sequence[date]
@@ -268,7 +264,9 @@ class Tables:
         run : callable
             Gives rows of the table for a unit's number; runs in a task.
         """
-        return self.write(name, unit_frame(self.spark, count), days, unit_kernel(run))
+        units = unit_frame(self.spark, count)
+        made = MappedFrame(units, unit_kernel(run), TABLES[name].frame_struct)
+        return self.write(name, made, days)
 
     def commit(self, name: str, written: pa.Table, days: Sequence[date]) -> int:
         """Replace exactly these days by files that tasks have written.
@@ -284,11 +282,11 @@ class Tables:
             The Delta version written.
         """
         from deltalake import Schema
-        from deltalake.transaction import AddAction
+        from deltalake.transaction import AddAction, RemoveAction
 
         _refuse_other_days(name, written, days)
         at = int(time.time() * 1000)
-        files = [
+        files: list[AddAction | RemoveAction] = [
             AddAction(
                 path=file["path"],
                 size=file["size"],

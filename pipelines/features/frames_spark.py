@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
@@ -14,9 +14,8 @@ from pipelines.features.history_spark import SUMS
 from pipelines.features.keys import id_keys
 from pipelines.features.rates import days_since_1970
 from pipelines.features.rows import SlotRows
+from pipelines.mapped_frame import Batches, MappedFrame
 from schemas.features import FEATURE_NAMES, FEATURES
-
-Batches = Iterator[pa.RecordBatch]
 
 LISTING_ENTITIES = {"listing": "listing_id", "shop": "shop_id", "category": "category"}
 CONTEXT_ENTITIES = {"query": "query", "user": "user_id"}
@@ -105,7 +104,7 @@ def request_rows(assembler: Assembler, batch: pa.RecordBatch) -> dict[str, list[
 
 def build_features(
     samples: DataFrame, listing_rows: DataFrame, history: DataFrame, assembler: Assembler
-) -> DataFrame:
+) -> MappedFrame:
     """Hash the sampled impressions into packed rows, in training order.
 
     Parameters
@@ -117,7 +116,7 @@ def build_features(
 
     Returns
     -------
-    DataFrame
+    MappedFrame
         Columns of `features`, sorted by ds and order_key within partitions of whole days.
     """
     frame = context_frame(samples, history).join(listing_rows, ["ds", "listing_id"], how="left")
@@ -136,7 +135,7 @@ def build_features(
             yield pa.RecordBatch.from_arrays(columns, names=names)
 
     ordered = frame.repartition("ds").sortWithinPartitions("ds", "order_key")
-    return ordered.mapInArrow(assemble, FEATURES.frame_struct)
+    return MappedFrame(ordered, assemble, FEATURES.frame_struct)
 
 
 def name_features(frame: DataFrame, assembler: Assembler, scope: str) -> DataFrame:

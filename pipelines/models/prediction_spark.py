@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from pipelines.features.assemble import Assembler
 from pipelines.features.frames_spark import by_day, context_frame, request_rows
+from pipelines.mapped_frame import MappedFrame
 from pipelines.models.fields import position_bands, top_levels
 from pipelines.models.linear import logits
 from pipelines.models.listing_part import Models, evidence, listing_part, smoothed_ratio
@@ -70,7 +71,7 @@ def predict_traffic(
     assembler: Assembler,
     models: Broadcast[DayModels],
     position_rates: Mapping[tuple[int, int], float],
-) -> DataFrame:
+) -> MappedFrame:
     """Score promoted traffic with full context.
 
     Parameters
@@ -84,7 +85,7 @@ def predict_traffic(
 
     Returns
     -------
-    DataFrame
+    MappedFrame
         Columns of `predictions`.
     """
     traffic = labeled.where("is_valid_traffic AND surface = 'promoted'")
@@ -121,4 +122,6 @@ def predict_traffic(
         names = list(PREDICTIONS.column_names)
         return pa.RecordBatch.from_arrays([columns[name] for name in names], names=names)
 
-    return frame.mapInArrow(lambda batches: by_day(batches, score), PREDICTIONS.frame_struct)
+    return MappedFrame(
+        frame.coalesce(2), lambda batches: by_day(batches, score), PREDICTIONS.frame_struct
+    )

@@ -31,7 +31,7 @@ def stages(spark, config):
 
 def features_of(stages):
     rows = assemble_listings(listing_frame(stages.listings, stages.history), stages.assembler)
-    return build_features(stages.samples, rows, stages.history, stages.assembler)
+    return build_features(stages.samples, rows, stages.history, stages.assembler).to_frame()
 
 
 @pytest.fixture(scope="module")
@@ -150,9 +150,10 @@ def test_rows_are_sorted_by_day_and_order_key_and_the_same_under_any_partitionin
     for partitions in (1, 2, 7):
         spark.conf.set("spark.sql.shuffle.partitions", partitions)
         try:
-            made = build_features(
+            mapped = build_features(
                 two.repartition(partitions), rows, stages.history, stages.assembler
-            ).toArrow()
+            )
+            made = mapped.to_frame().toArrow()
         finally:
             spark.conf.set("spark.sql.shuffle.partitions", 2)
         keys = list(zip(made["ds"].to_pylist(), made["order_key"].to_pylist(), strict=True))

@@ -96,7 +96,7 @@ def predict(spark, stages, partitions=2):
             models,
             {(DAY_NUMBER, 0): 0.2, (DAY_NUMBER, 1): 0.3},
         )
-        return made.toArrow().sort_by("order_key").combine_chunks()
+        return made.to_frame().toArrow().sort_by("order_key").combine_chunks()
     finally:
         spark.conf.set("spark.sql.shuffle.partitions", 2)
 

@@ -92,12 +92,12 @@ def test_every_difference_of_a_frame_is_named():
             [*fields, T.StructField("strength", T.StringType()), T.StructField("x", T.LongType())]
         )
     )
-    assert contract_differences(declared, frame) == [
+    assert contract_differences(declared, frame.schema) == [
         "missing column surface (string)",
         "unknown column x",
         "column strength is string, declared double",
     ]
-    assert contract_differences(declared, SimpleNamespace(schema=declared.struct)) == []
+    assert contract_differences(declared, declared.struct) == []
 
 
 def test_days_are_a_range_where_they_are_contiguous():
