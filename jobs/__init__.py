@@ -145,10 +145,12 @@ FLOW: tuple[Job, ...] = (
             Read("entity_counts", "history.promoted_days", end=-1),
             Read("model_weights", end=-1),
             Read("text_basis", end=-1),
+            Read("feature_names", end=-1),
         ),
         ("predictions",),
-        ("features", "history"),
+        ("features", "history", "scoring"),
         "the models of the day before on the day's promoted traffic",
+        output_version=2,
     ),
     Job(
         "fit_ensemble",
@@ -181,7 +183,7 @@ FLOW: tuple[Job, ...] = (
         ("listing_scores", "context_terms"),
         ("features", "history", "scoring"),
         "score every live promoted listing, cold ones included",
-        output_version=2,
+        output_version=3,
     ),
     Job(
         "publish_scores",

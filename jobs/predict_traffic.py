@@ -9,16 +9,26 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pyarrow.compute as pc
 
-from jobs.runtime.inputs import assembler, day_number, read_bases, read_strengths, read_weights
+from jobs.runtime.inputs import (
+    assembler,
+    day_number,
+    read_bases,
+    read_strengths,
+    read_weights,
+    registry,
+    request_names,
+)
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
 from pipelines.features.frames_spark import listing_frame
 from pipelines.models.listing_part import Models
 from pipelines.models.prediction_spark import DayModels, predict_traffic, score_listing_days
+from pipelines.scores.reference import reference_context
 
 
 def run(step: Step) -> Outcome:
@@ -28,8 +38,12 @@ def run(step: Step) -> Outcome:
     weights = read_weights(step.tables, list(before.values()))
     bases = read_bases(step.tables, list(before.values()))
     by_day: DayModels = {
-        day_number(day): Models(
-            weights[yesterday, "historical"], weights[yesterday, "content"], bases[yesterday]
+        day_number(day): _referenced(
+            step,
+            yesterday,
+            Models(
+                weights[yesterday, "historical"], weights[yesterday, "content"], bases[yesterday]
+            ),
         )
         for day, yesterday in before.items()
     }
@@ -48,6 +62,18 @@ def run(step: Step) -> Outcome:
     step.tables.write("predictions", predictions, days)
     models.destroy()
     return {day: DayRecord() for day in days}
+
+
+def _referenced(step: Step, day: date, models: Models) -> Models:
+    """The models of a day with the logits of the reference context that its scores have."""
+    reference = reference_context(
+        registry(step.config),
+        request_names(step.tables, step.config, day),
+        step.config.scoring.reference,
+        day,
+        models,
+    )
+    return replace(models, reference=reference.logits)
 
 
 def _position_rates(step: Step, days: Sequence[date]) -> dict[tuple[int, int], float]:

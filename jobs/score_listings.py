@@ -11,8 +11,6 @@ import sys
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.sql import functions as F
 
 from jobs.runtime.inputs import (
@@ -22,12 +20,12 @@ from jobs.runtime.inputs import (
     read_stack,
     read_weights,
     registry,
+    request_names,
 )
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
 from pipelines.features.frames_spark import LISTING_ENTITIES, listing_frame
 from pipelines.features.history_spark import moments, strengths, window_to
-from pipelines.features.registry import of_scope
 from pipelines.models.listing_part import Models
 from pipelines.scores.reference import context_terms, reference_context
 from pipelines.scores.scoring_spark import score_listings
@@ -56,7 +54,7 @@ def _score(step: Step, day: date) -> DayRecord:
             weights[day, "historical"], weights[day, "content"], read_bases(step.tables, [day])[day]
         )
         stack = read_stack(step.tables, day)
-        names = _request_names(step, day)
+        names = request_names(step.tables, step.config, day)
         reference = reference_context(
             registry(step.config), names, step.config.scoring.reference, day, models
         )
@@ -102,17 +100,6 @@ def _strengths(step: Step, sums: object, day: date) -> dict[tuple[int, str, str]
         for surface, value in values.items():
             found[day_number(day), row["entity_type"], surface] = value.strength
     return found
-
-
-def _request_names(step: Step, day: date) -> list[dict[str, object]]:
-    """Rows of `feature_names` of the day that a request brings."""
-    wanted = [
-        n.name for scope in ("context", "pair") for n in of_scope(registry(step.config), scope)
-    ]
-    table = step.tables.read_arrow("feature_names", [day])
-    own = table.filter(pc.is_in(table["namespace"], pa.array(wanted, pa.string())))
-    rows: list[dict[str, object]] = own.to_pylist()
-    return rows
 
 
 def main(argv: Sequence[str] | None = None) -> int:

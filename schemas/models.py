@@ -74,12 +74,20 @@ PREDICTIONS = Table(
         ),
         Column("shop_window_impressions", T.LongType(), "the shop's, likewise"),
         Column("age_days", T.DoubleType(), "days since the listing was created", nullable=True),
-        Column("historical_listing", T.DoubleType(), "listing part of the historical logit"),
         Column(
-            "historical_context", T.DoubleType(), "context and pair part of the historical logit"
+            "historical_listing",
+            T.DoubleType(),
+            "the listing's historical logit at the reference context",
         ),
-        Column("content_listing", T.DoubleType(), "listing part of the content logit"),
-        Column("content_context", T.DoubleType(), "context and pair part of the content logit"),
+        Column(
+            "historical_context", T.DoubleType(), "what the request adds to the historical logit"
+        ),
+        Column(
+            "content_listing",
+            T.DoubleType(),
+            "the listing's content logit at the reference context",
+        ),
+        Column("content_context", T.DoubleType(), "what the request adds to the content logit"),
         Column("p_baseline", T.DoubleType(), "smoothed click rate times a position factor"),
         DS,
     ),

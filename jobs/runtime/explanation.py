@@ -109,7 +109,8 @@ def _features(found: ListingScore, limit: int) -> Table:
             table.add_row(model, f"{len(rest)} more features", signed(total, 4), style="dim")
         if abs(e.dense[model]) > _SAME:
             table.add_row(model, "text and image vector", signed(e.dense[model], 4), style="dim")
-        whole = e.hashed[model] + e.dense[model]
+        table.add_row(model, "reference context", signed(e.reference[model], 4), style="dim")
+        whole = e.hashed[model] + e.dense[model] + e.reference[model]
         table.add_row(model, f"{model}_listing", signed(whole, 4), style="bold", end_section=True)
     return table
 
@@ -130,6 +131,6 @@ def _terms(found: ListingScore) -> Table:
             )
         table.add_row(name, "", "", signed(total, 4), style="bold", end_section=True)
 
-    add(e.terms, "listing part", e.listing_logit)
-    add(e.context_terms, "context part", e.context_logit)
+    add(e.terms, "at the reference context", e.logit)
+    add(e.context_terms, "what differs from it", sum(term.product for term in e.context_terms))
     return table

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from datetime import date
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.runtime.config import Config
 from jobs.runtime.exits import InputMissing, UsageError
 from jobs.runtime.tables import Tables
 from pipelines.features.assemble import Assembler
-from pipelines.features.registry import MODELS, Namespace
+from pipelines.features.registry import MODELS, Namespace, of_scope
 from pipelines.features.text_basis import TextBasis
 from pipelines.models.stack import Stack
 from pipelines.models.weights import Weights
@@ -80,6 +81,15 @@ def read_bases(tables: Tables, days: Sequence[date]) -> dict[date, TextBasis | N
         rank = len(own["loadings"][0])
         found[day] = TextBasis.from_arrow(own, singular_values=np.ones(rank), documents=0)
     return found
+
+
+def request_names(tables: Tables, config: Config, day: date) -> list[dict[str, object]]:
+    """Rows of `feature_names` of a day that a request brings."""
+    wanted = [n.name for scope in ("context", "pair") for n in of_scope(registry(config), scope)]
+    table = tables.read_arrow("feature_names", [day])
+    own = table.filter(pc.is_in(table["namespace"], pa.array(wanted, pa.string())))
+    rows: list[dict[str, object]] = own.to_pylist()
+    return rows
 
 
 def read_stack(tables: Tables, day: date) -> Stack:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from pipelines.features.assemble import Assembler
 from pipelines.features.dense import dense_inputs
 from pipelines.features.encodings import age_days
 from pipelines.features.rates import Rates, column
+from pipelines.features.registry import MODELS
 from pipelines.features.rows import SlotRows
 from pipelines.features.text_basis import TextBasis
 from pipelines.models.linear import dense_logits, logit_variance, logits
@@ -23,11 +24,22 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Models:
-    """The two models of one day and the basis that their dense weights belong to."""
+    """The two models of one day and the basis that their dense weights belong to.
+
+    Attributes
+    ----------
+    reference : mapping of str to float
+        Logit of the reference context by model. FTRL-Proximal leaves it to chance which features
+        of a row hold how much of the intercept, and another first day of the window deals it anew.
+        The ensemble, which gives listing and context weights of their own, therefore sees the
+        listing part at the reference context, and of the context what differs from it: neither
+        moves when weight goes from all listings to all contexts.
+    """
 
     historical: Weights
     content: Weights
     basis: TextBasis | None
+    reference: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(MODELS, 0.0))
 
     def of(self, model: str) -> Weights:
         """Weights by model name."""

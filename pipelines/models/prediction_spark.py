@@ -32,7 +32,7 @@ _LISTING_SCHEMA = (
 def score_listing_days(
     frame: DataFrame, assembler: Assembler, models: Broadcast[DayModels]
 ) -> DataFrame:
-    """Listing parts of the logits, once per listing and day.
+    """Listing parts of the logits at the reference context, once per listing and day.
 
     Parameters
     ----------
@@ -41,7 +41,8 @@ def score_listing_days(
     """
 
     def score(day: int, batch: pa.RecordBatch) -> pa.RecordBatch:
-        part = listing_part(assembler, batch, models.value[day])
+        of = models.value[day]
+        part = listing_part(assembler, batch, of)
         known = evidence(assembler, batch)
         words = assembler.word_rows(batch, "title", "tags") if assembler.has_pairs else None
         return pa.RecordBatch.from_arrays(
@@ -50,8 +51,8 @@ def score_listing_days(
                 batch.column("listing_id"),
                 top_levels(batch.column("category")),
                 batch.column("shop_id"),
-                pa.array(part.historical),
-                pa.array(part.content),
+                pa.array(part.historical + of.reference["historical"]),
+                pa.array(part.content + of.reference["content"]),
                 known["window_impressions"],
                 known["shop_window_impressions"],
                 known["age_days"],
@@ -104,13 +105,11 @@ def predict_traffic(
             total = np.zeros(batch.num_rows)
             for rows in parts:
                 total += logits(weights, rows)
-            columns[f"{model}_context"] = pa.array(total)
-        for name in (
-            "historical_listing",
-            "content_listing",
-            "window_impressions",
-            "shop_window_impressions",
-        ):
+            columns[f"{model}_context"] = pa.array(total - of.reference[model])
+            # A listing in no snapshot brings nothing to any context.
+            known = columns[f"{model}_listing"]
+            columns[f"{model}_listing"] = known.fill_null(of.reference[model])
+        for name in ("window_impressions", "shop_window_impressions"):
             columns[name] = columns[name].fill_null(0)
         positions = batch.column("position").to_numpy()
         overall = position_rates.get((day, 0), 0.01)

@@ -60,10 +60,13 @@ class Explanation:
     ----------
     hashed, dense : dict of str to float
         Listing part of each model's logit: of the hashed features, and of the dense inputs.
+    reference : dict of str to float
+        What the reference context adds to each model's logit.
     terms : tuple of Term
-        The ensemble's listing terms, intercept first; then its context terms.
+        The ensemble's listing terms at the reference context, intercept first; then its context
+        terms, of what differs from it.
     listing_logit, context_logit : float
-        Sums of the two kinds of terms.
+        The stored logit, which is free of context, and what the reference context adds to it.
     calibrated : float
         After the calibration map, before the factors.
     recomputed : float
@@ -73,6 +76,7 @@ class Explanation:
     features: tuple[FeatureWeight, ...]
     hashed: Mapping[str, float]
     dense: Mapping[str, float]
+    reference: Mapping[str, float]
     terms: tuple[Term, ...]
     context_terms: tuple[Term, ...]
     listing_logit: float
@@ -109,10 +113,10 @@ def explain(
     table = pa.table(
         {
             **evidence(assembler, row),
-            "historical_listing": part.historical,
-            "content_listing": part.content,
-            "historical_context": pa.array([reference.historical]),
-            "content_context": pa.array([reference.content]),
+            "historical_listing": part.historical + reference.historical,
+            "content_listing": part.content + reference.content,
+            "historical_context": pa.array([0.0]),
+            "content_context": pa.array([0.0]),
         }
     )
     inputs = ensemble_inputs(table, stack.cold_threshold)
@@ -123,9 +127,9 @@ def explain(
         for name, weight in ensemble.weights.items()
     ]
     context = tuple(term for term in terms if term.name.endswith("_context"))
-    listing_logit = float(ensemble.listing_logit(inputs)[0])
+    whole = float(ensemble.listing_logit(inputs)[0])
     context_logit = float(ensemble.context_logit([reference.historical], [reference.content])[0])
-    logit = np.array([listing_logit + context_logit])
+    logit = np.array([whole])
     calibrated = stack.map.apply(logit)
     values = {name: field_value(name, row, cold, reference) for name in stack.factors.factors}
     fields = {name: (np.zeros(1, np.int64), [value]) for name, value in values.items()}
@@ -140,9 +144,10 @@ def explain(
             "historical": float(part.historical[0]) - hashed["historical"],
             "content": float(part.content[0]) - hashed["content"],
         },
+        reference=reference.logits,
         terms=tuple(term for term in terms if term not in context),
         context_terms=context,
-        listing_logit=listing_logit,
+        listing_logit=whole - context_logit,
         context_logit=context_logit,
         p_ensemble=1.0 / (1.0 + math.exp(-float(logit[0]))),
         map_kind=stack.map.kind,

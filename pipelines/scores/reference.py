@@ -22,6 +22,11 @@ class Reference:
     historical: float
     content: float
 
+    @property
+    def logits(self) -> dict[str, float]:
+        """What it adds to each model's logit, by model."""
+        return {"historical": self.historical, "content": self.content}
+
     def field(self, name: str) -> str:
         """The value of a calibration field at this context; empty where it has none."""
         if name == "position_band":

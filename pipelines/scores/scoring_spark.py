@@ -72,18 +72,18 @@ def score_batch(
     table = pa.table(
         {
             **evidence(assembler, batch),
-            "historical_listing": part.historical,
-            "content_listing": part.content,
+            "historical_listing": part.historical + reference.historical,
+            "content_listing": part.content + reference.content,
         }
     )
     cold = is_cold(table, stack.cold_threshold)
     inputs = ensemble_inputs(table, stack.cold_threshold, context=False)
-    logit = stack.ensemble.listing_logit(inputs)
+    whole = stack.ensemble.listing_logit(inputs)
+    # Without the reference context: a server adds the terms of its own.
     context = stack.ensemble.context_logit([reference.historical], [reference.content])[0]
-    whole = logit + context
     values = {name: _field(name, batch, cold, reference) for name in fields}
     slopes = [
-        stack.ensemble.listing_logit(_raised(inputs, name)) - logit
+        stack.ensemble.listing_logit(_raised(inputs, name)) - whole
         for name in ("historical_listing", "content_listing")
     ]
     spread = variances(part, models, prior)
@@ -92,7 +92,7 @@ def score_batch(
         [
             batch.column("listing_id"),
             pa.array(stack.publish(whole, values)),
-            pa.array(logit),
+            pa.array(whole - context),
             pa.array(probabilities(part.historical + reference.historical)),
             pa.array(probabilities(part.content + reference.content)),
             pa.array(probabilities(whole)),

@@ -8,6 +8,7 @@ import pytest
 
 from pipelines.features.assemble import Assembler
 from pipelines.features.frames_spark import context_frame, listing_frame, name_features
+from pipelines.features.hashing import hash_token
 from pipelines.features.registry import of_scope
 from pipelines.features.text_basis import TextBasis
 from pipelines.models.fields import position_band
@@ -83,9 +84,9 @@ def stages(spark, config):
     return make_stages(spark, config, SHOWN, KNOWN)
 
 
-def predict(spark, stages, partitions=2):
+def predict(spark, stages, reference, partitions=2, of=MODELS):
     spark.conf.set("spark.sql.shuffle.partitions", partitions)
-    models = spark.sparkContext.broadcast({DAY_NUMBER: MODELS})
+    models = spark.sparkContext.broadcast({DAY_NUMBER: replace(of, reference=reference.logits)})
     try:
         frame = listing_frame(stages.listings.repartition(partitions), stages.history)
         made = predict_traffic(
@@ -102,17 +103,30 @@ def predict(spark, stages, partitions=2):
 
 
 @pytest.fixture(scope="module")
-def predictions(spark, stages):
-    return predict(spark, stages)
+def names(stages):
+    frame = context_frame(stages.samples, stages.history)
+    return [r.asDict() for r in name_features(frame, stages.assembler, "context").collect()]
+
+
+def referred(config, stages, names, of=MODELS):
+    registry = stages.assembler.namespaces
+    return reference_context(registry, names, config.scoring.reference, DAY, of)
 
 
 @pytest.fixture(scope="module")
-def served(spark, config, stages):
+def reference(config, stages, names):
+    return referred(config, stages, names)
+
+
+@pytest.fixture(scope="module")
+def predictions(spark, stages, reference):
+    return predict(spark, stages, reference)
+
+
+@pytest.fixture(scope="module")
+def served(spark, stages, names, reference):
     """The two tables that a server reads: scores by listing, and terms of requests."""
-    frame = context_frame(stages.samples, stages.history)
-    names = [r.asDict() for r in name_features(frame, stages.assembler, "context").collect()]
     registry = stages.assembler.namespaces
-    reference = reference_context(registry, names, config.scoring.reference, DAY, MODELS)
     scores = score_listings(
         listing_frame(stages.listings, stages.history),
         stages.assembler,
@@ -199,9 +213,9 @@ def test_a_published_score_is_the_request_at_the_reference(served):
 
 @pytest.mark.parametrize("partitions", [1, 7])
 def test_predictions_have_the_same_bits_under_any_partitioning(
-    spark, stages, predictions, partitions
+    spark, stages, reference, predictions, partitions
 ):
-    assert predict(spark, stages, partitions).equals(predictions)
+    assert predict(spark, stages, reference, partitions).equals(predictions)
 
 
 def test_what_is_predicted_is_valid_promoted_traffic_with_its_labels(predictions):
@@ -213,11 +227,24 @@ def test_what_is_predicted_is_valid_promoted_traffic_with_its_labels(predictions
     assert len(set(predictions["order_key"].to_pylist())) == len(predictions)
 
 
-def test_a_listing_in_no_snapshot_brings_nothing_but_is_predicted(spark, stages):
+def test_what_all_requests_bring_counts_for_the_listings(
+    spark, config, stages, names, reference, predictions
+):
+    bias = hash_token("bias", "1") & ((1 << BITS) - 1)
+    old = MODELS.historical
+    raised = replace(old, weight=old.weight + 0.7 * (old.slot == bias))
+    of = replace(MODELS, historical=raised)
+    found = predict(spark, stages, referred(config, stages, names, of), of=of)
+    for part, change in (("listing", 0.7), ("context", 0.0)):
+        moved = np.subtract(found[f"historical_{part}"], predictions[f"historical_{part}"])
+        np.testing.assert_allclose(moved, change, atol=1e-12)
+
+
+def test_a_listing_in_no_snapshot_brings_nothing_but_is_predicted(spark, stages, reference):
     missing = replace(stages, listings=stages.listings.where("listing_id <> 'l3'"))
-    found = predict(spark, missing)
+    found = predict(spark, missing, reference)
     lost = [r for r in found.to_pylist() if r["listing_id"] == "l3"]
     assert lost
     assert {(r["historical_listing"], r["content_listing"], r["shop"]) for r in lost} == {
-        (0.0, 0.0, None)
+        (reference.historical, reference.content, None)
     }

@@ -231,7 +231,8 @@ def explained_world(root: Path, *, stored: float | None = None) -> tuple[float, 
     knots = [dict(zip(names, one, strict=True)) | {"ds": DS} for one in curve]
     tables.write_rows("calibration_maps", knots, [DS])
 
-    logit = -4.0 + 2.0 * 0.375 + 0.5 * -0.125 + 0.5 * 0.3 + 1.5 * -0.2
+    # The listing's terms are of its logits at the reference context.
+    logit = -4.0 + 2.0 * (0.375 - 0.2) + 0.5 * (-0.125 + 0.3)
     p = 1 / (1 + math.exp(-logit))
     calibrated = 1.1 * math.log(p) - 0.9 * math.log(1 - p) + 0.2
     p_click = 1.25 * 0.8 / (1 + math.exp(-calibrated))
