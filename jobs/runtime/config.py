@@ -147,6 +147,10 @@ class CalibrationConfig(Section):
     fields: tuple[str, ...]
 
 
+class EvaluationConfig(Section):
+    min_field_clicks: Positive
+
+
 class ScoringConfig(Section):
     reference: dict[str, str]
 
@@ -185,6 +189,7 @@ class Config(Section):
     training: TrainingConfig
     ensemble: EnsembleConfig
     calibration: CalibrationConfig
+    evaluation: EvaluationConfig
     scoring: ScoringConfig
     publish: PublishConfig
     quality: QualityConfig
