@@ -165,8 +165,9 @@ FLOW: tuple[Job, ...] = (
         "models",
         (Read("predictions"), Read("ensemble_weights", end=-1), Read("calibration_maps", end=-1)),
         ("scored_traffic", "model_metrics", "reliability"),
-        ("calibration",),
+        ("calibration", "evaluation"),
         "judge the day by what would have been published for it",
+        output_version=2,
     ),
     Job(
         "score_listings",

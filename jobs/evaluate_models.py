@@ -1,6 +1,7 @@
 """Judge the day by what would have been published for it.
 
-Grain: promoted impression; and model, segment and metric. The ensemble and the map are those of
+Grain: promoted impression; and model, segment and metric, for what would have been published also
+the values of the calibration fields as segments. The ensemble and the map are those of
 the day before: nothing of the day enters the probabilities that it is judged by.
 """
 
@@ -18,11 +19,14 @@ from jobs.runtime.inputs import read_stack
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
 from pipelines.models.elementary import probabilities
+from pipelines.models.field_metrics import evaluate_fields
+from pipelines.models.fields import Coded
 from pipelines.models.metrics import Judged, evaluate, reliability_table
 from pipelines.models.segments import COLD, WARM
 from pipelines.models.stack import ensemble_inputs, fields_of, is_cold, number, whole
 
 BASELINE = "baseline"
+PUBLISHED = "published"
 
 
 def run(step: Step) -> Outcome:
@@ -32,7 +36,9 @@ def run(step: Step) -> Outcome:
     bins: list[dict[str, object]] = []
     outcome: Outcome = {}
     for day in step.days:
-        table = _score(step, day)
+        table, fields = _score(step, day)
+        # Cold and warm are judged by every metric already.
+        fields.pop("segment", None)
         scored.append(table)
         judged = Judged(
             clicked=np.asarray(table["clicked"].to_numpy(zero_copy_only=False), dtype=bool),
@@ -43,11 +49,14 @@ def run(step: Step) -> Outcome:
                 "historical": number(table, "p_historical"),
                 "content": number(table, "p_content"),
                 "ensemble": number(table, "p_ensemble"),
-                "published": number(table, "p_click"),
+                PUBLISHED: number(table, "p_click"),
             },
             baseline=BASELINE,
         )
-        metrics += [asdict(row) | {"ds": day} for row in evaluate(judged)]
+        rows = evaluate(judged) + evaluate_fields(
+            judged, PUBLISHED, fields, min_expected=step.config.evaluation.min_field_clicks
+        )
+        metrics += [asdict(row) | {"ds": day} for row in rows]
         bins += [asdict(row) | {"ds": day} for row in reliability_table(judged)]
         outcome[day] = DayRecord(rows_in=len(table), details={"clicks": int(judged.clicked.sum())})
     step.tables.write_arrow("scored_traffic", pa.concat_tables(scored), step.days)
@@ -56,8 +65,8 @@ def run(step: Step) -> Outcome:
     return outcome
 
 
-def _score(step: Step, day: date) -> pa.Table:
-    """Every impression's probabilities as they would have been published for the day."""
+def _score(step: Step, day: date) -> tuple[pa.Table, dict[str, Coded]]:
+    """Every impression's probabilities as published for the day, and its calibration fields."""
     rows = step.tables.read_arrow("predictions", [day]).sort_by("order_key").combine_chunks()
     stack = read_stack(step.tables, day - timedelta(days=1))
     cold = is_cold(rows, stack.cold_threshold)
@@ -66,7 +75,7 @@ def _score(step: Step, day: date) -> pa.Table:
     fields = fields_of(rows, step.config.calibration.fields, cold)
     historical = inputs.historical_listing + number(rows, "historical_context")
     content = inputs.content_listing + number(rows, "content_context")
-    return pa.table(
+    scored = pa.table(
         {
             "impression_id": rows["impression_id"],
             "user_key": rows["user_key"],
@@ -80,6 +89,7 @@ def _score(step: Step, day: date) -> pa.Table:
             "ds": rows["ds"],
         }
     )
+    return scored, fields
 
 
 def main(argv: Sequence[str] | None = None) -> int:

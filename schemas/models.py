@@ -151,7 +151,12 @@ MODEL_METRICS = Table(
     grain="day, model, segment and metric",
     columns=(
         _MODEL,
-        _SEGMENT,
+        Column(
+            "segment",
+            T.StringType(),
+            "mixed (all), cold, warm; of model published also `<field>=<value>` of the calibration "
+            "fields: nothing after = is unknown, other is all rare values together",
+        ),
         Column("metric", T.StringType(), "name of the metric"),
         Column("value", T.DoubleType(), "estimate; null where it is undefined", nullable=True),
         Column("low", T.DoubleType(), "lower end of the 95 % interval", nullable=True),

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jobs.runtime.config import Config, load_config
+from jobs.runtime.config import Config
+from jobs.runtime.config_layers import load_config
 from jobs.runtime.session import start_session
 from jobs.runtime.tables import Tables
 

@@ -6,7 +6,8 @@ import argparse
 from datetime import date, timedelta
 from pathlib import Path
 
-from jobs.runtime.config import Config, load_config
+from jobs.runtime.config import Config
+from jobs.runtime.config_layers import load_config
 from jobs.runtime.exits import UsageError
 from jobs.runtime.runs import code_version
 

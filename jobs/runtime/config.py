@@ -1,24 +1,16 @@
-"""Configuration: base < environment < source < --conf files < environment variables < --set.
+"""The configuration's sections: types and limits.
 
-Every value has its default, with the reason, in ``conf/base``; here are the types and limits only.
+Every value has its default, with the reason, in ``conf/base``; `config_layers` reads them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-
-from jobs.runtime.environment import conf_directory
-from jobs.runtime.exits import UsageError
-
-ENVIRONMENT_PREFIX = "PROMOTED_CTR__"
+from pydantic import BaseModel, ConfigDict, Field
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Days = Annotated[int, Field(ge=1, le=400)]
@@ -44,12 +36,6 @@ class SparkConfig(Section):
     master: str
     many_days: Days
     settings: dict[str, str]
-
-    @field_validator("settings", mode="before")
-    @classmethod
-    def _flat(cls, given: object) -> object:
-        # Spark's names hold dots, at which --set and variables divide.
-        return dict(_dotted(given)) if isinstance(given, Mapping) else given
 
 
 class SourceConfig(Section):
@@ -147,6 +133,10 @@ class CalibrationConfig(Section):
     fields: tuple[str, ...]
 
 
+class EvaluationConfig(Section):
+    min_field_clicks: Positive
+
+
 class ScoringConfig(Section):
     reference: dict[str, str]
 
@@ -185,6 +175,7 @@ class Config(Section):
     training: TrainingConfig
     ensemble: EnsembleConfig
     calibration: CalibrationConfig
+    evaluation: EvaluationConfig
     scoring: ScoringConfig
     publish: PublishConfig
     quality: QualityConfig
@@ -206,113 +197,6 @@ class Config(Section):
         return int(value)
 
 
-def _dotted(given: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The values of nested mappings by their dotted names."""
-    for key, value in given.items():
-        if isinstance(value, Mapping):
-            yield from _dotted(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", str(value).lower() if isinstance(value, bool) else value
-
-
 def _digest(value: object) -> str:
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _merge(layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Layers on top of each other, key by key; the later one wins."""
-    merged: dict[str, Any] = {}
-    for layer in layers:
-        for key, value in layer.items():
-            old = merged.get(key)
-            both = isinstance(old, dict) and isinstance(value, Mapping)
-            merged[key] = _merge([old, value]) if both and old is not None else value
-    return merged
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageError(f"configuration file {path} is not there") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
-        raise UsageError(f"configuration file {path} cannot be read: {problem}") from None
-
-
-def _source_settings(name: str) -> list[dict[str, Any]]:
-    """The settings that a source brings, in ``settings.toml`` beside its ``source.toml``."""
-    for directory in (Path(name), conf_directory() / "sources" / name):
-        if (directory / "source.toml").is_file() and (directory / "settings.toml").is_file():
-            return [_read(directory / "settings.toml")]
-    return []
-
-
-def _value(text: str) -> Any:
-    """A setting's text as TOML, or as the string it is."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def _setting(path: str, text: str) -> dict[str, Any]:
-    nested: Any = _value(text)
-    for key in reversed(path.split(".")):
-        nested = {key: nested}
-    return dict(nested)
-
-
-def load_config(
-    *,
-    env: str | None = None,
-    files: Sequence[str | Path] = (),
-    settings: Sequence[str] = (),
-    environment: Mapping[str, str] | None = None,
-) -> Config:
-    """Build the effective configuration.
-
-    Parameters
-    ----------
-    env : str, optional
-        Name of a file in ``conf/env``: dev, test or prod.
-    files : sequence of paths
-        More TOML files, later ones win.
-    settings : sequence of str
-        ``section.key=value`` strings; they win over everything.
-    environment : mapping, optional
-        Environment variables; ``PROMOTED_CTR__SECTION__KEY=value`` ones count.
-
-    Raises
-    ------
-    UsageError
-        For an unknown key, a value out of its limits or an unreadable file.
-    """
-    conf = conf_directory()
-    below = [_read(path) for path in sorted((conf / "base").glob("*.toml"))]
-    if env is not None:
-        chosen = conf / "env" / f"{env}.toml"
-        if not chosen.is_file():
-            known = ", ".join(sorted(p.stem for p in (conf / "env").glob("*.toml")))
-            raise UsageError(f"unknown environment {env!r}: there are {known}")
-        below.append(_read(chosen))
-    above = [_read(Path(file)) for file in files]
-    for key, text in sorted((os.environ if environment is None else environment).items()):
-        if key.startswith(ENVIRONMENT_PREFIX):
-            path_text = key.removeprefix(ENVIRONMENT_PREFIX).lower().replace("__", ".")
-            above.append(_setting(path_text, text))
-    for setting in settings:
-        key, equals, text = setting.partition("=")
-        if not equals or not key:
-            raise UsageError(f"--set takes section.key=value, not {setting!r}")
-        above.append(_setting(key, text))
-    source = _merge([*below, *above]).get("source", {})
-    name = str(source.get("name", "")) if isinstance(source, dict) else ""
-    values = _merge([*below, *_source_settings(name), *above])
-    try:
-        return Config.model_validate(values)
-    except ValidationError as problem:
-        first = problem.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
-        raise UsageError(f"configuration: {where}: {what}") from None

@@ -13,12 +13,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipelines.features import encodings
-from pipelines.features.encodings import Batch, Tokens
+from pipelines.features.batch import Batch
+from pipelines.features.encodings import ENCODINGS
 from pipelines.features.hashing import hash_strings
 from pipelines.features.pairs import shared_words, word_count_slots
 from pipelines.features.registry import MODELS, Namespace, check_registry, of_scope
 from pipelines.features.rows import SlotRows
+from pipelines.features.text_encodings import encode_unigrams, encode_words
+from pipelines.features.tokens import Tokens, cross
 
 Strengths = Mapping[tuple[int, str, str], float]
 
@@ -53,9 +55,9 @@ class Assembler:
         found: dict[str, Tokens] = {}
         for namespace in of_scope(self.namespaces, scope):
             if namespace.encoding == "cross":
-                found[namespace.name] = encodings.cross([found[n] for n in namespace.inputs])
+                found[namespace.name] = cross([found[n] for n in namespace.inputs])
             else:
-                encode = encodings.ENCODINGS[namespace.encoding]
+                encode = ENCODINGS[namespace.encoding]
                 found[namespace.name] = encode(batch, namespace.inputs)
         return found
 
@@ -72,7 +74,7 @@ class Assembler:
     def word_rows(self, columns: pa.RecordBatch, *inputs: str) -> SlotRows:
         """Hashes of a batch's words: of title and tags, or of the query alone."""
         batch = Batch(columns, {})
-        encode = encodings.encode_words if len(inputs) > 1 else encodings.encode_unigrams
+        encode = encode_words if len(inputs) > 1 else encode_unigrams
         return encode(batch, inputs).slots(WORDS)
 
     def pair_rows(self, query_words: SlotRows, listing_words: SlotRows) -> dict[str, SlotRows]:

@@ -30,11 +30,20 @@ def calibration_ratio(
     Returns
     -------
     value, interval
+        As of `ratio_of_sums`.
+    """
+    return ratio_of_sums(float(np.add.reduce(p)), int(np.count_nonzero(clicked)), dispersion)
+
+
+def ratio_of_sums(expected: float, clicks: int, dispersion: float) -> tuple[float | None, Interval]:
+    """Expected over observed clicks.
+
+    Returns
+    -------
+    value, interval
         No value without clicks, but a lower limit; the interval is that of the clicks' mean, by
         quasi-Poisson limits.
     """
-    expected = float(np.add.reduce(p))
-    clicks = int(np.count_nonzero(clicked))
     low, high = count_interval(clicks, dispersion)
     if not clicks:
         return None, (expected / high, None)

@@ -12,8 +12,12 @@ BoolArray = npt.NDArray[np.bool_]
 AUC = "auc"
 LOG_LOSS = "log_loss"
 NORMALIZED_ENTROPY = "normalized_entropy"
+CALIBRATION_RATIO = "calibration_ratio"
+EXPECTED_CLICKS = "expected_clicks"
 COMPARED = (AUC, LOG_LOSS, NORMALIZED_ENTROPY)
 DIFFERENCE = "_difference"
+# Segments of a field's value are named `field=value`.
+FIELD_MARK = "="
 
 
 @dataclass(frozen=True)

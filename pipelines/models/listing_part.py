@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from pipelines.features.assemble import Assembler
 from pipelines.features.dense import dense_inputs
-from pipelines.features.encodings import age_days
+from pipelines.features.number_encodings import age_days
 from pipelines.features.rates import Rates, column
 from pipelines.features.registry import MODELS
 from pipelines.features.rows import SlotRows

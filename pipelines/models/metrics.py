@@ -23,6 +23,7 @@ from pipelines.models.entropy import (
 from pipelines.models.intervals import Users
 from pipelines.models.judged import (
     AUC,
+    CALIBRATION_RATIO,
     COMPARED,
     DIFFERENCE,
     LOG_LOSS,
@@ -45,14 +46,15 @@ METRICS = (
     *COMPARED,
     "miscalibration",
     "discrimination",
-    "calibration_ratio",
+    CALIBRATION_RATIO,
     "calibration_intercept",
     "calibration_slope",
     "calibration_error",
     "brier",
     "clipped",
 )
-_LIMITS = probabilities(np.array([-LOGIT_LIMIT, LOGIT_LIMIT]))
+# Where probabilities are clipped, so that their logits stay finite.
+LIMITS = probabilities(np.array([-LOGIT_LIMIT, LOGIT_LIMIT]))
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class _Model:
         reason = f"{wrong} probabilities are not numbers from 0 to 1" if wrong else None
         if wrong:
             p = np.full(len(p), 0.5)
-        inside = np.clip(p, *_LIMITS)
+        inside = np.clip(p, *LIMITS)
         logit = logit_of(inside)
         losses = log_losses(logit, clicked.view(np.uint8))
         return cls(inside, logit, losses, dense_ranks(p), inside != p, reason)
@@ -116,7 +118,7 @@ class _Slice:
             p, self.clicked, over_dispersion(p, self.clicked, self.users)
         )
         reason = "no clicks" if ratio is None else None
-        found["calibration_ratio"] = _Estimate(ratio, low, high, reason=reason)
+        found[CALIBRATION_RATIO] = _Estimate(ratio, low, high, reason=reason)
         if not self.one_class:
             ranks = Ranks.of(model.rank[self.index], self.clicked)
             found |= self._judge_both_classes(ranks, p, losses)

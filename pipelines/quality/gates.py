@@ -11,15 +11,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from pipelines.models.judged import (
+    CALIBRATION_RATIO,
+    DIFFERENCE,
+    EXPECTED_CLICKS,
+    FIELD_MARK,
+    NORMALIZED_ENTROPY,
+)
+
 GateStatus = Literal["PASS", "WARN", "FAIL", "SKIP"]
 MetricRow = Mapping[str, Any]
 
-RATIO = "calibration_ratio"
-ENTROPY = "normalized_entropy"
-ENTROPY_DIFFERENCE = "normalized_entropy_difference"
-
-# Segments of a field value are named `field=value`.
-FIELD_MARK = "="
+ENTROPY_DIFFERENCE = NORMALIZED_ENTROPY + DIFFERENCE
 
 
 class GateConfig(Protocol):
@@ -96,14 +99,14 @@ def gates(
     list of GateResult
         One per gate; field values that pass are summed up in one.
     """
-    overall = _find(rows, config.model, "mixed", RATIO)
+    overall = _find(rows, config.model, "mixed", CALIBRATION_RATIO)
     results = [coverage_gate(coverage, config), evaluation_gate(overall, config)]
     if overall is None or overall["rows"] == 0:
         return results
     return [
         *results,
         ratio_gate(overall, config),
-        entropy_gate(_find(rows, config.model, "mixed", ENTROPY), config),
+        entropy_gate(_find(rows, config.model, "mixed", NORMALIZED_ENTROPY), config),
         baseline_gate(_find(rows, config.model, "mixed", ENTROPY_DIFFERENCE), config),
         *field_gates(rows, config),
     ]
@@ -187,20 +190,18 @@ def baseline_gate(row: MetricRow | None, config: GateConfig) -> GateResult:
 
 
 def field_gates(rows: Sequence[MetricRow], config: GateConfig) -> list[GateResult]:
-    """Ask for the same of every field value with enough traffic."""
+    """Ask for the same of every field value from which enough clicks were expected.
+
+    One that promised them and got none has no ratio, and fails.
+    """
+    low, high = config.min_field_ratio, config.max_field_ratio
+    of_fields = [r for r in rows if r["model"] == config.model and FIELD_MARK in r["segment"]]
+    promised = {r["segment"]: r["value"] for r in of_fields if r["metric"] == EXPECTED_CLICKS}
     judged = [
-        _bounded(
-            f"calibration_ratio of {row['segment']}",
-            row,
-            config.min_field_ratio,
-            config.max_field_ratio,
-            0,
-        )
-        for row in rows
-        if row["model"] == config.model
-        and row["metric"] == RATIO
-        and FIELD_MARK in row["segment"]
-        and _expected_clicks(row) >= config.min_field_clicks
+        _bounded(f"calibration_ratio of {row['segment']}", row, low, high, 0)
+        for row in of_fields
+        if row["metric"] == CALIBRATION_RATIO
+        and promised.get(row["segment"], 0.0) >= config.min_field_clicks
     ]
     name, expected = "calibration_ratio of field values", f"{config.min_field_clicks:g} clicks each"
     if not judged:
@@ -217,11 +218,6 @@ def _find(rows: Sequence[MetricRow], model: str, segment: str, metric: str) -> M
     wanted = (model, segment, metric)
     found = (row for row in rows if (row["model"], row["segment"], row["metric"]) == wanted)
     return next(found, None)
-
-
-def _expected_clicks(row: MetricRow) -> float:
-    # The ratio is predicted over observed clicks; a value without clicks has no ratio.
-    return 0.0 if row["value"] is None else float(row["value"]) * int(row["clicks"])
 
 
 def _unjudged(name: str, row: MetricRow, expected: str, min_clicks: int) -> GateResult | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from pipelines.models.judged import MetricRow
+from pipelines.models.judged import CALIBRATION_RATIO, FIELD_MARK, MetricRow
 from pipelines.quality import plots
 from pipelines.quality.report_data import Check, ReportData
 from pipelines.quality.wording import day_ranges, number, percent, probability, seconds, signed
@@ -18,6 +18,7 @@ BASELINES = {"baseline": "the smoothed click rate by position"}
 PUBLISHED_MODEL = "published"
 MODELS = ("historical", "content", "ensemble", PUBLISHED_MODEL)
 SEGMENTS = ("mixed", "cold", "warm")
+MOST_FIELDS = 12
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def _verdict(metric: MetricRow | None, block: TableMetric) -> str:
 
 def judgement(data: ReportData) -> str:
     """Say in one sentence what the evaluation found; empty where the day was not judged."""
-    ratio = data.metric(PUBLISHED_MODEL, "mixed", "calibration_ratio")
+    ratio = data.metric(PUBLISHED_MODEL, "mixed", CALIBRATION_RATIO)
     if ratio is None or ratio.value is None:
         return ""
     away = 100 * (ratio.value - 1)
@@ -108,6 +109,29 @@ def judgement(data: ReportData) -> str:
         return text + "."
     inside = ratio.low <= 1.0 <= ratio.high
     return text + (", which is within chance." if inside else ", which chance does not explain.")
+
+
+def fields_off(data: ReportData) -> tuple[list[MetricRow], int]:
+    """Field values whose calibration ratio leaves 1 out of its interval, the largest first.
+
+    Returns
+    -------
+    rows, judged
+        At most `MOST_FIELDS` rows, and how many values were judged: chance alone leaves 1 out of
+        one interval in twenty.
+    """
+    judged = [
+        m
+        for m in data.metrics
+        if (m.model, m.metric) == (PUBLISHED_MODEL, CALIBRATION_RATIO) and FIELD_MARK in m.segment
+    ]
+    off = [
+        m
+        for m in judged
+        if (m.low is not None and m.low > 1.0) or (m.high is not None and m.high < 1.0)
+    ]
+    off.sort(key=lambda m: (-m.rows, m.segment))
+    return off[:MOST_FIELDS], len(judged)
 
 
 def baseline_name(data: ReportData) -> str:
@@ -179,6 +203,7 @@ def _page(data: ReportData) -> dict[str, Any]:
         "cells": table_cells,
         "interval": interval,
         "judgement": judgement(data),
+        "fields_off": fields_off(data),
         "model": PUBLISHED_MODEL,
         "baseline": baseline_name(data),
         "has_table": any(metrics for _, _, metrics in difference_panels(data)),

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from datetime import date
 
-from jobs.runtime.config import load_config
+from jobs.runtime.config_layers import load_config
 from jobs.runtime.planner import PlannedStep
 from jobs.runtime.runner import Runner, publish_targets
 from jobs.runtime.session import start_session

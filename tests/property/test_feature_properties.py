@@ -5,10 +5,12 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.features.encodings import ENCODINGS, Batch, cross, strings
+from pipelines.features.batch import Batch
+from pipelines.features.encodings import ENCODINGS
 from pipelines.features.pairs import shared_words
 from pipelines.features.rates import Rates
 from pipelines.features.rows import SlotRows
+from pipelines.features.tokens import cross, strings
 from pipelines.samples.balanced_spark import non_click_rate
 from tests.support.rows import DAY_NUMBER, batch_of
 

@@ -151,7 +151,7 @@ class Warehouse:
 
     def planned(self, *days: date) -> list[str]:
         """Names of the jobs that `run` would do."""
-        from jobs.runtime.config import load_config
+        from jobs.runtime.config_layers import load_config
         from jobs.runtime.planner import Planner
         from jobs.runtime.runner import publish_targets
         from jobs.runtime.runs import read_records

@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 
 from jobs.runtime.arguments import Parser, add_common, add_days, chosen_days, effective_config
-from jobs.runtime.config import load_config
+from jobs.runtime.config_layers import load_config
 from jobs.runtime.exits import UsageError
 
 
@@ -28,13 +28,13 @@ class TestPrecedence:
     """base < environment < files < environment variables < --set."""
 
     def test_every_later_one_wins(self, toml, tmp_path, monkeypatch):
-        from jobs.runtime import config
+        from jobs.runtime import config_layers
         from jobs.runtime.environment import conf_directory
 
         (tmp_path / "base").symlink_to(conf_directory() / "base")
         (tmp_path / "env").mkdir()
         (tmp_path / "env" / "mine.toml").write_text("[sampling]\nratio = 11.0\n")
-        monkeypatch.setattr(config, "conf_directory", lambda: tmp_path)
+        monkeypatch.setattr(config_layers, "conf_directory", lambda: tmp_path)
         first, second = (toml(f"[sampling]\nratio = {r}", f"{r}.toml") for r in ("12.0", "13.0"))
         variable = {"PROMOTED_CTR__SAMPLING__RATIO": "14"}
         setting = ["sampling.ratio=15"]
@@ -72,6 +72,19 @@ class TestPrecedence:
         found = load(settings=setting, environment=variable).spark.settings
         assert found == load().spark.settings | {name: "9", "spark.ui.enabled": "true"}
 
+    @pytest.mark.parametrize("quote", ['"', "'"])
+    def test_a_key_that_holds_dots_may_stand_in_quotes(self, quote):
+        name = "spark.driver.extraJavaOptions"
+        quoted = f"spark.settings.{quote}{name}{quote}=-Da=b -Dc=d"
+        assert load(settings=[quoted]).spark.settings[name] == "-Da=b -Dc=d"
+        assert load(settings=[quoted]) == load(settings=[quoted.replace(quote, "")])
+
+    def test_the_last_setting_wins_with_quotes_and_without(self, toml):
+        bare, quoted = "spark.settings.spark.x=bare", 'spark.settings."spark.x"=quoted'
+        file = toml('[spark.settings]\n"spark.x" = "file"\n')
+        for given, found in (([bare, quoted], "quoted"), ([quoted, bare], "bare"), ([], "file")):
+            assert load([file], given).spark.settings["spark.x"] == found
+
     def test_a_value_may_hold_an_equals_sign(self):
         assert load(settings=["sampling.salt=a=b"]).sampling.salt == "a=b"
 
@@ -89,6 +102,8 @@ class TestPrecedence:
         (["sampling=3"], r"configuration: sampling: "),
         (["sampling.ratio"], r"--set takes section\.key=value"),
         (["=3"], r"--set takes section\.key=value"),
+        (["sampling..ratio=3"], r"--set takes section\.key=value, the key as in TOML"),
+        (['spark.settings."spark.x=3'], r"--set takes section\.key=value, the key as in TOML"),
     ],
 )
 def test_a_wrong_setting_is_named(settings, told):

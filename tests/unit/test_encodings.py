@@ -7,8 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipelines.features.encodings import ENCODINGS, Batch, Tokens, cross, integers, strings
+from pipelines.features.batch import Batch
+from pipelines.features.encodings import ENCODINGS
 from pipelines.features.hashing import hash_token
+from pipelines.features.tokens import Tokens, cross, integers, strings
 from tests.support.rows import DAY, batch_of
 
 ATTRIBUTES = pa.map_(pa.string(), pa.string())

@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from jobs.runtime.config import PublishConfig
-from pipelines.models.metrics import COMPARED, METRICS
-from pipelines.quality.gates import ENTROPY, ENTROPY_DIFFERENCE, RATIO, failures, gates
+from pipelines.models.judged import CALIBRATION_RATIO as RATIO
+from pipelines.models.judged import COMPARED, EXPECTED_CLICKS
+from pipelines.models.judged import NORMALIZED_ENTROPY as ENTROPY
+from pipelines.models.metrics import METRICS
+from pipelines.quality.gates import ENTROPY_DIFFERENCE, failures, gates
 
 
 def shipped(**changes):
@@ -73,14 +76,39 @@ def test_listings_without_a_score_stop(config, coverage, stops):
     assert bool(failures(gates(good(), coverage, config))) is stops
 
 
-def test_a_field_value_with_enough_clicks_is_judged_by_itself(config):
-    large = metric(RATIO, 1.6, segment="device=mobile", clicks=700)
-    small = metric(RATIO, 9.0, segment="device=tv", clicks=50)
-    (stopped,) = failures(gates([*good(), large, small], 1.0, config))
-    assert "device=mobile" in stopped.name
-    within = metric(RATIO, 1.4, segment="device=mobile", clicks=800)
-    results = gates([*good(), within, small], 1.0, config)
-    assert status(results, "calibration_ratio of field values") == "PASS"
+def field_value(segment, ratio, clicks, expected=None):
+    """The rows of a field's value, as the evaluation writes them."""
+    return [
+        metric(RATIO, ratio, segment=segment, clicks=clicks),
+        metric(EXPECTED_CLICKS, expected or ratio * clicks, segment=segment, clicks=clicks),
+    ]
+
+
+SMALL = field_value("device=tv", 9.0, 50)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "stops"), [(0.66, True), (0.67, False), (1.5, False), (1.51, True)]
+)
+def test_a_field_value_with_enough_expected_clicks_is_judged_by_itself(config, ratio, stops):
+    large = field_value("device=mobile", ratio, 1600)
+    results = gates([*good(), *large, *SMALL], 1.0, config)
+    assert [r.name for r in failures(results)] == ["calibration_ratio of device=mobile"] * stops
+    if not stops:
+        assert status(results, "calibration_ratio of field values") == "PASS"
+
+
+def test_a_field_value_that_promised_clicks_and_got_none_stops(config):
+    dead = field_value("device=mobile", None, 0, expected=1200.0)
+    (stopped,) = failures(gates([*good(), *dead], 1.0, config))
+    assert stopped.name == "calibration_ratio of device=mobile"
+    assert "no value over 0 clicks" in stopped.details
+
+
+def test_field_values_of_few_expected_clicks_are_not_judged(config):
+    results = gates([*good(), *SMALL], 1.0, config)
+    assert not failures(results)
+    assert status(results, "calibration_ratio of field values") == "SKIP"
 
 
 def test_few_clicks_are_not_judged_and_the_reason_is_told(config):

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from jobs import FLOW
-from jobs.runtime.config import load_config
+from jobs.runtime.config_layers import load_config
 from jobs.runtime.planner import LANDED, Planner, refit_day
 from jobs.runtime.runs import Record
 

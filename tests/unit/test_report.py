@@ -121,6 +121,24 @@ def test_a_difference_is_called_better_only_beyond_its_interval(
     assert verdicts == {"auc": auc, "log_loss": entropy, "normalized_entropy": entropy}
 
 
+def of_field(value: str, ratio: float | None, low: float, high: float | None) -> MetricRow:
+    return MetricRow("published", f"device={value}", "calibration_ratio", ratio, low, high, 90, 7)
+
+
+def test_field_values_off_beyond_their_interval_are_listed(data: ReportData, html: str) -> None:
+    assert "Field values that are off" not in html
+    fine = of_field("tv", 1.2, 0.9, 1.5)
+    off = [of_field("", 1.4, 1.2, 1.7), of_field("mobile", 0.7, 0.6, 0.9)]
+    dead = of_field("watch", None, 30.0, None)
+    page = text_of(render_html(replace(data, metrics=[*data.metrics, fine, *off, dead])))
+    assert "Of 4 values" in page
+    assert "device=unknown 1.400 1.200 to 1.700 90 7 device=mobile 0.700 0.600 to 0.900" in page
+    assert "device=watch –" in page
+    assert "device=tv" not in page
+    alone = text_of(render_html(replace(data, metrics=[*data.metrics, fine])))
+    assert "None; values of the calibration fields that were judged: 1." in alone
+
+
 def test_every_simpler_form_is_told_in_page_and_terminal(data: ReportData, html: str) -> None:
     assert "fit_ensemble : rests on 5 of 7 days" in text_of(html)
     assert "simpler form, fit_ensemble: rests on 5 of 7 days" in told(data)

@@ -1,0 +1,150 @@
+"""Where settings come from: base < environment < source < --conf files < variables < --set."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from jobs.runtime.config import Config
+from jobs.runtime.environment import conf_directory
+from jobs.runtime.exits import UsageError
+
+ENVIRONMENT_PREFIX = "PROMOTED_CTR__"
+
+
+def _merge(layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Layers on top of each other, key by key; the later one wins."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            old = merged.get(key)
+            both = isinstance(old, dict) and isinstance(value, Mapping)
+            merged[key] = _merge([old, value]) if both and old is not None else value
+    return merged
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"configuration file {path} is not there") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
+        raise UsageError(f"configuration file {path} cannot be read: {problem}") from None
+
+
+def _source_settings(name: str) -> list[dict[str, Any]]:
+    """The settings that a source brings, in ``settings.toml`` beside its ``source.toml``."""
+    for directory in (Path(name), conf_directory() / "sources" / name):
+        if (directory / "source.toml").is_file() and (directory / "settings.toml").is_file():
+            return [_read(directory / "settings.toml")]
+    return []
+
+
+def _value(text: str) -> Any:
+    """A setting's text as TOML, or as the string it is."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _keys(path: str) -> list[str]:
+    """The keys of a dotted path, read as TOML: a quoted key may hold dots."""
+    keys: list[str] = []
+    node: Any = tomllib.loads(f"{path} = 0")
+    while isinstance(node, dict):
+        ((key, node),) = node.items()
+        keys.append(key)
+    return keys
+
+
+def _setting(keys: Sequence[str], text: str) -> dict[str, Any]:
+    nested: Any = _value(text)
+    for key in reversed(keys):
+        nested = {key: nested}
+    return dict(nested)
+
+
+def _given(setting: str) -> dict[str, Any]:
+    """One ``--set``."""
+    path, equals, text = setting.partition("=")
+    try:
+        keys = _keys(path) if equals else []
+    except tomllib.TOMLDecodeError:
+        keys = []
+    if not keys:
+        raise UsageError(f"--set takes section.key=value, the key as in TOML, not {setting!r}")
+    return _setting(keys, text)
+
+
+def _dotted(given: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of nested mappings by their dotted names."""
+    for key, value in given.items():
+        if isinstance(value, Mapping):
+            yield from _dotted(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", str(value).lower() if isinstance(value, bool) else value
+
+
+def _flat(layer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The layer with Spark's settings by their whole names, which hold dots, quoted or not."""
+    spark = layer.get("spark")
+    if not isinstance(spark, Mapping) or not isinstance(spark.get("settings"), Mapping):
+        return layer
+    return {**layer, "spark": {**spark, "settings": dict(_dotted(spark["settings"]))}}
+
+
+def load_config(
+    *,
+    env: str | None = None,
+    files: Sequence[str | Path] = (),
+    settings: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+) -> Config:
+    """Build the effective configuration.
+
+    Parameters
+    ----------
+    env : str, optional
+        Name of a file in ``conf/env``: dev, test or prod.
+    files : sequence of paths
+        More TOML files, later ones win.
+    settings : sequence of str
+        ``section.key=value`` strings, a key with dots in quotes; they win over everything.
+    environment : mapping, optional
+        Environment variables; ``PROMOTED_CTR__SECTION__KEY=value`` ones count.
+
+    Raises
+    ------
+    UsageError
+        For an unknown key, a value out of its limits or an unreadable file.
+    """
+    conf = conf_directory()
+    below = [_read(path) for path in sorted((conf / "base").glob("*.toml"))]
+    if env is not None:
+        chosen = conf / "env" / f"{env}.toml"
+        if not chosen.is_file():
+            known = ", ".join(sorted(p.stem for p in (conf / "env").glob("*.toml")))
+            raise UsageError(f"unknown environment {env!r}: there are {known}")
+        below.append(_read(chosen))
+    above = [_read(Path(file)) for file in files]
+    for key, text in sorted((os.environ if environment is None else environment).items()):
+        if key.startswith(ENVIRONMENT_PREFIX):
+            keys = key.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
+            above.append(_setting(keys, text))
+    above += [_given(setting) for setting in settings]
+    source = _merge([*below, *above]).get("source", {})
+    name = str(source.get("name", "")) if isinstance(source, dict) else ""
+    values = _merge([_flat(layer) for layer in (*below, *_source_settings(name), *above)])
+    try:
+        return Config.model_validate(values)
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+        raise UsageError(f"configuration: {where}: {what}") from None

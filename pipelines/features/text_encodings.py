@@ -1,0 +1,50 @@
+"""Encodings of texts, lists and paths: any number of values a row."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.features.batch import Batch
+from pipelines.features.text import documents, unigrams
+from pipelines.features.tokens import Tokens, lists, strings
+
+
+def encode_unigrams(batch: Batch, inputs: tuple[str, ...]) -> Tokens:
+    """The lower-case words of a text."""
+    return lists(unigrams(batch.column(inputs[0])))
+
+
+def encode_words(batch: Batch, inputs: tuple[str, ...]) -> Tokens:
+    """The words of a title and of its tags together: what a query is matched with."""
+    return lists(documents(batch.column(inputs[0]), batch.column(inputs[1])))
+
+
+def encode_list(batch: Batch, inputs: tuple[str, ...]) -> Tokens:
+    """The lower-case entries of a list."""
+    found = lists(batch.column(inputs[0]))
+    lowered = pc.utf8_lower(found.labels).dictionary_encode()
+    codes = lowered.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return Tokens(lowered.dictionary, codes[found.codes], found.offsets)
+
+
+def encode_path_levels(batch: Batch, inputs: tuple[str, ...]) -> Tokens:
+    """Every prefix of a path `a > b > c`: a, a > b, a > b > c."""
+    paths = strings(batch.column(inputs[0]))
+    if len(paths.labels) == 0:
+        return Tokens(paths.labels, paths.codes[:0], np.zeros(len(paths.codes) + 1, dtype=np.int64))
+    levels: list[list[str]] = []
+    for path in paths.labels.to_pylist():
+        parts = [part.strip() for part in path.split(">") if part.strip()]
+        levels.append([" > ".join(parts[: depth + 1]) for depth in range(len(parts))])
+    per_label = lists(pa.array(levels, pa.list_(pa.string())))
+    ends = per_label.offsets if per_label.offsets is not None else np.zeros(1, dtype=np.int64)
+    lengths = np.diff(ends)[paths.codes]
+    if paths.valid is not None:
+        lengths = np.where(paths.valid, lengths, 0)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    starts = ends[:-1][paths.codes]
+    within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
+    codes = per_label.codes[np.repeat(starts, lengths) + within]
+    return Tokens(per_label.labels, codes, offsets)
