@@ -149,7 +149,7 @@ def test_more_clicks_of_the_next_day_leave_labels_alone_while_its_head_is_the_sa
         ("sampling.ratio=2", {"sample_training"}, "build_history"),
         ("training.historical.alpha=0.5", {"train_models"}, "build_features"),
         ("publish.max_ratio=1.3", {"publish_scores"}, "score_listings"),
-        ("scoring.reference.position=2", {"score_listings"}, "evaluate_models"),
+        ("scoring.reference.position=2", {"predict_traffic", "score_listings"}, "train_models"),
         ("text_svd.rank=8", {"fit_text_svd"}, "build_features"),
         ("spark.master=local[1]", set(), "publish_scores"),
         ("quality.history_days=9", set(), "publish_scores"),
