@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from jobs.runtime.constraints import check_rows
-from pipelines.mapped_frame import Batches
+from pipelines.mapped_frame_spark import Batches
 from schemas.catalog import TABLES
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from jobs.runtime.day_files import (
     unit_kernel,
 )
 from jobs.runtime.exits import JobError, UsageError
-from pipelines.mapped_frame import Batches, MappedFrame
+from pipelines.mapped_frame_spark import Batches, MappedFrame
 from schemas.catalog import TABLES
 from schemas.table import Table
 

@@ -14,7 +14,7 @@ from pipelines.features.history_spark import SUMS
 from pipelines.features.keys import id_keys
 from pipelines.features.rates import days_since_1970
 from pipelines.features.rows import SlotRows
-from pipelines.mapped_frame import Batches, MappedFrame
+from pipelines.mapped_frame_spark import Batches, MappedFrame
 from schemas.features import FEATURE_NAMES, FEATURES
 
 LISTING_ENTITIES = {"listing": "listing_id", "shop": "shop_id", "category": "category"}

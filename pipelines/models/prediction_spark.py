@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from pipelines.features.assemble import Assembler
 from pipelines.features.frames_spark import by_day, context_frame, request_rows
-from pipelines.mapped_frame import MappedFrame
+from pipelines.mapped_frame_spark import MappedFrame
 from pipelines.models.fields import position_bands, top_levels
 from pipelines.models.linear import logits
 from pipelines.models.listing_part import Models, evidence, listing_part, smoothed_ratio

@@ -1,13 +1,16 @@
-"""A frame and what is to be done with its Arrow batches, not done yet."""
+"""A frame and what is to be done with its Arrow batches, not done yet (Spark side)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from pyspark.sql import DataFrame
-from pyspark.sql import types as T
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+    from pyspark.sql import types as T
 
 Batches = Iterator[pa.RecordBatch]
 
