@@ -1,0 +1,132 @@
+"""Files that tasks write: what they hold, what they refuse, and that a commit swaps whole days."""
+
+import re
+from datetime import timedelta
+from itertools import product
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from jobs.runtime.constraints import check_rows, expression
+from jobs.runtime.day_files import WRITTEN, DataFile, DayFileWriter, read_file
+from jobs.runtime.tables import ContractError, Tables, arrow_schema
+from schemas.catalog import TABLES
+from tests.support.rows import DAY, arrow_rows
+
+NAME = "impressions"
+NEXT = DAY + timedelta(days=1)
+CONDITIONS = sorted({c for table in TABLES.values() for c in table.constraints.values()})
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        *CONDITIONS,
+        "x IS NOT NULL AND (x < 1 OR x > 2)",
+        "surface = 'search' OR x >= -0.5 AND x <= y",
+    ],
+)
+def test_a_condition_means_what_it_means_in_sql(condition):
+    numbers = (None, -1.0, 0.0, 0.5, 1.0, 3.0)
+    words = (None, "search", "promoted", "PASS", "clicks", "AND")
+    known = ("surface", "log", "status")
+    names = sorted(set(columns_of(condition)))
+    rows = list(product(*(words if name in known else numbers for name in names)))
+    table = pa.table(
+        {
+            name: pa.array([row[k] for row in rows], pa.string() if name in known else pa.float64())
+            for k, name in enumerate(names)
+        }
+    )
+    of_sql = duckdb.from_arrow(table).filter(condition).to_arrow_table()
+    assert table.filter(expression(condition)).to_pylist() == of_sql.to_pylist()
+
+
+def columns_of(condition):
+    reserved = {"AND", "OR", "IN", "IS", "NOT", "NULL"}
+    return set(re.findall(r"[A-Za-z_]\w*", re.sub(r"'[^']*'", "", condition))) - reserved
+
+
+@pytest.mark.parametrize("condition", ["x + 1 > 2", "x >", "(x > 1", "x LIKE 'a'", "x > 1 x"])
+def test_what_is_not_understood_is_refused(condition):
+    with pytest.raises(ValueError, match="not understood"):
+        expression(condition)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"position": 0}, "position_from_1"),
+        ({"surface": "ads"}, "surface_known"),
+        ({"listing_id": None}, "listing_id must not be null"),
+    ],
+)
+def test_rows_that_a_constraint_refuses_are_named(changes, message):
+    rows = arrow_rows(NAME, [{}, {"impression_id": "i2", **changes}])
+    with pytest.raises(ValueError, match=message):
+        check_rows(TABLES[NAME], rows)
+
+
+def shown(*days):
+    return arrow_rows(
+        NAME,
+        [{"impression_id": f"i{k}", "ds": day, "attributes": [("a", str(k))] if k % 2 else None}
+         for k, day in enumerate(days)],
+    )  # fmt: skip
+
+
+@pytest.fixture
+def tables(tmp_path):
+    made = Tables(str(tmp_path / "warehouse"))
+    made.create([NAME])
+    return made
+
+
+def write(tables, rows):
+    """What a task does with its batches."""
+    writer = DayFileWriter(tables.address(NAME), NAME, arrow_schema(NAME))
+    return pa.Table.from_batches(writer(iter(rows.to_batches(max_chunksize=2))), WRITTEN)
+
+
+def stored(tables):
+    rows = tables.read_arrow(NAME).sort_by("impression_id")
+    return rows.select(rows.column_names).to_pylist()
+
+
+def test_rows_of_mixed_days_come_back_as_they_were_a_file_a_day(tables):
+    rows = shown(NEXT, DAY, NEXT, DAY, DAY)
+    written = write(tables, rows)
+    assert tables.days(NAME) == set()  # what is not committed, nobody sees
+    tables.commit(NAME, written, [DAY, NEXT])
+    assert stored(tables) == rows.to_pylist()
+    assert tables.row_counts(NAME) == {DAY: 3, NEXT: 2}
+    read = [read_file(file, arrow_schema(NAME)) for file in tables.files(NAME, [NEXT])]
+    assert [table.num_rows for table in read] == [2]
+    assert read[0].schema == arrow_schema(NAME)
+    assert set(read[0]["ds"].to_pylist()) == {NEXT}
+
+
+def test_a_commit_replaces_exactly_its_days(tables):
+    tables.commit(NAME, write(tables, shown(DAY, NEXT)), [DAY, NEXT])
+    tables.commit(NAME, write(tables, shown(DAY, DAY, DAY)), [DAY])
+    assert tables.row_counts(NAME) == {DAY: 3, NEXT: 1}
+    nothing = write(tables, shown().slice(0, 0))
+    tables.commit(NAME, nothing, [NEXT])
+    assert tables.days(NAME) == {DAY}
+
+
+def test_files_of_other_days_are_not_committed(tables):
+    with pytest.raises(ContractError, match=str(NEXT)):
+        tables.commit(NAME, write(tables, shown(DAY, NEXT)), [DAY])
+    assert tables.days(NAME) == set()
+
+
+def test_a_file_of_another_writer_is_read_as_the_table_s_types(tables, tmp_path):
+    rows = shown(DAY).drop_columns(["ds"])
+    nanoseconds = rows.set_column(1, "ts", rows["ts"].cast(pa.timestamp("ns", "UTC")))
+    path = tmp_path / "old.parquet"
+    pq.write_table(nanoseconds, path, use_deprecated_int96_timestamps=True)
+    read = read_file(DataFile(DAY, str(path)), arrow_schema(NAME))
+    assert read.to_pylist() == shown(DAY).to_pylist()
