@@ -25,8 +25,8 @@ from jobs.runtime.session import start_session
 from jobs.runtime.sources import Source, source_names
 from pipelines.logs import reasons as R
 from pipelines.logs.click_matching import with_impression_day
-from pipelines.logs.validation import ID_COLUMN, MISSING, REASONS, REFUSED, with_checks
-from schemas.logs import LOGS
+from pipelines.logs.validation import MISSING, REASONS, REFUSED, with_checks
+from schemas.logs import ID_COLUMN, LOGS
 
 Level = Literal["wrong", "look", "good"]
 _STYLES = {"wrong": "bold red", "look": "yellow", "good": "green"}

@@ -45,6 +45,9 @@ LISTING_COLUMNS = (
 LOGS = {"impressions": IMPRESSION_COLUMNS, "clicks": CLICK_COLUMNS, "listings": LISTING_COLUMNS}
 """The canonical logs: what a source's three SELECTs yield, by name."""
 
+ID_COLUMN = {"impressions": "impression_id", "clicks": "click_id", "listings": "listing_id"}
+"""What is unique within a log and day."""
+
 _SURFACE_KNOWN = {"surface_known": "surface IN ('search', 'promoted')"}
 
 IMPRESSIONS = Table(

@@ -75,3 +75,6 @@ class Table:
 
 
 DS = Column("ds", T.DateType(), "log day (UTC)")
+
+DAY_US = 86_400_000_000
+"""Microseconds of a log day."""

@@ -44,6 +44,7 @@ class SourceConfig(Section):
 
 class IngestConfig(Section):
     max_string_bytes: Annotated[int, Field(ge=16)]
+    max_typed_day_bytes: Annotated[int, Field(ge=0)]
 
 
 class LabelsConfig(Section):

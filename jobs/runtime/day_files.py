@@ -75,6 +75,15 @@ def read_file(file: DataFile, schema: pa.Schema, columns: Sequence[str] | None =
     return stored.select(wanted).cast(pa.schema([schema.field(column) for column in wanted]))
 
 
+def read_files(
+    files: Sequence[DataFile], schema: pa.Schema, columns: Sequence[str] | None = None
+) -> pa.Table:
+    """Read data files of a table, one after the other, as `read_file` does each."""
+    wanted = list(columns) if columns is not None else schema.names
+    none = schema.empty_table().select(wanted)
+    return pa.concat_tables([none, *(read_file(file, schema, wanted) for file in files)])
+
+
 @dataclass
 class DayFileWriter:
     """What a task does with its batches: write them as files of each day, and report the files.

@@ -241,6 +241,21 @@ class Tables:
         ContractError
             The columns are not those declared, or a row is of none of the days.
         """
+        return self.commit(name, self.write_files(name, frame), days)
+
+    def write_files(self, name: str, frame: DataFrame | MappedFrame) -> pa.Table:
+        """Write a Spark frame to files of a table that `commit` makes part of it.
+
+        Returns
+        -------
+        pyarrow.Table
+            As of `day_files.WRITTEN`.
+
+        Raises
+        ------
+        ContractError
+            The columns are not those declared.
+        """
         differences = contract_differences(TABLES[name], frame.schema)
         if differences:
             raise ContractError(f"{name}: " + "; ".join(differences))
@@ -250,12 +265,16 @@ class Tables:
             rows, kernel = frame.select(*TABLES[name].column_names), None
         self.create([name])
         writer = DayFileWriter(self.address(name), name, arrow_schema(name), kernel)
-        return self.commit(name, rows.mapInArrow(writer, WRITTEN_DDL).toArrow(), days)
+        return rows.mapInArrow(writer, WRITTEN_DDL).toArrow()
 
     def write_units(
         self, name: str, count: int, run: Callable[[int], Batches], days: Sequence[date]
     ) -> int:
-        """Replace exactly these days by what tasks make of units of work, such as files.
+        """Replace exactly these days by what tasks make of units of work, such as files."""
+        return self.commit(name, self.write_unit_files(name, count, run), days)
+
+    def write_unit_files(self, name: str, count: int, run: Callable[[int], Batches]) -> pa.Table:
+        """`write_files` for what tasks make of units of work.
 
         Parameters
         ----------
@@ -266,7 +285,7 @@ class Tables:
         """
         units = unit_frame(self.spark, count)
         made = MappedFrame(units, unit_kernel(run), TABLES[name].frame_struct)
-        return self.write(name, made, days)
+        return self.write_files(name, made)
 
     def commit(self, name: str, written: pa.Table, days: Sequence[date]) -> int:
         """Replace exactly these days by files that tasks have written.

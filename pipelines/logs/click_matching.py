@@ -61,28 +61,3 @@ def with_impression_day(checked: DataFrame, impressions: DataFrame) -> DataFrame
         (F.col(REFUSED) | is_unmatched | is_early).alias(REFUSED),
         F.concat(F.col(REASONS), more).alias(REASONS),
     )
-
-
-def head_digests(clicks: DataFrame, *, cutoff_hours: int) -> DataFrame:
-    """Digest, per day, of the clicks that can still count for the day before.
-
-    Parameters
-    ----------
-    clicks : DataFrame
-        Columns of `clicks`.
-    cutoff_hours : int
-        Hours into the day until when clicks count for the impressions of the day before.
-
-    Returns
-    -------
-    DataFrame
-        ds, head_digest: "number of clicks:sum of their 64-bit hashes", in any row order the same.
-    """
-    cutoff = F.col("ds").cast("timestamp") + F.expr(f"INTERVAL {int(cutoff_hours)} HOURS")
-    hashed = F.xxhash64("click_id", "impression_id", F.unix_micros("ts")).cast("decimal(20,0)")
-    total = F.sum(hashed).cast("string")
-    return (
-        clicks.where((F.datediff("ds", "impression_ds") == 1) & (F.col("ts") < cutoff))
-        .groupBy("ds")
-        .agg(F.concat_ws(":", F.count("*").cast("string"), total).alias("head_digest"))
-    )

@@ -6,12 +6,13 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from pipelines.logs.reasons import DUPLICATE_ID
-from pipelines.logs.validation import ID_COLUMN, REASONS, REFUSED, raw_json
+from pipelines.logs.validation import REASONS, REFUSED, raw_json
+from schemas.logs import ID_COLUMN
 
 
 def id_hash(log: str) -> Column:
-    """64 bits of a log, day and id; rows without an id share one."""
-    return F.xxhash64(F.lit(log), "ds", F.col(ID_COLUMN[log]).cast("string"))
+    """64 bits of a day and an id of a log; rows without an id share one."""
+    return F.xxhash64("ds", F.col(ID_COLUMN[log]).cast("string"))
 
 
 def count_ids(ids: DataFrame) -> DataFrame:
@@ -20,20 +21,20 @@ def count_ids(ids: DataFrame) -> DataFrame:
     Parameters
     ----------
     ids : DataFrame
-        log (its place in `LOGS`, int), ds, id_hash (long, null where a row has no place for an id).
+        ds, id_hash (long, null where a row has no place for an id).
 
     Returns
     -------
     DataFrame
-        log (int), ds, rows (long), repeated (array of long). A hash is repeated by equal ids and,
-        rarely, by chance: both only widen what `with_duplicates_refused` looks at.
+        ds, rows (long), repeated (array of long). A hash is repeated by equal ids and, rarely, by
+        chance: both only widen what `with_duplicates_refused` looks at.
     """
     # One long as the key and numbers only beside it: more keys would cost half as much again, and a
     # string would make Spark sort instead of hash.
-    counted = ids.groupBy(F.coalesce("id_hash", F.xxhash64("log", "ds")).alias("id_hash")).agg(
-        F.count("*").alias("rows"), F.first("log").alias("log"), F.first("ds").alias("ds")
+    counted = ids.groupBy(F.coalesce("id_hash", F.xxhash64("ds")).alias("id_hash")).agg(
+        F.count("*").alias("rows"), F.first("ds").alias("ds")
     )
-    return counted.groupBy("log", "ds").agg(
+    return counted.groupBy("ds").agg(
         F.sum("rows").alias("rows"),
         F.collect_list(F.when(F.col("rows") > 1, F.col("id_hash"))).alias("repeated"),
     )

@@ -15,11 +15,8 @@ from pyspark.sql import types as T
 
 from pipelines.logs import reasons as R
 from schemas.logs import LOGS
+from schemas.table import DAY_US
 from schemas.table import Column as Declared
-
-DAY_US = 86_400_000_000
-ID_COLUMN = {"impressions": "impression_id", "clicks": "click_id", "listings": "listing_id"}
-"""What is unique within a log and day."""
 
 RAW = "_raw"
 REFUSED = "_refused"

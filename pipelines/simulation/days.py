@@ -27,8 +27,7 @@ from pipelines.simulation.config import SimulationConfig
 from pipelines.simulation.randomness import Floats, Ints
 from pipelines.simulation.traffic import simulate_traffic
 from pipelines.simulation.world import World
-
-DAY_US = 86_400_000_000
+from schemas.table import DAY_US
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from pipelines.simulation.audience import COUNTRY_CDF, DEVICE_CDF
 from pipelines.simulation.config import SimulationConfig
 from pipelines.simulation.randomness import Floats, Ints, draw, generator
 from pipelines.simulation.world import World
+from schemas.table import DAY_US
 
 SURFACES = ("search", "promoted")
 PAGE_TYPES = ("search", "category", "home")
 PAGE_TYPE_CDF = np.array([[1.0, 1.0, 1.0], [0.75, 0.9, 1.0]])
 LONGEST_PAGE = (48, 8)
 MEAN_PAGE = (14.0, 6.0)
-_DAY_US = 86_400_000_000
 _FROM_TOPIC, _OWN_QUERY, _LOGGED_OUT = 0.85, 0.4, 0.12
 _HOUR_CDF = np.cumsum(1.0 + 0.7 * np.sin((np.arange(24) - 11) * np.pi / 12))
 _HOUR_CDF /= _HOUR_CDF[-1]
@@ -76,7 +76,7 @@ def simulate_traffic(
     )
     is_bot = rng.random(pages) < config.bot_traffic_share
     # Bots are one user each day that works in a burst of a quarter of an hour.
-    ts_us = np.where(is_bot[:shown], ts_us // 96 + _DAY_US // 3, ts_us)
+    ts_us = np.where(is_bot[:shown], ts_us // 96 + DAY_US // 3, ts_us)
     user = np.where(is_bot, day % config.users, user)
     by_time = np.argsort(ts_us[page], kind="stable")
     page = page[by_time]

@@ -80,10 +80,12 @@ def make_step(
     root: Path,
     days: Sequence[date] = (DAY,),
     source: str | Path = "canonical",
+    max_typed_day_bytes: int = 2**26,
 ) -> Step:
     """A step over a landing directory."""
     config = SimpleNamespace(
-        ingest=SimpleNamespace(max_string_bytes=4096), labels=SimpleNamespace(cutoff_hours=2)
+        ingest=SimpleNamespace(max_string_bytes=4096, max_typed_day_bytes=max_typed_day_bytes),
+        labels=SimpleNamespace(cutoff_hours=2),
     )
     return Step(
         tables=Tables(str(root), lambda: spark),

@@ -1,0 +1,141 @@
+"""Days of a log that need no Spark to be read: their landing files have the canonical types."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import fs
+from pyspark.sql import functions as F
+
+from jobs.runtime.canonical_logs import YieldedLog
+from jobs.runtime.day_files import open_root, read_files
+from jobs.runtime.sources import Source
+from jobs.runtime.step import Step
+from jobs.runtime.tables import arrow_schema
+from jobs.runtime.typed_files import DayOfFiles, TypedFile, typed_file
+from pipelines.mapped_frame_spark import Batches
+from schemas.logs import LOGS
+
+_SHOWN = ("impression_id", "ts", "user_id", "listing_id")
+
+TypedDays = dict[date, list[TypedFile]]
+"""The files of each day."""
+
+
+def typed_days(source: Source, log: str, days: Sequence[date], *, max_bytes: int) -> TypedDays:
+    """Find the days of a log all of whose files have the canonical types.
+
+    Parameters
+    ----------
+    max_bytes : int
+        A day whose files are larger in all is left out: a task holds the ids of a whole day.
+    """
+    if not _selects_all(source, log):
+        return {}
+    declared = pa.schema([arrow_schema(log).field(column.name) for column in LOGS[log]])
+    required = frozenset(column.name for column in LOGS[log] if not column.nullable)
+    found: TypedDays = {}
+    for day in days:
+        landed = source.day_files(source.spec.logs[log].views[0], [day])
+        if not landed or sum(file.size for file in landed) > max_bytes:
+            continue
+        files = [typed_file(_address(file.address), declared, required) for file in landed]
+        known = [file for file in files if file is not None]
+        if len(known) == len(files):
+            found[day] = known
+    return found
+
+
+def _selects_all(source: Source, log: str) -> bool:
+    """Whether a log is one view of daily files, as they are."""
+    if not source.days(log) or not source.has_day_files(log):
+        return False
+    views = source.spec.logs[log].views
+    sql = re.sub(r"--[^\n]*", "", source.selects[log])
+    is_all = re.fullmatch(rf"\s*select\s+\*\s+from\s+`?{views[0]}`?\s*", sql, re.IGNORECASE)
+    required = set(source.spec.views[views[0]].required)
+    return len(views) == 1 and is_all is not None and required <= {c.name for c in LOGS[log]}
+
+
+def _address(address: str) -> str:
+    """For tasks that run in another folder."""
+    return address if "://" in address else str(Path(address).resolve())
+
+
+@dataclass(frozen=True)
+class Aside:
+    """The folder for rows that are not certainly good, while a step runs."""
+
+    root: str
+
+    @classmethod
+    def of(cls, step: Step) -> Aside:
+        """That of a warehouse: one writer at a time is in it."""
+        return cls(f"{_address(step.tables.root).rstrip('/')}/_doubtful")
+
+    def file(self, log: str, day: date) -> str:
+        """The file of a log and day."""
+        return f"{self.root}/{log}/ds={day}/rows.parquet"
+
+    def clear(self) -> None:
+        """Remove the folder, also what a killed run left in it."""
+        filesystem, path = open_root(self.root)
+        if filesystem.get_file_info(path).type != fs.FileType.NotFound:
+            filesystem.delete_dir(path)
+
+    def days(self, log: str) -> list[date]:
+        """The days of a log with rows set aside."""
+        filesystem, path = open_root(f"{self.root}/{log}")
+        found = filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True))
+        return sorted(date.fromisoformat(info.base_name.removeprefix("ds=")) for info in found)
+
+    def read(self, step: Step, log: str, days: Sequence[date]) -> YieldedLog:
+        """The rows set aside, as the log's SELECT would yield them."""
+        reader = step.spark.read.option("basePath", f"{self.root}/{log}")
+        rows = reader.parquet(*(self.file(log, day) for day in days))
+        return YieldedLog(rows.withColumn("ds", F.col("ds").cast("date")), None)
+
+
+def write_good_rows(step: Step, log: str, typed: TypedDays, aside: Aside) -> pa.Table:
+    """Write the certainly good rows of a log to files of its table, not committed yet.
+
+    Returns
+    -------
+    pyarrow.Table
+        As of `day_files.WRITTEN`.
+
+    Raises
+    ------
+    InputMissing
+        A file cannot be read; Spark tells it as a failed task.
+    """
+    schema = pa.schema([arrow_schema(log).field(column.name) for column in LOGS[log]])
+    units = [
+        DayOfFiles(
+            log, day, files, schema, aside.file(log, day), step.config.ingest.max_string_bytes,
+            _shown(step, day) if log == "clicks" else {},
+        )
+        for day, files in typed.items()
+    ]  # fmt: skip
+
+    def run(number: int) -> Batches:
+        return units[number].good_rows()
+
+    return step.tables.write_unit_files(log, len(units), run)
+
+
+def _shown(step: Step, day: date) -> dict[date, Callable[[], pa.Table]]:
+    """Accepted impressions of a day and the day before, as far as they are in the table."""
+    schema = arrow_schema("impressions")
+    known = step.tables.days("impressions")
+    return {
+        shown: partial(read_files, step.tables.files("impressions", [shown]), schema, _SHOWN)
+        for shown in (day, day - timedelta(days=1))
+        if shown in known
+    }

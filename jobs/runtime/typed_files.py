@@ -1,0 +1,165 @@
+"""Landing files whose rows are canonical already: Parquet in the canonical types.
+
+What tasks do with them: good rows go on as Arrow; what is not certainly good
+(`pipelines.logs.certain`) is set aside in a file of the same columns, for Spark to judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from jobs.runtime.day_files import open_root
+from jobs.runtime.exits import InputMissing
+from pipelines.logs.certain import certain_rows, clicked_impressions, unique_ids
+from schemas.logs import ID_COLUMN
+
+_BATCH_ROWS = 131_072
+
+
+@dataclass(frozen=True)
+class TypedFile:
+    """A file by its address, with the rows that its footer tells."""
+
+    address: str
+    rows: int
+
+
+def typed_file(address: str, declared: pa.Schema, required: frozenset[str]) -> TypedFile | None:
+    """Look at a file's footer; None where its columns are others, or it cannot be read.
+
+    Parameters
+    ----------
+    declared : pyarrow.Schema
+        All columns that the file may have.
+    required : frozenset of str
+        Those that it must have.
+    """
+    try:
+        filesystem, path = open_root(address)
+        with filesystem.open_input_file(path) as opened:
+            footer = pq.ParquetFile(opened, coerce_int96_timestamp_unit="us")
+            have = footer.schema_arrow
+            instants = {
+                column.path
+                for column in map(footer.schema.column, range(len(footer.schema)))
+                if column.physical_type == "INT96"
+            }
+            rows = footer.metadata.num_rows
+    except (OSError, pa.ArrowException):
+        return None
+    if not required <= set(have.names) <= set(declared.names):
+        return None
+    if not all(_is_alike(f.type, declared.field(f.name).type, f.name in instants) for f in have):
+        return None
+    return TypedFile(address, rows)
+
+
+def _is_alike(have: pa.DataType, want: pa.DataType, is_instant: bool = False) -> bool:
+    """Whether Spark reads a type as the one wanted; Arrow has several for one of Parquet's."""
+    kinds = pa.types
+    if kinds.is_dictionary(have):
+        return _is_alike(have.value_type, want)
+    if kinds.is_string(want):
+        return kinds.is_string(have) or kinds.is_large_string(have) or kinds.is_string_view(have)
+    if kinds.is_timestamp(want):
+        is_known = kinds.is_timestamp(have) and have.unit in ("us", "ms")
+        return is_known and (have.tz is not None or is_instant)
+    if kinds.is_map(want):
+        return (
+            kinds.is_map(have)
+            and _is_alike(have.key_type, want.key_type)
+            and _is_alike(have.item_type, want.item_type)
+        )
+    if kinds.is_list(want):
+        is_list = kinds.is_list(have) or kinds.is_large_list(have)
+        return is_list and _is_alike(have.value_type, want.value_type)
+    return bool(have == want)
+
+
+@dataclass(frozen=True)
+class DayOfFiles:
+    """What a task makes of one log and day.
+
+    Attributes
+    ----------
+    log : str
+        impressions, clicks or listings.
+    files : sequence of TypedFile
+    schema : pyarrow.Schema
+        The log's canonical columns.
+    aside : str
+        Where the rows go that are not certainly good.
+    max_string_bytes : int
+        As of `certain_rows`.
+    shown : mapping
+        Clicks: as of `clicked_impressions`. Empty for other logs.
+    """
+
+    log: str
+    day: date
+    files: Sequence[TypedFile]
+    schema: pa.Schema
+    aside: str
+    max_string_bytes: int
+    shown: Mapping[date, Callable[[], pa.Table]]
+
+    def good_rows(self) -> Iterator[pa.RecordBatch]:
+        """Rows of the log's table; the others are in the file `aside` when these are through.
+
+        Raises
+        ------
+        InputMissing
+            A file cannot be read.
+        """
+        key = ID_COLUMN[self.log]
+        every_id = pa.chunked_array((b.column(0) for b in self._read((key,))), pa.string())
+        doubtful: list[pa.Table] = []
+        for batch in self._read(self.schema.names):
+            rows = pa.Table.from_batches([batch])
+            is_good = unique_ids(rows[key], every_id) & certain_rows(
+                rows, self.log, self.day, max_string_bytes=self.max_string_bytes
+            )
+            made = rows
+            if self.log == "clicks":
+                clicked = clicked_impressions(rows, self.shown)
+                is_good &= np.asarray(pc.is_valid(clicked["impression_ds"]))
+                for name in clicked.column_names:
+                    made = made.append_column(name, clicked[name])
+            made = made.append_column("ds", pa.repeat(pa.scalar(self.day, pa.date32()), len(rows)))
+            if not is_good.all():
+                made = made.filter(pa.array(is_good))
+                doubtful.append(rows.filter(pa.array(~is_good)))
+            yield from made.to_batches()
+        if doubtful:
+            filesystem, path = open_root(self.aside)
+            filesystem.create_dir(path.rpartition("/")[0], recursive=True)
+            # A task that is run again writes the same file again.
+            pq.write_table(pa.concat_tables(doubtful), path, filesystem=filesystem)
+
+    def _read(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Batches of all files in the canonical types; a column that a file lacks is null."""
+        for file in self.files:
+            try:
+                filesystem, path = open_root(file.address)
+                with filesystem.open_input_file(path) as opened:
+                    stored = pq.ParquetFile(opened, coerce_int96_timestamp_unit="us")
+                    own = [name for name in columns if name in stored.schema_arrow.names]
+                    for batch in stored.iter_batches(_BATCH_ROWS, columns=own):
+                        arrays = [
+                            batch.column(name).cast(self.schema.field(name).type)
+                            if name in own
+                            else pa.nulls(len(batch), self.schema.field(name).type)
+                            for name in columns
+                        ]
+                        yield pa.RecordBatch.from_arrays(arrays, names=list(columns))
+            except (OSError, pa.ArrowException) as problem:
+                raise InputMissing(
+                    f"landing file {file.address} cannot be read: it is damaged or cut short"
+                ) from problem
