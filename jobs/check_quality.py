@@ -16,19 +16,15 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from py4j.protocol import Py4JError  # type: ignore[import-untyped]
-from pyspark.errors import PySparkException
-
 from jobs import FLOW
 from jobs.runtime.arguments import iso_date
 from jobs.runtime.config import Config
 from jobs.runtime.environment import conf_directory
 from jobs.runtime.exits import ExitCode, QualityStop, UsageError
 from jobs.runtime.runs import now
-from jobs.runtime.session import start_session
 from jobs.runtime.tables import Tables
 from pipelines.quality.evaluate import errors, measure_day
-from pipelines.quality.metrics_spark import collect_metrics
+from pipelines.quality.measures import MeasureError, measure
 from pipelines.quality.past import Past
 from pipelines.quality.results import QualityResult, blocking, judge
 from pipelines.quality.rule_files import RuleError, TableRules, load_rules, reference
@@ -168,8 +164,8 @@ def _check(
     problem = ""
     rows = {}
     try:
-        rows = collect_metrics(tables.read(rules.table, present), rules) if present else {}
-    except (PySparkException, Py4JError) as error:
+        rows = measure(tables.dataset(rules.table, present), rules) if present else {}
+    except MeasureError as error:
         problem = f"cannot be evaluated: {str(error).strip().splitlines()[0][:300]}"
     results: list[QualityResult] = []
     for day in days:
@@ -232,11 +228,10 @@ def run(arguments: argparse.Namespace, config: Config, tables: Tables, console: 
     if unknown:
         raise UsageError(f"no quality rules for {', '.join(unknown)}; there are {', '.join(known)}")
     run_id = arguments.run_id or f"check-{now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
-    opened = Tables(tables.root, lambda: start_session(config, "check_quality"))
     names = [table for job in FLOW for table in job.writes]
     wanted = [name for name in names if name in (arguments.names or known)]
-    results = check(opened, config, run_id, wanted, [arguments.date])
-    record(opened, results)
+    results = check(tables, config, run_id, wanted, [arguments.date])
+    record(tables, results)
     shown = Table("table", "check", "slice", "status", "observed", "expected", "details")
     for result in results:
         observed = "" if result.observed is None else f"{result.observed:.6g}"

@@ -31,6 +31,7 @@ from schemas.table import Table
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
+    from pyarrow.dataset import Dataset
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import StructType
 
@@ -219,9 +220,12 @@ class Tables:
             return arrow_schema(name).empty_table().select(wanted)
         if days is not None and not days:
             return arrow_schema(name).empty_table().select(wanted)
+        return self.dataset(name, days).to_table(columns=wanted)
+
+    def dataset(self, name: str, days: Sequence[date] | None = None) -> Dataset:
+        """The files of days of a table, not read yet; the table must exist."""
         pruned = None if days is None else day_condition(days)
-        dataset = self.delta(name).to_pyarrow_dataset(file_pruning_predicate=pruned)
-        return dataset.to_table(columns=wanted)
+        return self.delta(name).to_pyarrow_dataset(file_pruning_predicate=pruned)
 
     def write(
         self,

@@ -1,7 +1,7 @@
 """Kinds of quality rules.
 
 A rule names one measure of a table's day, the bounds it must keep and what happens when it does
-not. Every measure is an SQL aggregate, so that all rules of a table are one pass over it.
+not. Every measure is an SQL aggregate (of DuckDB), so that all rules of a table are one pass.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ class _Rule(BaseModel):
         """Give the SQL condition for the rows of a slice."""
         conditions = [f"({self.where})"] if self.where else []
         for column in self.by:
-            value = part.replace("\\", "\\\\").replace("'", "\\'")
-            conditions.append(f"`{column}` = '{value}'")
+            value = part.replace("'", "''")
+            conditions.append(f"\"{column}\" = '{value}'")
         return " AND ".join(conditions)
 
     def aggregates(self, part: str, keys: tuple[str, ...]) -> dict[str, str]:
@@ -144,12 +144,11 @@ class ColumnRule(_Rule):
     metric: Literal["null_share", "min", "max", "range", "mean", "distinct"]
 
     def _aggregates(self, part: str, keys: tuple[str, ...]) -> dict[str, str]:
-        name = f"`{self.column}`"
+        name = f'"{self.column}"'
         if self.metric == "null_share":
             value = self._counted(f"{name} IS NULL", part)
         elif self.metric == "distinct":
-            hashes = f"collect_set(if({name} IS NULL, NULL, xxhash64({name})))"
-            value = f"size({self._filtered(hashes, part)})"
+            value = self._filtered(f"count(DISTINCT {name})", part)
         elif self.metric == "mean":
             value = self._filtered(f"avg(CAST({name} AS DECIMAL(24, 12)))", part)
         else:
@@ -174,13 +173,13 @@ class TableRule(_Rule):
         if self.metric == "rows":
             return {"value": self._rows(part)}
         if self.metric == "duplicate_keys":
-            listed = ", ".join(f"`{key}`" for key in keys if key != "ds")
-            distinct = self._filtered(f"collect_set(xxhash64({listed}))", part)
-            value = f"{self._rows(part)} - size({distinct})"
+            listed = ", ".join(f'"{key}"' for key in keys if key != "ds")
+            distinct = self._filtered(f"count(DISTINCT hash({listed}))", part)
+            value = f"{self._rows(part)} - {distinct}"
         else:
-            # Half the cost of hour(), and UTC whatever the session's time zone.
-            hour = f"CAST(pmod(unix_seconds(`{self.column}`) div 3600, 24) AS INT)"
-            hours = self._filtered(f"bit_or(shiftleft(1, {hour}))", part)
+            # UTC, which hour() is not on every machine.
+            hour = f'CAST((epoch_us("{self.column}") // 3600000000) % 24 AS INTEGER)'
+            hours = self._filtered(f"bit_or(1 << {hour})", part)
             value = f"24 - bit_count({hours})"
         return {"value": value, "rows": self._rows(part)}
 

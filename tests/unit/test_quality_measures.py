@@ -6,12 +6,13 @@ from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
+from pyarrow.dataset import dataset
 
 from jobs.check_quality import check, check_tables, rules_of, stop_if_blocked
 from jobs.runtime.environment import conf_directory
 from jobs.runtime.exits import ExitCode, QualityStop
-from jobs.runtime.tables import Tables
-from pipelines.quality.metrics_spark import collect_metrics
+from jobs.runtime.tables import Tables, arrow_schema
+from pipelines.quality.measures import measure
 from pipelines.quality.rule_files import load_rules
 
 DAY = date(2026, 2, 6)
@@ -19,8 +20,8 @@ SURFACES = ("search", "promoted")
 
 
 @pytest.fixture
-def tables(spark, tmp_path):
-    return Tables(str(tmp_path / "warehouse"), lambda: spark)
+def tables(tmp_path):
+    return Tables(str(tmp_path / "warehouse"))
 
 
 @pytest.fixture
@@ -81,25 +82,6 @@ def of_day(results, day=DAY):
     return [r for r in results if r.ds == day]
 
 
-def jobs_started(spark, group, action):
-    spark.sparkContext.setJobGroup(group, group)
-    try:
-        action()
-        return len(spark.sparkContext.statusTracker().getJobIdsForGroup(group))
-    finally:
-        spark.sparkContext.setLocalProperty("spark.jobGroup.id", None)
-
-
-def test_all_rules_of_a_table_cost_one_aggregation(spark, tables):
-    rules = rules_of(conf_directory() / "quality")["labeled_impressions"]
-    tables.write_rows("labeled_impressions", [labeled(k) for k in range(200)], [DAY])
-    frame = tables.read("labeled_impressions", [DAY])
-    frame.count()
-    plain = jobs_started(spark, "plain", lambda: frame.groupBy("ds").count().collect())
-    checks = jobs_started(spark, "checks", lambda: collect_metrics(frame, rules))
-    assert checks == plain
-
-
 def test_measures_are_those_of_the_rows(tables):
     why = "a worked example of every measure"
     given = [
@@ -129,7 +111,7 @@ def test_measures_are_those_of_the_rows(tables):
     rows = [impression(k) for k in range(10)]
     rows += [impression(0), impression(11, device=None, user_id=None)]
     tables.write_rows("impressions", rows, [DAY])
-    row = collect_metrics(tables.read("impressions", [DAY]), rules)[DAY]
+    row = measure(tables.dataset("impressions", [DAY]), rules)[DAY]
     values = {name: value for name, value in row.items() if name.endswith("|value")}
     assert values == {
         "bad||value": 2,
@@ -278,12 +260,9 @@ def test_a_rule_that_cannot_be_evaluated_is_an_error_and_stops(tables, config, m
         stop_if_blocked(results)
 
 
-def test_every_shipped_rule_can_be_evaluated(spark):
-    from schemas.catalog import TABLES
-
+def test_every_shipped_rule_can_be_evaluated():
     for table, rules in rules_of(conf_directory() / "quality").items():
-        frame = spark.createDataFrame([], TABLES[table].struct)
-        assert collect_metrics(frame, rules) == {}
+        assert measure(dataset(arrow_schema(table).empty_table()), rules) == {}
 
 
 def test_great_expectations_agrees_when_asked(tables, config, tmp_path):
