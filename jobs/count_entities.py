@@ -6,23 +6,91 @@ Grain: day, entity and surface. Integers only, so that sums are the same in any 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import date
 
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import functions as F
+
+from jobs.runtime.day_files import (
+    DataFile,
+    collect_units,
+    read_file,
+    read_files,
+    unit_frame,
+    unit_kernel,
+)
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
-from pipelines.logs.counts_spark import count_entities
+from jobs.runtime.tables import arrow_schema
+from pipelines.logs.counts import (
+    HOME_COLUMNS,
+    TRAFFIC_COLUMNS,
+    count_entities,
+    count_positions,
+    position_rates,
+)
+from pipelines.mapped_frame_spark import MappedFrame
+from schemas.logs import ENTITY_COUNTS
 
 
 def run(step: Step) -> Outcome:
-    """Count all days of the step in one go."""
+    """Count all days of the step, file by file."""
     days = list(step.days)
-    counts = count_entities(
-        step.tables.read("labeled_impressions", days),
-        step.tables.read("listings", days),
-        position_strength=step.config.history.position_strength,
+    shown = step.tables.files("labeled_impressions", days)
+    listed = step.tables.files("listings", days)
+    schemas = {name: arrow_schema(name) for name in ("labeled_impressions", "listings")}
+    rates = _position_rates(step, shown)
+
+    def count(number: int) -> Iterator[pa.RecordBatch]:
+        file = shown[number]
+        counted = count_entities(
+            read_file(file, schemas["labeled_impressions"], TRAFFIC_COLUMNS),
+            read_files(
+                [of for of in listed if of.ds == file.ds], schemas["listings"], HOME_COLUMNS
+            ),
+            rates[file.ds],
+        )
+        day = pa.repeat(pa.scalar(file.ds, pa.date32()), len(counted))
+        yield from counted.append_column("ds", day).to_batches()
+
+    parts = MappedFrame(
+        unit_frame(step.spark, len(shown)), unit_kernel(count), ENTITY_COUNTS.frame_struct
     )
-    step.tables.write("entity_counts", counts.coalesce(2), days)
+    if len({file.ds for file in shown}) == len(shown):
+        step.tables.write("entity_counts", parts, days)
+    else:
+        sums = [name for name in ENTITY_COUNTS.column_names if name not in ENTITY_COUNTS.keys]
+        whole = (
+            parts.to_frame()
+            .groupBy(*ENTITY_COUNTS.keys)
+            .agg(*(F.sum(name).alias(name) for name in sums))
+        )
+        step.tables.write("entity_counts", whole.coalesce(2), days)
     return {day: DayRecord() for day in days}
+
+
+def _position_rates(step: Step, shown: Sequence[DataFile]) -> dict[date, pa.Table]:
+    """Rates by position of each day, from the counts of its files."""
+    schema = arrow_schema("labeled_impressions")
+    columns = ["is_valid_traffic", "clicked", "surface", "position"]
+
+    def count(number: int) -> Iterator[pa.RecordBatch]:
+        file = shown[number]
+        counted = count_positions(read_file(file, schema, columns))
+        day = pa.repeat(pa.scalar(file.ds, pa.date32()), len(counted))
+        yield from counted.append_column("ds", day).to_batches()
+
+    counted = collect_units(
+        step.spark, len(shown), count,
+        "surface string, position int, impressions bigint, clicks bigint, ds date",
+    )  # fmt: skip
+    strength = step.config.history.position_strength
+    return {
+        day: position_rates(counted.filter(pc.equal(counted["ds"], day)), strength=strength)
+        for day in step.days
+    }
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -200,6 +200,21 @@ def unit_kernel(run: Callable[[int], Batches]) -> Callable[[Batches], Batches]:
     return each
 
 
+def collect_units(
+    spark: SparkSession, count: int, run: Callable[[int], Batches], ddl: str
+) -> pa.Table:
+    """What tasks make of units of work, on the driver; small.
+
+    Parameters
+    ----------
+    run : callable
+        Gives rows for a unit's number; runs in a task.
+    ddl : str
+        Columns of the rows.
+    """
+    return unit_frame(spark, count).mapInArrow(unit_kernel(run), ddl).toArrow()
+
+
 def address_of(root: str, path: str) -> str:
     """The address of a file that the table's log names."""
     return path if "://" in path else f"{root.rstrip('/')}/{unquote(path)}"

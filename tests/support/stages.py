@@ -12,9 +12,9 @@ from jobs.runtime.config import Config
 from jobs.runtime.inputs import registry
 from pipelines.features.assemble import Assembler
 from pipelines.features.history_spark import history_before, moments, strengths
-from pipelines.logs.counts_spark import count_entities
 from pipelines.samples.balanced_spark import sample_training
-from tests.support.rows import DAY, DAY_NUMBER, Row, arrow_rows, spark_rows
+from tests.support.counting import count_days
+from tests.support.rows import DAY, DAY_NUMBER, Row, arrow_rows
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,7 @@ def make_stages(
     spark: SparkSession, config: Config, labeled: Sequence[Row], listings: Sequence[Row]
 ) -> Stages:
     """Run counts, history, priors and a sample of everything."""
-    whole = spark_rows(spark, "labeled_impressions", labeled)
-    known = spark_rows(spark, "listings", listings)
-    counts = count_entities(whole, known, position_strength=2.0)
+    counts = spark.createDataFrame(count_days(labeled, listings, strength=2.0))
     history = history_before(
         counts, first=str(DAY), last=str(DAY), search_days=14, promoted_days=30
     ).toArrow()

@@ -1,105 +1,12 @@
-"""Counts per entity against plain Python, and windows that end the day before."""
+"""Windows that end the day before."""
 
 import random
-from collections import defaultdict
 from datetime import timedelta
 
-import pytest
-
 from pipelines.features.history_spark import SUMS, history_before, moments, strengths, window_to
-from pipelines.logs.counts_spark import count_entities
 from pipelines.scores.window_sums import prior_strengths, window_sums
 from tests.support.rows import DAY, arrow_rows, spark_rows
-from tests.support.traffic import days_before, impressions, listings
-
-DAYS = days_before(2)
-
-
-@pytest.fixture(scope="module")
-def shown():
-    return [row for day in DAYS for row in impressions(day, 400)]
-
-
-@pytest.fixture(scope="module")
-def known():
-    # l7 is in no snapshot: it is counted, but has no shop and no category.
-    return [row for day in DAYS for row in listings(day, 7)]
-
-
-@pytest.fixture(scope="module")
-def counted(spark, shown, known):
-    made = count_entities(
-        spark_rows(spark, "labeled_impressions", shown),
-        spark_rows(spark, "listings", known),
-        position_strength=2.0,
-    ).collect()
-    key = ("entity_type", "entity_id", "surface", "ds")
-    found = {tuple(row[k] for k in key): row for row in made}
-    assert len(found) == len(made)
-    return found
-
-
-def rate_micro(shown, day, surface, position, strength=2.0):
-    """The smoothed click rate of a position in millionths, as its docstring says."""
-    valid = [
-        r for r in shown if r["is_valid_traffic"] and (r["ds"], r["surface"]) == (day, surface)
-    ]
-    own = [r["clicked"] for r in valid if r["position"] == position]
-    prior = strength * len(valid) / sum(r["clicked"] for r in valid)
-    return round((sum(own) + strength) / (len(own) + prior) * 1e6)
-
-
-def test_sums_are_those_of_a_plain_count(counted, shown, known):
-    home = {row["listing_id"]: row for row in known}
-    expected = defaultdict(lambda: [0, 0, 0])
-    for row in shown:
-        if not row["is_valid_traffic"]:
-            continue
-        of = home.get(row["listing_id"], {})
-        entities = {
-            "listing": row["listing_id"], "shop": of.get("shop_id"), "query": row["query"],
-            "category": of.get("category"), "user": row["user_id"],
-            "position": str(row["position"]),
-        }  # fmt: skip
-        micro = rate_micro(shown, row["ds"], row["surface"], row["position"])
-        for entity, value in entities.items():
-            if value is not None:
-                sums = expected[entity, value, row["surface"], row["ds"]]
-                sums[0] += 1
-                sums[1] += row["clicked"]
-                sums[2] += micro
-    found = {
-        key: [row["impressions"], row["clicks"], row["expected_clicks_micro"]]
-        for key, row in counted.items()
-    }
-    assert found == dict(expected)
-
-
-def test_expected_clicks_sum_to_the_clicks_of_a_surface(spark, shown, known):
-    """Up to rounding without smoothing, and closely with it."""
-    for strength, tolerance in ((1e-6, 1e-3), (2.0, 0.05)):
-        positions = count_entities(
-            spark_rows(spark, "labeled_impressions", shown),
-            spark_rows(spark, "listings", known),
-            position_strength=strength,
-        ).where("entity_type = 'position'")
-        totals = defaultdict(lambda: [0, 0.0])
-        for row in positions.collect():
-            totals[row["ds"], row["surface"]][0] += row["clicks"]
-            totals[row["ds"], row["surface"]][1] += row["expected_clicks_micro"] / 1e6
-        assert len(totals) == 4
-        for clicks, expected in totals.values():
-            assert expected == pytest.approx(clicks, rel=tolerance)
-
-
-def test_a_surface_without_clicks_expects_none(spark):
-    rows = [{"impression_id": str(k), "position": k} for k in range(1, 4)]
-    made = count_entities(
-        spark_rows(spark, "labeled_impressions", rows),
-        spark_rows(spark, "listings", [{}]),
-        position_strength=2.0,
-    ).collect()
-    assert {row["expected_clicks_micro"] for row in made} == {0}
+from tests.support.traffic import days_before
 
 
 def counts(day, *, surface="promoted", entity="l1", impressions=1, clicks=0):
