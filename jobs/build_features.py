@@ -7,33 +7,42 @@ scored in one pass elsewhere, by the same assembling.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
 
 from jobs.runtime.inputs import assembler, read_strengths
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
-from pipelines.features.frames_spark import (
+from pipelines.features.frames import (
+    CONTEXT_ENTITIES,
+    LISTING_ENTITIES,
+    Names,
     assemble_listings,
     build_features,
-    context_frame,
-    listing_frame,
-    name_features,
+    with_history,
 )
 
 
 def run(step: Step) -> Outcome:
-    """Build the features of all days of the step in one go."""
+    """Build the features of all days of the step, each day in one task."""
     days = list(step.days)
     made = assembler(step.config, read_strengths(step.tables, days))
-    history = step.tables.read("entity_history", days)
-    listings = listing_frame(step.tables.read("listings", days), history)
-    samples = step.tables.read("training_samples", days)
-    features = build_features(samples, assemble_listings(listings, made), history, made)
-    step.tables.write("features", features, days)
-    names = name_features(listings, made, "listing").unionByName(
-        name_features(context_frame(samples, history), made, "context")
-    )
-    step.tables.write("feature_names", names.coalesce(2), days)
+    reader = step.tables.day_reader
+    history, listings = reader("entity_history", days), reader("listings", days)
+    samples = reader("training_samples", days)
+
+    def build(number: int) -> Iterator[tuple[str, pa.Table]]:
+        day = days[number]
+        names = Names()
+        known = history(day)
+        rows = with_history(listings(day), known, LISTING_ENTITIES)
+        listing_rows = assemble_listings(rows, made, names)
+        contexts = with_history(samples(day), known, CONTEXT_ENTITIES)
+        yield "features", build_features(contexts, listing_rows, made, names)
+        yield "feature_names", names.table()
+
+    step.tables.write_unit_tables(["features", "feature_names"], len(days), build, days)
     return {day: DayRecord() for day in days}
 
 

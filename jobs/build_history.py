@@ -6,66 +6,83 @@ strongly each kind of entity is to be pulled to its parent's rate.
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Sequence
-from datetime import timedelta
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import date
 
+import numpy as np
+import pyarrow as pa
+
+from jobs.runtime.day_files import collect_units, read_file
+from jobs.runtime.inputs import windows
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
-from pipelines.features.history_spark import history_before, moments, strengths
+from jobs.runtime.tables import arrow_schema
+from pipelines.features.history import COUNT_COLUMNS, SUMS, history_before, moments, strengths
 
 
 def run(step: Step) -> Outcome:
-    """Build the history of all days of the step in one go."""
-    history = step.config.history
+    """Build the history of all days of the step, a few ranges of days side by side."""
     days = list(step.days)
+    given = windows(step.config)
     counted = step.available("count_entities")
-    window = {
-        day: [
-            at
-            for back in range(history.window_days, 0, -1)
-            if (at := day - timedelta(days=back)) in counted
-        ]
-        for day in days
-    }
-    needed = sorted({*days, *(at for held in window.values() for at in held)})
-    frame = history_before(
-        step.tables.read("entity_counts", needed),
-        first=str(days[0]),
-        last=str(days[-1]),
-        search_days=history.search_days,
-        promoted_days=history.promoted_days,
-    )
-    step.tables.write("entity_history", frame.coalesce(2), days)
-    stored = step.tables.read("entity_history", days)
-    rows: list[dict[str, object]] = []
-    for row in moments(stored).collect():
-        found = strengths(
-            row.asDict(), min_strength=history.min_strength, max_strength=history.max_strength
-        )
-        rows += [
-            {
-                "entity_type": row["entity_type"],
-                "surface": surface,
-                "strength": value.strength,
-                "entities": value.entities,
-                "window_days": len(window[row["ds"]]),
-                "ds": row["ds"],
-            }
-            for surface, value in found.items()
-        ]
-    step.tables.write_rows("entity_priors", rows, days)
+    held = {day: [at for at in given.before(day) if at in counted] for day in days}
+    needed = sorted({*days, *(at for before in held.values() for at in before)})
+    read = step.tables.day_reader("entity_counts", needed, COUNT_COLUMNS)
+    count = min(len(days), step.spark.sparkContext.defaultParallelism)
+    ranges = [part.tolist() for part in np.array_split(np.array(days, dtype=object), count)]
+
+    def make(number: int) -> Iterator[pa.RecordBatch]:
+        for table in history_before(ranges[number], needed, read, given):
+            yield from table.to_batches()
+
+    step.tables.write_units("entity_history", len(ranges), make, days)
+    _write_priors(step, {day: len(before) for day, before in held.items()})
     return {
         day: DayRecord(
             details={
-                "search_days": sum((day - at).days <= history.search_days for at in window[day]),
-                "promoted_days": sum(
-                    (day - at).days <= history.promoted_days for at in window[day]
-                ),
+                "search_days": sum((day - at).days <= given.search for at in held[day]),
+                "promoted_days": sum((day - at).days <= given.promoted for at in held[day]),
             }
         )
         for day in days
     }
+
+
+def _write_priors(step: Step, window_days: dict[date, int]) -> None:
+    """Estimate strengths from the moments of the files just written."""
+    files = step.tables.files("entity_history", list(step.days))
+    schema = arrow_schema("entity_history")
+
+    def count(number: int) -> Iterator[pa.RecordBatch]:
+        found = moments(read_file(files[number], schema, ["entity_type", *SUMS]))
+        yield pa.RecordBatch.from_pydict(
+            {"ds": pa.array([files[number].ds]), "moments": [json.dumps(found)]}
+        )
+
+    sums: dict[tuple[date, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for row in collect_units(step.spark, len(files), count, "ds date, moments string").to_pylist():
+        for entity, found in json.loads(row["moments"]).items():
+            for name, value in found.items():
+                sums[row["ds"], entity][name] += value
+    limits = step.config.history
+    rows: list[dict[str, object]] = [
+        {
+            "entity_type": entity,
+            "surface": surface,
+            "strength": value.strength,
+            "entities": value.entities,
+            "window_days": window_days[day],
+            "ds": day,
+        }
+        for (day, entity), found in sorted(sums.items())
+        for surface, value in strengths(
+            found, min_strength=limits.min_strength, max_strength=limits.max_strength
+        ).items()
+    ]
+    step.tables.write_rows("entity_priors", rows, step.days)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

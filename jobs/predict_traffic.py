@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
+from jobs.runtime.day_files import read_file
 from jobs.runtime.inputs import (
     assembler,
-    day_number,
     read_bases,
     read_strengths,
     read_weights,
@@ -25,20 +26,21 @@ from jobs.runtime.inputs import (
 )
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
-from pipelines.features.frames_spark import listing_frame
+from jobs.runtime.tables import arrow_schema
+from pipelines.features.frames import CONTEXT_ENTITIES, LISTING_ENTITIES, with_history
 from pipelines.models.listing_part import Models
-from pipelines.models.prediction_spark import DayModels, predict_traffic, score_listing_days
+from pipelines.models.prediction import predict_traffic, score_listing_days
 from pipelines.scores.reference import reference_context
 
 
 def run(step: Step) -> Outcome:
-    """Predict all days of the step in one go."""
+    """Predict all days of the step, file by file."""
     days = list(step.days)
     before = {day: day - timedelta(days=1) for day in days}
     weights = read_weights(step.tables, list(before.values()))
     bases = read_bases(step.tables, list(before.values()))
-    by_day: DayModels = {
-        day_number(day): _referenced(
+    by_day = {
+        day: _referenced(
             step,
             yesterday,
             Models(
@@ -49,17 +51,24 @@ def run(step: Step) -> Outcome:
     }
     models = step.spark.sparkContext.broadcast(by_day)
     made = assembler(step.config, read_strengths(step.tables, days))
-    history = step.tables.read("entity_history", days)
-    listings = listing_frame(step.tables.read("listings", days), history)
-    predictions = predict_traffic(
-        step.tables.read("labeled_impressions", days),
-        score_listing_days(listings, made, models),
-        history,
-        made,
-        models,
-        _position_rates(step, days),
-    )
-    step.tables.write("predictions", predictions, days)
+    rates = _position_rates(step, days)
+    shown = step.tables.files("labeled_impressions", days)
+    schema = arrow_schema("labeled_impressions")
+    history = step.tables.day_reader("entity_history", days)
+    listings = step.tables.day_reader("listings", days)
+
+    def predict(number: int) -> Iterator[pa.RecordBatch]:
+        file = shown[number]
+        of, known = models.value[file.ds], history(file.ds)
+        rows = read_file(file, schema)
+        is_ours = pc.and_(rows["is_valid_traffic"], pc.equal(rows["surface"], "promoted"))
+        traffic = with_history(rows.filter(is_ours), known, CONTEXT_ENTITIES)
+        listed = with_history(listings(file.ds), known, LISTING_ENTITIES)
+        scores = score_listing_days(listed, made, of)
+        for table in predict_traffic(traffic, scores, made, of, rates[file.ds]):
+            yield from table.to_batches()
+
+    step.tables.write_units("predictions", len(shown), predict, days)
     models.destroy()
     return {day: DayRecord() for day in days}
 
@@ -76,7 +85,7 @@ def _referenced(step: Step, day: date, models: Models) -> Models:
     return replace(models, reference=reference.logits)
 
 
-def _position_rates(step: Step, days: Sequence[date]) -> dict[tuple[int, int], float]:
+def _position_rates(step: Step, days: Sequence[date]) -> dict[date, dict[int, float]]:
     """Promoted click rate per position over the window before each day; position 0 is all."""
     window = step.config.history.promoted_days
     first = days[0] - timedelta(days=window)
@@ -87,7 +96,7 @@ def _position_rates(step: Step, days: Sequence[date]) -> dict[tuple[int, int], f
     )
     counted = rows.filter(wanted).select(["ds", "entity_id", "impressions", "clicks"]).to_pylist()
     strength = step.config.history.position_strength
-    rates: dict[tuple[int, int], float] = {}
+    rates: dict[date, dict[int, float]] = {day: {} for day in days}
     for day in days:
         totals: dict[int, list[int]] = defaultdict(lambda: [0, 0])
         for row in counted:
@@ -99,7 +108,7 @@ def _position_rates(step: Step, days: Sequence[date]) -> dict[tuple[int, int], f
         overall = (clicked + 1) / (shown + 100)
         for position, (impressions, clicks) in totals.items():
             smoothed = (clicks + strength) / (impressions + strength / overall)
-            rates[day_number(day), position] = overall if position == 0 else smoothed
+            rates[day][position] = overall if position == 0 else smoothed
     return rates
 
 

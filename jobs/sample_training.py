@@ -6,18 +6,21 @@ Grain: impression. The rate at which the day's non-clicks were kept travels with
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import date
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from jobs.runtime.day_files import read_file
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
-from pipelines.samples.balanced_spark import non_click_rate, sample_training
+from jobs.runtime.tables import arrow_schema
+from pipelines.samples.balanced import non_click_rate, sample_training
 
 
 def run(step: Step) -> Outcome:
-    """Sample all days of the step in one go."""
+    """Sample all days of the step, file by file."""
     days = list(step.days)
     counts = step.tables.read_arrow("entity_counts", days)
     totals = (
@@ -38,15 +41,19 @@ def run(step: Step) -> Outcome:
         for row in totals.sort_by([("ds", "ascending"), ("surface", "ascending")]).to_pylist()
     ]
     step.tables.write_rows("sampling_rates", rates, days)
-    small = pa.table(
-        {name: [rate[name] for rate in rates] for name in ("ds", "surface", "non_click_rate")}
-    )
-    sample = sample_training(
-        step.tables.read("labeled_impressions", days),
-        step.spark.createDataFrame(small),
-        salt=step.config.sampling.salt,
-    )
-    step.tables.write("training_samples", sample, days)
+    by_day: dict[date, dict[str, float]] = {day: {} for day in days}
+    for row in rates:
+        by_day[row["ds"]][row["surface"]] = row["non_click_rate"]
+    shown = step.tables.files("labeled_impressions", days)
+    schema = arrow_schema("labeled_impressions")
+    salt = step.config.sampling.salt
+
+    def sample(number: int) -> Iterator[pa.RecordBatch]:
+        file = shown[number]
+        rows = read_file(file, schema)
+        yield from sample_training(rows, by_day[file.ds], salt=salt).to_batches()
+
+    step.tables.write_units("training_samples", len(shown), sample, days)
     return {day: DayRecord() for day in days}
 
 

@@ -7,12 +7,15 @@ staged here; publish_scores says whether consumers may read them.
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Sequence
-from datetime import date, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import date
 
-from pyspark.sql import functions as F
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from jobs.runtime.day_files import collect_units
 from jobs.runtime.inputs import (
     assembler,
     day_number,
@@ -21,15 +24,15 @@ from jobs.runtime.inputs import (
     read_weights,
     registry,
     request_names,
+    windows,
 )
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
-from pipelines.features.frames_spark import LISTING_ENTITIES, listing_frame
-from pipelines.features.history_spark import moments, strengths, window_to
+from pipelines.features.frames import LISTING_ENTITIES, with_history
+from pipelines.features.history import COUNT_COLUMNS, Counts, moments, strengths, window_to
 from pipelines.models.listing_part import Models
 from pipelines.scores.reference import context_terms, reference_context
-from pipelines.scores.scoring_spark import score_listings
-from schemas.scores import LISTING_SCORES
+from pipelines.scores.scoring import score_listings
 
 
 def run(step: Step) -> Outcome:
@@ -38,47 +41,45 @@ def run(step: Step) -> Outcome:
 
 
 def _score(step: Step, day: date) -> DayRecord:
-    history = step.config.history
-    window = [day - timedelta(days=back) for back in range(history.window_days)]
-    sums = window_to(
-        step.tables.read("entity_counts", window),
-        day=str(day),
-        search_days=history.search_days,
-        promoted_days=history.promoted_days,
-        entities=LISTING_ENTITIES,
-    ).persist()
-    try:
-        made = assembler(step.config, _strengths(step, sums, day))
-        weights = read_weights(step.tables, [day])
-        models = Models(
-            weights[day, "historical"], weights[day, "content"], read_bases(step.tables, [day])[day]
+    given = windows(step.config)
+    window = [*given.before(day), day]
+    counted = step.tables.days("entity_counts")
+    counts = step.tables.day_reader("entity_counts", window, COUNT_COLUMNS)
+    made = assembler(step.config, _strengths(step, day, counted, counts))
+    weights = read_weights(step.tables, [day])
+    models = Models(
+        weights[day, "historical"], weights[day, "content"], read_bases(step.tables, [day])[day]
+    )
+    stack = read_stack(step.tables, day)
+    names = request_names(step.tables, step.config, day)
+    reference = reference_context(
+        registry(step.config), names, step.config.scoring.reference, day, models
+    )
+    shared = step.spark.sparkContext.broadcast(models)
+    training = step.config.training.historical
+    prior = training.beta / training.alpha + training.l2
+    fields = step.config.calibration.fields
+    run_id = step.fingerprints.get(day, "")
+    listings = step.tables.day_reader("listings", [day])
+
+    def score(number: int) -> Iterator[pa.RecordBatch]:
+        snapshot = listings(day)
+        live = snapshot.filter(
+            pc.and_(
+                snapshot["is_promoted"], pc.fill_null(pc.greater(snapshot["quantity"], 0), True)
+            )
         )
-        stack = read_stack(step.tables, day)
-        names = request_names(step.tables, step.config, day)
-        reference = reference_context(
-            registry(step.config), names, step.config.scoring.reference, day, models
-        )
-        live = F.col("is_promoted") & (F.col("quantity").isNull() | (F.col("quantity") > 0))
-        training = step.config.training.historical
-        scores = score_listings(
-            listing_frame(step.tables.read("listings", [day]).where(live), sums),
-            made,
-            step.spark.sparkContext.broadcast(models),
-            stack,
-            reference,
-            step.config.calibration.fields,
-            prior=training.beta / training.alpha + training.l2,
-        )
-        staged = scores.select(
-            *(name for name in LISTING_SCORES.column_names if name in scores.columns),
-            F.lit(day).alias("model_as_of"),
-            F.lit(step.fingerprints.get(day, "")).alias("run_id"),
-        )
+        sums = window_to(day, counted, counts, given, LISTING_ENTITIES)
         # One file in one order: the table is small and read by key.
-        ordered = staged.coalesce(1).sortWithinPartitions("listing_id")
-        step.tables.write("listing_scores", ordered, [day])
-    finally:
-        sums.unpersist()
+        rows = with_history(live.sort_by("listing_id"), sums, LISTING_ENTITIES)
+        for table in score_listings(rows, made, shared.value, stack, reference, fields, prior):
+            as_of = pa.repeat(pa.scalar(day, pa.date32()), len(table))
+            scored = table.append_column("model_as_of", as_of)
+            named = scored.append_column("run_id", pa.repeat(pa.scalar(run_id), len(table)))
+            yield from named.to_batches()
+
+    step.tables.write_units("listing_scores", 1, score, [day])
+    shared.destroy()
     terms = context_terms(registry(step.config), names, reference, models, stack.ensemble)
     step.tables.write_rows("context_terms", [row | {"ds": day} for row in terms], [day])
     details = {
@@ -90,16 +91,29 @@ def _score(step: Step, day: date) -> DayRecord:
     return DayRecord(details=details)
 
 
-def _strengths(step: Step, sums: object, day: date) -> dict[tuple[int, str, str], float]:
+def _strengths(
+    step: Step, day: date, counted: set[date], counts: Counts
+) -> dict[tuple[int, str, str], float]:
+    """Prior strengths as of the end of the day, each entity type in a task."""
+    given = windows(step.config)
+    entities = list(LISTING_ENTITIES)
+
+    def count(number: int) -> Iterator[pa.RecordBatch]:
+        entity = entities[number]
+        found = moments(window_to(day, counted, counts, given, [entity])).get(entity, {})
+        yield pa.RecordBatch.from_pydict({"entity": [entity], "moments": [json.dumps(found)]})
+
     limits = step.config.history
-    found = {}
-    for row in moments(sums).collect():  # type: ignore[arg-type]
-        values = strengths(
-            row.asDict(), min_strength=limits.min_strength, max_strength=limits.max_strength
-        )
-        for surface, value in values.items():
-            found[day_number(day), row["entity_type"], surface] = value.strength
-    return found
+    rows = collect_units(step.spark, len(entities), count, "entity string, moments string")
+    return {
+        (day_number(day), row["entity"], surface): value.strength
+        for row in rows.to_pylist()
+        for surface, value in strengths(
+            json.loads(row["moments"]),
+            min_strength=limits.min_strength,
+            max_strength=limits.max_strength,
+        ).items()
+    }
 
 
 def main(argv: Sequence[str] | None = None) -> int:

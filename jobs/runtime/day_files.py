@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
@@ -82,6 +82,28 @@ def read_files(
     wanted = list(columns) if columns is not None else schema.names
     none = schema.empty_table().select(wanted)
     return pa.concat_tables([none, *(read_file(file, schema, wanted) for file in files)])
+
+
+@dataclass(frozen=True)
+class DayReader:
+    """Reads columns of single days of a table, wherever it is called.
+
+    Attributes
+    ----------
+    schema : pyarrow.Schema
+        Of the table.
+    columns : sequence of str
+    files : mapping
+        The files of each day; a day without any is empty.
+    """
+
+    schema: pa.Schema
+    columns: Sequence[str]
+    files: Mapping[date, Sequence[DataFile]]
+
+    def __call__(self, day: date) -> pa.Table:
+        """Read a day."""
+        return read_files(self.files.get(day, ()), self.schema, self.columns)
 
 
 @dataclass

@@ -13,6 +13,7 @@ from jobs.runtime.config import Config
 from jobs.runtime.exits import InputMissing, UsageError
 from jobs.runtime.tables import Tables
 from pipelines.features.assemble import Assembler
+from pipelines.features.history import Windows
 from pipelines.features.registry import MODELS, Namespace, of_scope
 from pipelines.features.text_basis import TextBasis
 from pipelines.models.stack import Stack
@@ -44,6 +45,11 @@ def assembler(config: Config, strengths: dict[tuple[int, str, str], float]) -> A
         return Assembler(registry(config), strengths)
     except ValueError as problem:
         raise UsageError(f"configuration: features: {problem}") from None
+
+
+def windows(config: Config) -> Windows:
+    """The configured windows of history."""
+    return Windows(config.history.search_days, config.history.promoted_days)
 
 
 def read_strengths(tables: Tables, days: Sequence[date]) -> dict[tuple[int, str, str], float]:

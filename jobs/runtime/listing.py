@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.runtime.config import Config
 from jobs.runtime.exits import InputMissing
-from jobs.runtime.inputs import assembler, day_number, read_bases, read_stack, read_weights
+from jobs.runtime.inputs import (
+    assembler,
+    day_number,
+    read_bases,
+    read_stack,
+    read_weights,
+    windows,
+)
 from jobs.runtime.published import ScoresOf
 from jobs.runtime.reading import Row, read_where
 from jobs.runtime.tables import Tables
+from pipelines.features.frames import LISTING_ENTITIES, with_history
+from pipelines.features.history import COUNT_COLUMNS, SUMS, moments, strengths, window_to
 from pipelines.models.listing_part import Models
 from pipelines.scores.explain import Explanation, explain
 from pipelines.scores.reference import Reference
-from pipelines.scores.window_sums import prior_strengths, window_sums
-from schemas.features import ENTITY_HISTORY
-
-# The ids that a listing's window sums are looked up by.
-ENTITIES = {"listing": "listing_id", "shop": "shop_id", "category": "category"}
-_SUM_NAMES = tuple(
-    name for name in ENTITY_HISTORY.column_names if name.startswith(("search_", "promoted_"))
-)
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,13 @@ def read_listing_score(
         details["reference_logit_historical"],
         details["reference_logit_content"],
     )
-    row, strengths = _listing_day(tables, config, listing, ds)
+    row, prior = _listing_day(tables, config, listing, ds)
     weights = read_weights(tables, [ds])
     bases = read_bases(tables, [ds])
     models = Models(weights[ds, "historical"], weights[ds, "content"], bases[ds])
-    found = explain(row, assembler(config, strengths), models, read_stack(tables, ds), reference)
+    found = explain(row, assembler(config, prior), models, read_stack(tables, ds), reference)
     values: Row = row.to_pylist()[0]
-    sums = {name: value for name, value in values.items() if name.endswith(_SUM_NAMES)}
+    sums = {name: value for name, value in values.items() if name.endswith(SUMS)}
     return ListingScore(stored[0], listing.to_pylist()[0], sums, dict(reference.values), found)
 
 
@@ -80,22 +81,17 @@ def _listing_day(
 ) -> tuple[pa.RecordBatch, dict[tuple[int, str, str], float]]:
     """The listing with its window sums, and the prior strengths, as of the end of `ds`."""
     history = config.history
-    window = [ds - timedelta(days=back) for back in range(history.window_days)]
-    wanted = pc.field("entity_type").isin(list(ENTITIES))
-    counts = read_where(tables, "entity_counts", window, wanted)
-    if counts is None:
+    counted = tables.days("entity_counts")
+    if ds not in counted:
         raise InputMissing(f"no counts for the windows to {ds}")
-    every = window_sums(
-        counts, ds, search_days=history.search_days, promoted_days=history.promoted_days
-    )
-    strengths = prior_strengths(
-        every, min_strength=history.min_strength, max_strength=history.max_strength
-    )
-    own = listing.combine_chunks().to_batches()[0]
-    for entity, key in ENTITIES.items():
-        found = every.get((entity, own.column(key)[0].as_py()), {})
-        for name in _SUM_NAMES:
-            value = pa.array([found.get(name)], pa.int64())
-            own = own.append_column(f"{entity}_{name}", value)
-    keyed = {(day_number(ds), kind, surface): v for (kind, surface), v in strengths.items()}
+    read = tables.day_reader("entity_counts", [*windows(config).before(ds), ds], COUNT_COLUMNS)
+    every = window_to(ds, counted, read, windows(config), LISTING_ENTITIES)
+    own = with_history(listing, every, LISTING_ENTITIES).combine_chunks().to_batches()[0]
+    keyed = {
+        (day_number(ds), entity, surface): value.strength
+        for entity, found in moments(every).items()
+        for surface, value in strengths(
+            found, min_strength=history.min_strength, max_strength=history.max_strength
+        ).items()
+    }
     return own, keyed

@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from jobs.runtime.day_files import (
     WRITTEN_DDL,
     DataFile,
     DayFileWriter,
+    DayReader,
     address_of,
+    collect_units,
     unit_frame,
     unit_kernel,
 )
@@ -291,6 +294,36 @@ class Tables:
         made = MappedFrame(units, unit_kernel(run), TABLES[name].frame_struct)
         return self.write_files(name, made)
 
+    def write_unit_tables(
+        self,
+        names: Sequence[str],
+        count: int,
+        run: Callable[[int], Iterable[tuple[str, pa.Table]]],
+        days: Sequence[date],
+    ) -> None:
+        """`write_units` for several tables that tasks make in one go.
+
+        Parameters
+        ----------
+        run : callable
+            Gives table names and rows for a unit's number; runs in a task.
+        """
+        self.create(names)
+        writers = {
+            name: DayFileWriter(self.address(name), name, arrow_schema(name)) for name in names
+        }
+
+        def write(number: int) -> Batches:
+            for name, rows in run(number):
+                for batch in writers[name](iter(rows.to_batches())):
+                    named = pa.repeat(pa.scalar(name), batch.num_rows)
+                    yield batch.append_column("table", named)
+
+        written = collect_units(self.spark, count, write, f"{WRITTEN_DDL}, table string")
+        for name in names:
+            own = written.filter(pc.equal(written["table"], name))
+            self.commit(name, own.drop_columns(["table"]), days)
+
     def commit(self, name: str, written: pa.Table, days: Sequence[date]) -> int:
         """Replace exactly these days by files that tasks have written.
 
@@ -345,6 +378,15 @@ class Tables:
             for day, path in found
             if _day(day) in wanted
         )
+
+    def day_reader(
+        self, name: str, days: Sequence[date], columns: Sequence[str] | None = None
+    ) -> DayReader:
+        """What reads days of a table one by one, in a task or here."""
+        files: dict[date, list[DataFile]] = {}
+        for file in self.files(name, days):
+            files.setdefault(file.ds, []).append(file)
+        return DayReader(arrow_schema(name), columns or arrow_schema(name).names, files)
 
     def write_arrow(self, name: str, table: pa.Table, days: Sequence[date] | None) -> int:
         """Replace exactly these days by a driver-side table; append where `days` is None.

@@ -1,17 +1,16 @@
-"""Scoring every live promoted listing at the reference context (Spark side)."""
+"""Scoring every live promoted listing at the reference context."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pyspark import Broadcast
-from pyspark.sql import DataFrame
 
 from pipelines.features.assemble import Assembler
+from pipelines.features.frames import batches_of
 from pipelines.models.elementary import probabilities
 from pipelines.models.ensemble import EnsembleInputs
 from pipelines.models.fields import Coded, coded, segment_field, top_levels
@@ -20,42 +19,34 @@ from pipelines.models.segments import COLD, WARM
 from pipelines.models.stack import Stack, ensemble_inputs, is_cold
 from pipelines.scores.reference import Reference
 
-SCHEMA = (
-    "listing_id string, p_click double, logit double, p_historical double, p_content double, "
-    "p_ensemble double, segment string, window_impressions bigint, standard_error double, ds date"
-)
-
 
 def score_listings(
-    frame: DataFrame,
+    rows: pa.Table,
     assembler: Assembler,
-    models: Broadcast[Models],
+    models: Models,
     stack: Stack,
     reference: Reference,
     fields: Sequence[str],
     prior: float,
-) -> DataFrame:
+) -> list[pa.Table]:
     """Score listings.
 
     Parameters
     ----------
-    frame : DataFrame
-        As of `listing_frame`, window sums to the end of the day.
+    rows : pyarrow.Table
+        Listings with their window sums to the end of the day.
     prior : float
         Precision of a weight that has learnt nothing, for the standard error.
 
     Returns
     -------
-    DataFrame
+    list of pyarrow.Table
         Columns of `listing_scores` but model_as_of and run_id.
     """
-
-    def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            if batch.num_rows:
-                yield score_batch(batch, assembler, models.value, stack, reference, fields, prior)
-
-    return frame.mapInArrow(score, SCHEMA)
+    return [
+        score_batch(batch, assembler, models, stack, reference, fields, prior)
+        for batch in batches_of(rows)
+    ]
 
 
 def score_batch(
@@ -66,8 +57,8 @@ def score_batch(
     reference: Reference,
     fields: Sequence[str],
     prior: float,
-) -> pa.RecordBatch:
-    """Score the listings of a batch: columns of `SCHEMA`."""
+) -> pa.Table:
+    """Score the listings of a batch."""
     part = listing_part(assembler, batch, models)
     table = pa.table(
         {
@@ -88,20 +79,19 @@ def score_batch(
     ]
     spread = variances(part, models, prior)
     error = np.sqrt(slopes[0] ** 2 * spread[0] + slopes[1] ** 2 * spread[1])
-    return pa.RecordBatch.from_arrays(
-        [
-            batch.column("listing_id"),
-            pa.array(stack.publish(whole, values)),
-            pa.array(whole - context),
-            pa.array(probabilities(part.historical + reference.historical)),
-            pa.array(probabilities(part.content + reference.content)),
-            pa.array(probabilities(whole)),
-            pa.array(np.where(cold, COLD, WARM).tolist(), pa.string()),
-            table["window_impressions"].combine_chunks(),
-            pa.array(error),
-            batch.column("ds"),
-        ],
-        names=[field.split()[0] for field in SCHEMA.split(", ")],
+    return pa.table(
+        {
+            "listing_id": batch.column("listing_id"),
+            "p_click": stack.publish(whole, values),
+            "logit": whole - context,
+            "p_historical": probabilities(part.historical + reference.historical),
+            "p_content": probabilities(part.content + reference.content),
+            "p_ensemble": probabilities(whole),
+            "segment": pa.array(np.where(cold, COLD, WARM).tolist(), pa.string()),
+            "window_impressions": table["window_impressions"],
+            "standard_error": error,
+            "ds": batch.column("ds"),
+        }
     )
 
 

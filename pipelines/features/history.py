@@ -1,0 +1,258 @@
+"""History: window sums per entity as of a day's end, and prior strengths."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+SURFACES = ("search", "promoted")
+# What is summed, by the column of `entity_counts` that holds it.
+_SOURCES = {
+    "impressions": "impressions",
+    "clicks": "clicks",
+    "expected_micro": "expected_clicks_micro",
+}
+SUMS = tuple(f"{surface}_{what}" for surface in SURFACES for what in _SOURCES)
+HISTORY_ENTITIES = ("listing", "shop", "category", "query", "user")
+RATE_SURFACES = ("search", "promoted", "both")
+COUNT_COLUMNS = ("entity_type", "entity_id", "surface", *_SOURCES.values())
+
+Integers = npt.NDArray[np.int64]
+Counts = Callable[[date], pa.Table]
+"""Reads `COUNT_COLUMNS` of a day's `entity_counts`, unique by entity and surface."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Days that count, by surface."""
+
+    search: int
+    promoted: int
+
+    def of(self, surface: str) -> int:
+        """The days of a surface."""
+        return self.search if surface == "search" else self.promoted
+
+    def before(self, day: date) -> list[date]:
+        """All days of the windows that end the day before, ascending."""
+        longest = max(self.search, self.promoted)
+        return [day - timedelta(days=back) for back in range(longest, 0, -1)]
+
+
+def history_before(
+    days: Sequence[date], counted: Collection[date], read: Counts, windows: Windows
+) -> Iterator[pa.Table]:
+    """Window sums ending the day before, for the entities of each day.
+
+    The windows slide: each day's counts are added once and taken off when they are too old. Only
+    entities of the days to make are held.
+
+    Parameters
+    ----------
+    days : sequence of date
+        The days to make, ascending.
+    counted : collection of date
+        The days that have counts, `days` among them.
+
+    Yields
+    ------
+    pyarrow.Table
+        Columns of `entity_history`, one table per day to make and entity type.
+    """
+    ids = _entities_of(read(day) for day in days)
+    sliding = {entity: _SlidingSums(ids[entity], windows) for entity in HISTORY_ENTITIES}
+    needed = {at for day in days for at in (*windows.before(day), day)} & set(counted)
+    for day in sorted(needed):
+        counts = read(day)
+        for entity, sums in sliding.items():
+            own = counts.filter(pc.equal(counts["entity_type"], entity))
+            if day in days:
+                yield _with_type(entity, sums.before(day, own["entity_id"].unique()), day)
+            if day != days[-1]:
+                sums.add(day, own)
+
+
+def _entities_of(counts: Iterable[pa.Table]) -> dict[str, pa.Array]:
+    """The distinct ids of each entity type."""
+    found: dict[str, list[pa.Array]] = defaultdict(lambda: [pa.array([], pa.string())])
+    for table in counts:
+        for entity in HISTORY_ENTITIES:
+            own = table.filter(pc.equal(table["entity_type"], entity))
+            found[entity].append(own["entity_id"].unique())
+    return {entity: pa.concat_arrays(found[entity]).unique() for entity in HISTORY_ENTITIES}
+
+
+class _SlidingSums:
+    """Sums of one entity type over the windows before a day that moves on."""
+
+    def __init__(self, ids: pa.Array, windows: Windows) -> None:
+        self.ids = ids
+        self.windows = windows
+        self.sums: Integers = np.zeros((len(ids), len(SUMS)), dtype=np.int64)
+        self.added: dict[tuple[str, date], tuple[Integers, Integers]] = {}
+
+    def add(self, day: date, counts: pa.Table) -> None:
+        """Add a day's counts, later than all before."""
+        for surface in SURFACES:
+            own = counts.filter(pc.equal(counts["surface"], surface))
+            at = pc.index_in(own["entity_id"], self.ids)
+            known = own.filter(pc.is_valid(at))
+            codes = np.asarray(at.drop_null()).astype(np.int64)
+            values = np.stack([np.asarray(known[name]) for name in _SOURCES.values()], axis=1)
+            self.sums[codes, _columns(surface)] += values
+            self.added[surface, day] = (codes, values)
+
+    def before(self, day: date, ids: pa.Array) -> pa.Table:
+        """Entity ids and `SUMS` of the windows that end the day before."""
+        for surface, at in [
+            key for key in self.added if (day - key[1]).days > self.windows.of(key[0])
+        ]:
+            codes, values = self.added.pop((surface, at))
+            self.sums[codes, _columns(surface)] -= values
+        sums = self.sums[np.asarray(pc.index_in(ids, self.ids))]
+        return pa.table({"entity_id": ids, **{name: sums[:, k] for k, name in enumerate(SUMS)}})
+
+
+def _columns(surface: str) -> slice:
+    """The columns of a matrix of `SUMS` that belong to a surface."""
+    start = SURFACES.index(surface) * len(_SOURCES)
+    return slice(start, start + len(_SOURCES))
+
+
+def _with_type(entity: str, sums: pa.Table, day: date) -> pa.Table:
+    kind = pa.repeat(pa.scalar(entity, pa.string()), len(sums))
+    ds = pa.repeat(pa.scalar(day, pa.date32()), len(sums))
+    return sums.add_column(0, "entity_type", kind).append_column("ds", ds)
+
+
+def window_to(
+    day: date,
+    counted: Collection[date],
+    read: Counts,
+    windows: Windows,
+    entities: Collection[str] = HISTORY_ENTITIES,
+) -> pa.Table:
+    """Window sums ending with `day` itself, for scoring what is shown after it.
+
+    Parameters
+    ----------
+    counted : collection of date
+        The days that have counts.
+
+    Returns
+    -------
+    pyarrow.Table
+        Columns of `entity_history`, ds = `day`: every entity that has a count in the longest of
+        the windows.
+    """
+    following = day + timedelta(days=1)
+    keys = ["entity_type", "entity_id"]
+    kinds = [(name, pa.string()) for name in keys] + [(name, pa.int64()) for name in SUMS]
+    parts = [pa.schema(kinds).empty_table()]
+    for at in windows.before(following):
+        if at not in counted:
+            continue
+        counts = read(at)
+        own = counts.filter(pc.is_in(counts["entity_type"], pa.array(sorted(entities))))
+        columns = {name: own[name] for name in keys}
+        for surface in SURFACES:
+            is_inside = (following - at).days <= windows.of(surface)
+            counts_here = pc.and_(pc.equal(own["surface"], surface), is_inside)
+            for what, source in _SOURCES.items():
+                columns[f"{surface}_{what}"] = pc.if_else(counts_here, own[source], 0)
+        parts.append(pa.table(columns))
+    summed = (
+        pa.concat_tables(parts)
+        .group_by(keys, use_threads=False)
+        .aggregate([(name, "sum") for name in SUMS])
+        .rename_columns({f"{name}_sum": name for name in SUMS})
+        .select([*keys, *SUMS])
+    )
+    return summed.append_column("ds", pa.repeat(pa.scalar(day, pa.date32()), len(summed)))
+
+
+@dataclass(frozen=True)
+class Strength:
+    """How strongly one kind of entity is pulled to its parent's rate, in expected clicks."""
+
+    strength: float
+    entities: int
+
+
+Moments = dict[str, int]
+"""Sums of one entity type that `strengths` needs, by ``<surface>_<name>``; they add up exactly."""
+
+
+def moments(history: pa.Table) -> dict[str, Moments]:
+    """The moments of each entity type of a day, or of a part of it.
+
+    Expected clicks are taken in thousandths here, clicks as they are.
+
+    Parameters
+    ----------
+    history : pyarrow.Table
+        entity_type and `SUMS`.
+    """
+    found: dict[str, Moments] = {}
+    for entity in history["entity_type"].unique().to_pylist():
+        own = history.filter(pc.equal(history["entity_type"], entity))
+        found[entity] = {}
+        for surface in RATE_SURFACES:
+            parts = SURFACES if surface == "both" else (surface,)
+            clicks = sum(np.asarray(own[f"{part}_clicks"]) for part in parts)
+            micro = sum(np.asarray(own[f"{part}_expected_micro"]) for part in parts)
+            # Python's integers: the squares of a large day pass 64 bits.
+            k = np.asarray(clicks).astype(object)
+            e = ((np.asarray(micro) + 500) // 1000).astype(object)
+            found[entity] |= {
+                f"{surface}_entities": int((np.asarray(micro) > 0).sum()),
+                f"{surface}_k": int(k.sum()),
+                f"{surface}_e": int(e.sum()),
+                f"{surface}_kk": int((k * k).sum()),
+                f"{surface}_ke": int((k * e).sum()),
+                f"{surface}_ee": int((e * e).sum()),
+            }
+    return found
+
+
+def strengths(
+    row: Mapping[str, int], *, min_strength: float, max_strength: float
+) -> dict[str, Strength]:
+    """Prior strength of one entity type by moments, per rate surface.
+
+    Clicks are taken as Poisson with mean E * theta and theta as Gamma with mean c and variance
+    tau^2, so that sum (k - c E)^2 - sum k estimates tau^2 sum E^2; the posterior mean of theta is
+    (k + m c) / (E + m) with m = c / tau^2.
+
+    Parameters
+    ----------
+    row : mapping
+        The entity type's `moments`.
+
+    Returns
+    -------
+    dict
+        Strength by `search`, `promoted`, `both`; the geometric mean of the limits where there is
+        nothing to estimate it from.
+    """
+    found: dict[str, Strength] = {}
+    for surface in RATE_SURFACES:
+        k, e, kk, ke, ee = (
+            float(row.get(f"{surface}_{name}", 0)) for name in ("k", "e", "kk", "ke", "ee")
+        )
+        e, ke, ee = e / 1e3, ke / 1e3, ee / 1e6
+        entities = row.get(f"{surface}_entities", 0)
+        strength = (min_strength * max_strength) ** 0.5
+        if k > 0 and e > 0 and ee > 0:
+            c = k / e
+            excess = kk - 2 * c * ke + c * c * ee - k
+            strength = c * ee / excess if excess > 0 else max_strength
+        found[surface] = Strength(min(max(strength, min_strength), max_strength), entities)
+    return found

@@ -1,0 +1,104 @@
+"""Out-of-time predictions of promoted traffic, hashed and scored in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.features.assemble import Assembler
+from pipelines.features.frames import (
+    batches_of,
+    batches_with_listings,
+    listing_words,
+    request_rows,
+)
+from pipelines.features.xxhash import xxhash64
+from pipelines.models.fields import position_bands, top_levels
+from pipelines.models.linear import logits
+from pipelines.models.listing_part import Models, evidence, listing_part, smoothed_ratio
+from pipelines.samples.balanced import order_key
+from schemas.models import PREDICTIONS
+
+
+def score_listing_days(rows: pa.Table, assembler: Assembler, models: Models) -> pa.Table:
+    """Listing parts of the logits at the reference context, once per listing and day.
+
+    Parameters
+    ----------
+    rows : pyarrow.Table
+        Listings of a day with their history; at least one.
+
+    Returns
+    -------
+    pyarrow.Table
+        listing_id and what `predict_traffic` takes over of the listing.
+    """
+    made = []
+    for batch in batches_of(rows):
+        part = listing_part(assembler, batch, models)
+        columns = {
+            "listing_id": batch.column("listing_id"),
+            "category": top_levels(batch.column("category")),
+            "shop": batch.column("shop_id"),
+            "historical_listing": pa.array(part.historical + models.reference["historical"]),
+            "content_listing": pa.array(part.content + models.reference["content"]),
+            **evidence(assembler, batch),
+            "ratio": pa.array(smoothed_ratio(assembler, batch)),
+            "words": listing_words(assembler, batch),
+        }
+        made.append(pa.table(columns))
+    return pa.concat_tables(made)
+
+
+def predict_traffic(
+    contexts: pa.Table,
+    listing_scores: pa.Table,
+    assembler: Assembler,
+    models: Models,
+    position_rates: Mapping[int, float],
+) -> list[pa.Table]:
+    """Score promoted traffic of a day with full context.
+
+    Parameters
+    ----------
+    contexts : pyarrow.Table
+        Valid promoted rows of `labeled_impressions` with the history of context.
+    listing_scores : pyarrow.Table
+        As of `score_listing_days`, unique by listing_id.
+    position_rates : mapping
+        Position to the promoted click rate before that day; position 0 is all.
+
+    Returns
+    -------
+    list of pyarrow.Table
+        Columns of `predictions`.
+    """
+    made = []
+    overall = position_rates.get(0, 0.01)
+    for batch in batches_with_listings(contexts, listing_scores):
+        columns = {name: batch.column(name) for name in batch.schema.names}
+        for model, parts in request_rows(assembler, batch).items():
+            weights = models.of(model).table
+            total = np.zeros(batch.num_rows)
+            for rows in parts:
+                total += logits(weights, rows)
+            columns[f"{model}_context"] = pa.array(total - models.reference[model])
+            # A listing in no snapshot brings nothing to any context.
+            known = columns[f"{model}_listing"]
+            columns[f"{model}_listing"] = known.fill_null(models.reference[model])
+        for name in ("window_impressions", "shop_window_impressions"):
+            columns[name] = columns[name].fill_null(0)
+        positions = batch.column("position").to_numpy()
+        kinds, where = np.unique(positions, return_inverse=True)
+        rates = np.array([position_rates.get(int(p), overall) for p in kinds])[where]
+        ratio = columns["ratio"].fill_null(1.0).to_numpy(zero_copy_only=False)
+        columns["p_baseline"] = pa.array(np.clip(ratio * rates, 1e-6, 0.999))
+        columns["position_band"] = position_bands(batch.column("position"))
+        columns["order_key"] = pa.array(order_key(batch.column("impression_id")))
+        users = pc.coalesce(batch.column("user_id"), batch.column("request_id"))
+        columns["user_key"] = pa.array(xxhash64(users))
+        made.append(pa.table({name: columns[name] for name in PREDICTIONS.column_names}))
+    return made
