@@ -15,12 +15,13 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 
-from jobs.runtime.day_files import collect_units, read_file
+from jobs.runtime.day_files import read_file
 from jobs.runtime.inputs import windows
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
 from jobs.runtime.tables import arrow_schema
 from pipelines.features.history import COUNT_COLUMNS, SUMS, history_before, moments, strengths
+from pipelines.units_spark import collect_units
 
 
 def run(step: Step) -> Outcome:

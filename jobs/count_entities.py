@@ -13,14 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import functions as F
 
-from jobs.runtime.day_files import (
-    DataFile,
-    collect_units,
-    read_file,
-    read_files,
-    unit_frame,
-    unit_kernel,
-)
+from jobs.runtime.day_files import DataFile, read_file, read_files
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
 from jobs.runtime.tables import arrow_schema
@@ -31,7 +24,7 @@ from pipelines.logs.counts import (
     count_positions,
     position_rates,
 )
-from pipelines.mapped_frame_spark import MappedFrame
+from pipelines.units_spark import collect_units, map_units
 from schemas.logs import ENTITY_COUNTS
 
 
@@ -55,15 +48,12 @@ def run(step: Step) -> Outcome:
         day = pa.repeat(pa.scalar(file.ds, pa.date32()), len(counted))
         yield from counted.append_column("ds", day).to_batches()
 
-    parts = MappedFrame(
-        unit_frame(step.spark, len(shown)), unit_kernel(count), ENTITY_COUNTS.frame_struct
-    )
     if len({file.ds for file in shown}) == len(shown):
-        step.tables.write("entity_counts", parts, days)
+        step.tables.write_units("entity_counts", len(shown), count, days)
     else:
         sums = [name for name in ENTITY_COUNTS.column_names if name not in ENTITY_COUNTS.keys]
         whole = (
-            parts.to_frame()
+            map_units(step.spark, len(shown), count, ENTITY_COUNTS.frame_struct)
             .groupBy(*ENTITY_COUNTS.keys)
             .agg(*(F.sum(name).alias(name) for name in sums))
         )

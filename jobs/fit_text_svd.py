@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from datetime import date
+from functools import partial
 
 import pyarrow as pa
 
@@ -67,8 +68,10 @@ def run(step: Step) -> Outcome:
 
 def _fit(step: Step, day: date) -> TextBasis:
     config = step.config.text_svd
+    read = step.tables.day_reader("listings", [day], ["listing_id", "title", "tags"])
     return fit_text_basis(
-        step.tables.read("listings", [day]),
+        step.spark,
+        partial(read, day),
         rank=config.rank,
         oversampling=config.oversampling,
         iterations=config.iterations,

@@ -106,7 +106,7 @@ def _tell(config: Config, tables: Tables, day: date, console: Console) -> None:
 def _start(config: Config, runner: Runner) -> SparkSession:
     from jobs.runtime.session import start_session
 
-    session = start_session(config, "promoted-ctr", days=runner.widest)
+    session = start_session(config, "promoted-ctr")
     runner.lock.extend_to(session)
     return session
 

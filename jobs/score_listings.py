@@ -15,7 +15,6 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.runtime.day_files import collect_units
 from jobs.runtime.inputs import (
     assembler,
     day_number,
@@ -33,6 +32,7 @@ from pipelines.features.history import COUNT_COLUMNS, Counts, moments, strengths
 from pipelines.models.listing_part import Models
 from pipelines.scores.reference import context_terms, reference_context
 from pipelines.scores.scoring import score_listings
+from pipelines.units_spark import collect_units
 
 
 def run(step: Step) -> Outcome:

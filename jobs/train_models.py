@@ -8,26 +8,26 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from functools import reduce
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
+from jobs.runtime.day_files import WRITTEN, WRITTEN_DDL, DataFile, read_batches
 from jobs.runtime.exits import QualityStop
 from jobs.runtime.inputs import EPOCH, day_number
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
+from jobs.runtime.tables import arrow_schema
 from pipelines.features.hashing import HASH_SEED
 from pipelines.features.keys import id_keys
 from pipelines.features.registry import MODELS
 from pipelines.models.ftrl_state import FtrlParameters
+from pipelines.models.train_model import Summary, train_model
 from pipelines.models.training import DenseInputs
-from pipelines.models.training_spark import train_model
-from schemas.models import MODEL_WEIGHTS
+from pipelines.units_spark import collect_units
 
 
 def run(step: Step) -> Outcome:
@@ -49,37 +49,58 @@ def _train(step: Step, end_days: Sequence[date]) -> Outcome:
     training = step.config.training
     first = end_days[0] - timedelta(days=training.window_days - 1)
     window = [first + timedelta(days=k) for k in range((end_days[-1] - first).days + 1)]
-    features = step.tables.read("features", window)
+    files = step.tables.files("features", window)
+    schema = arrow_schema("features")
+    step.tables.create(["model_weights"])
+    writer = step.tables.file_writer("model_weights")
+    own = {model: parameters(step, model) for model in MODELS}
     dense = step.spark.sparkContext.broadcast(_dense(step, end_days))
-    models = [
-        train_model(
-            features,
+
+    def learn(number: int) -> Iterator[pa.RecordBatch]:
+        model = MODELS[number]
+        learnt = train_model(
+            _in_order(files, schema, model),
             model,
             [day_number(day) for day in end_days],
-            parameters(step, model),
+            own[model],
             search_days=training.search_days,
             promoted_days=training.promoted_days,
             level_days=training.level_days,
-            dense=dense if model == "content" else None,
+            dense=dense.value if model == "content" else None,
         )
-        for model in MODELS
+        told: list[str] = []
+
+        def weights() -> Iterator[pa.RecordBatch]:
+            for batch, day, summary in learnt:
+                told.append(json.dumps({"model": model, "day": day, **summary}))
+                yield batch
+
+        for written in writer(weights()):
+            yield written.append_column("summary", pa.nulls(written.num_rows, pa.string()))
+        none = pa.Table.from_pylist([{}] * len(told), schema=WRITTEN)
+        yield from none.append_column("summary", pa.array(told, pa.string())).to_batches()
+
+    # Both models side by side, each in one task: learning is in order.
+    made = collect_units(step.spark, len(MODELS), learn, f"{WRITTEN_DDL}, summary string")
+    dense.destroy()
+    is_file = pc.is_valid(made["path"])
+    summaries = [json.loads(text) for text in made["summary"].drop_null().to_pylist()]
+    runs = [
+        _training_run(step, summary["model"], EPOCH + timedelta(days=summary["day"]), summary)
+        for summary in sorted(summaries, key=lambda s: (s["day"], s["model"]))
     ]
-    # Both the weights and the summaries are wanted of one learning.
-    learnt = reduce(DataFrame.unionByName, models).persist()
-    try:
-        summaries = learnt.where(F.col("summary").isNotNull()).select("model", "ds", "summary")
-        runs = [
-            _training_run(step, row["model"], row["ds"], json.loads(row["summary"]))
-            for row in summaries.orderBy("ds", "model").collect()
-        ]
-        _check(step, runs)
-        weights = learnt.where(F.col("slot").isNotNull()).select(*MODEL_WEIGHTS.column_names)
-        step.tables.write("model_weights", weights, end_days)
-    finally:
-        learnt.unpersist()
-        dense.destroy()
+    _check(step, runs)
+    step.tables.commit("model_weights", made.filter(is_file).drop_columns(["summary"]), end_days)
     step.tables.write_rows("training_runs", runs, end_days)
     return {day: DayRecord(details=_details(step, runs, day)) for day in end_days}
+
+
+def _in_order(files: Sequence[DataFile], schema: pa.Schema, model: str) -> Iterator[pa.RecordBatch]:
+    """A model's features in training order: each day is one ordered file."""
+    columns = ["ds", "order_key", "clicked", "surface", "sampling_rate", "listing_key"]
+    for file in files:
+        for batch in read_batches(file, schema, [*columns, f"{model}_slots"]):
+            yield batch.rename_columns([*columns, "slots"])
 
 
 def _dense(step: Step, end_days: Sequence[date]) -> Mapping[int, DenseInputs]:
@@ -97,7 +118,7 @@ def _dense(step: Step, end_days: Sequence[date]) -> Mapping[int, DenseInputs]:
     return found
 
 
-def _training_run(step: Step, model: str, ds: date, summary: dict[str, float]) -> dict[str, object]:
+def _training_run(step: Step, model: str, ds: date, summary: Summary) -> dict[str, object]:
     own = parameters(step, model)
     rows = int(summary["rows"])
     return {

@@ -34,7 +34,6 @@ class StorageConfig(Section):
 
 class SparkConfig(Section):
     master: str
-    many_days: Days
     settings: dict[str, str]
 
 

@@ -13,7 +13,6 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import numpy as np
@@ -22,11 +21,8 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from jobs.runtime.constraints import check_rows
-from pipelines.mapped_frame_spark import Batches
+from pipelines.units_spark import Batches
 from schemas.catalog import TABLES
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
 
 WRITTEN = pa.schema(
     [("path", pa.string()), ("ds", pa.date32()), ("size", pa.int64()), ("rows", pa.int64())]
@@ -82,6 +78,17 @@ def read_files(
     wanted = list(columns) if columns is not None else schema.names
     none = schema.empty_table().select(wanted)
     return pa.concat_tables([none, *(read_file(file, schema, wanted) for file in files)])
+
+
+def read_batches(file: DataFile, schema: pa.Schema, columns: Sequence[str]) -> Batches:
+    """`read_file` a part at a time, in the order of the file."""
+    filesystem, path = open_root(file.address)
+    wanted = pa.schema([schema.field(column) for column in columns])
+    with filesystem.open_input_file(path) as opened:
+        stored = pq.ParquetFile(opened, coerce_int96_timestamp_unit="us")
+        for batch in stored.iter_batches(columns=[name for name in columns if name != "ds"]):
+            ds = pa.repeat(pa.scalar(file.ds, pa.date32()), batch.num_rows)
+            yield batch.append_column("ds", ds).select(wanted.names).cast(wanted)
 
 
 @dataclass(frozen=True)
@@ -203,38 +210,6 @@ class _OpenFiles:
             yield pa.RecordBatch.from_pylist(
                 [{"path": file.path, "ds": day, "size": size, "rows": file.rows}], WRITTEN
             )
-
-
-def unit_frame(spark: SparkSession, count: int) -> DataFrame:
-    """The numbers 0 to count - 1 as `id`: units of work, spread over the tasks."""
-    slices = max(1, min(count, 2 * spark.sparkContext.defaultParallelism))
-    return spark.range(0, count, 1, slices)
-
-
-def unit_kernel(run: Callable[[int], Batches]) -> Callable[[Batches], Batches]:
-    """What a task does with batches of `unit_frame`: run each of its units."""
-
-    def each(batches: Batches) -> Batches:
-        for batch in batches:
-            for number in batch.column("id").to_pylist():
-                yield from run(number)
-
-    return each
-
-
-def collect_units(
-    spark: SparkSession, count: int, run: Callable[[int], Batches], ddl: str
-) -> pa.Table:
-    """What tasks make of units of work, on the driver; small.
-
-    Parameters
-    ----------
-    run : callable
-        Gives rows for a unit's number; runs in a task.
-    ddl : str
-        Columns of the rows.
-    """
-    return unit_frame(spark, count).mapInArrow(unit_kernel(run), ddl).toArrow()
 
 
 def address_of(root: str, path: str) -> str:

@@ -47,7 +47,6 @@ class Runner:
         self.tables = tables
         self.run_id = run_id
         self.progress = progress
-        self.widest = 1
         self.lock = WriterLock(tables.root)
 
     def planner(self, *, forget: frozenset[tuple[str, date]] = frozenset()) -> Planner:
@@ -101,7 +100,6 @@ class Runner:
                     return done
                 if done and due[0].job.name == done[-1].job.name and due[0].days == done[-1].days:
                     raise JobError(f"{due[0].job.name} for {due[0].days[0]} does not settle")
-                self.widest = max(len(step.days) for step in due)
                 self.progress.planned(due)
                 self.make(due[0])
                 done.append(due[0])

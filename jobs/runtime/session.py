@@ -35,21 +35,17 @@ def read_properties(path: Path) -> dict[str, str]:
     return {key: value.strip() for key, value in pairs}
 
 
-def session_settings(config: Config, *, days: int, submitted: bool) -> dict[str, str]:
+def session_settings(config: Config, *, submitted: bool) -> dict[str, str]:
     """Every setting of the session.
 
     Parameters
     ----------
-    days : int
-        Days of the widest step that the session is for.
     submitted : bool
         Whether spark-submit started this process: then master, jars and Java options are its.
     """
     settings = dict(ALWAYS)
     if not submitted:
         settings |= read_properties(conf_directory() / "spark" / "local.conf")
-        if days >= config.spark.many_days:
-            settings |= read_properties(conf_directory() / "spark" / "many_days.conf")
         settings["spark.master"] = config.spark.master
         settings["spark.jars"] = ",".join(str(path) for path in ensure_delta_jars())
         logging_file = conf_directory() / "log4j2.properties"
@@ -58,13 +54,8 @@ def session_settings(config: Config, *, days: int, submitted: bool) -> dict[str,
     return settings | config.spark.settings
 
 
-def start_session(config: Config, name: str, *, days: int = 1) -> SparkSession:
+def start_session(config: Config, name: str) -> SparkSession:
     """Start (or find) the session.
-
-    Parameters
-    ----------
-    days : int
-        Days of the widest step that the session is for.
 
     Raises
     ------
@@ -80,7 +71,7 @@ def start_session(config: Config, name: str, *, days: int = 1) -> SparkSession:
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.appName(name)
-    for key, value in session_settings(config, days=days, submitted=submitted).items():
+    for key, value in session_settings(config, submitted=submitted).items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")

@@ -23,12 +23,9 @@ from jobs.runtime.day_files import (
     DayFileWriter,
     DayReader,
     address_of,
-    collect_units,
-    unit_frame,
-    unit_kernel,
 )
 from jobs.runtime.exits import JobError, UsageError
-from pipelines.mapped_frame_spark import Batches, MappedFrame
+from pipelines.units_spark import Batches, collect_units, unit_frame, unit_kernel
 from schemas.catalog import TABLES
 from schemas.table import Table
 
@@ -233,7 +230,7 @@ class Tables:
     def write(
         self,
         name: str,
-        frame: DataFrame | MappedFrame,
+        frame: DataFrame,
         days: Sequence[date],
     ) -> int:
         """Replace exactly these days of a table by a Spark frame, in one commit.
@@ -250,7 +247,7 @@ class Tables:
         """
         return self.commit(name, self.write_files(name, frame), days)
 
-    def write_files(self, name: str, frame: DataFrame | MappedFrame) -> pa.Table:
+    def write_files(self, name: str, frame: DataFrame) -> pa.Table:
         """Write a Spark frame to files of a table that `commit` makes part of it.
 
         Returns
@@ -266,13 +263,15 @@ class Tables:
         differences = contract_differences(TABLES[name], frame.schema)
         if differences:
             raise ContractError(f"{name}: " + "; ".join(differences))
-        if isinstance(frame, MappedFrame):
-            rows, kernel = frame.frame, frame.kernel
-        else:
-            rows, kernel = frame.select(*TABLES[name].column_names), None
         self.create([name])
-        writer = DayFileWriter(self.address(name), name, arrow_schema(name), kernel)
-        return rows.mapInArrow(writer, WRITTEN_DDL).toArrow()
+        rows = frame.select(*TABLES[name].column_names)
+        return rows.mapInArrow(self.file_writer(name), WRITTEN_DDL).toArrow()
+
+    def file_writer(
+        self, name: str, kernel: Callable[[Batches], Batches] | None = None
+    ) -> DayFileWriter:
+        """What writes files of a table in a task."""
+        return DayFileWriter(self.address(name), name, arrow_schema(name), kernel)
 
     def write_units(
         self, name: str, count: int, run: Callable[[int], Batches], days: Sequence[date]
@@ -290,9 +289,9 @@ class Tables:
         run : callable
             Gives rows of the table for a unit's number; runs in a task.
         """
-        units = unit_frame(self.spark, count)
-        made = MappedFrame(units, unit_kernel(run), TABLES[name].frame_struct)
-        return self.write_files(name, made)
+        self.create([name])
+        writer = self.file_writer(name, unit_kernel(run))
+        return unit_frame(self.spark, count).mapInArrow(writer, WRITTEN_DDL).toArrow()
 
     def write_unit_tables(
         self,
@@ -309,9 +308,7 @@ class Tables:
             Gives table names and rows for a unit's number; runs in a task.
         """
         self.create(names)
-        writers = {
-            name: DayFileWriter(self.address(name), name, arrow_schema(name)) for name in names
-        }
+        writers = {name: self.file_writer(name) for name in names}
 
         def write(number: int) -> Batches:
             for name, rows in run(number):

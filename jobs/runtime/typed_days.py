@@ -19,7 +19,7 @@ from jobs.runtime.sources import Source
 from jobs.runtime.step import Step
 from jobs.runtime.tables import arrow_schema
 from jobs.runtime.typed_files import DayOfFiles, TypedFile, typed_file
-from pipelines.mapped_frame_spark import Batches
+from pipelines.units_spark import Batches
 from schemas.logs import LOGS
 
 _SHOWN = ("impression_id", "ts", "user_id", "listing_id")

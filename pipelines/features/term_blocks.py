@@ -109,18 +109,18 @@ class TermBlock:
         return numbers, sums[is_known]
 
 
-def count_block(listings: pa.Table) -> pa.Table:
-    """Turn the listings of one block into one row.
+def count_block(listings: pa.Table) -> pa.BinaryArray:
+    """Pack the term counts of the listings of one block.
 
     Parameters
     ----------
     listings : pyarrow.Table
-        block (the same in all rows), listing_id, title, tags; at least one row, in any order.
+        listing_id, title, tags; at least one row, in any order.
 
     Returns
     -------
-    pyarrow.Table
-        block, packed (a TermBlock).
+    pyarrow.BinaryArray, of one value
+        A TermBlock.
 
     Raises
     ------
@@ -133,8 +133,7 @@ def count_block(listings: pa.Table) -> pa.Table:
     )
     if ids.null_count or pc.any(pc.equal(ids[1:], ids[:-1])).as_py():
         raise ValueError("every listing needs a listing_id of its own")
-    block = TermBlock.from_documents(documents(title, tags))
-    return pa.table({"block": listings["block"][:1], "packed": block.to_binary()})
+    return TermBlock.from_documents(documents(title, tags)).to_binary()
 
 
 def as_binary(data: Any) -> pa.BinaryArray:

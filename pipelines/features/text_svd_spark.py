@@ -7,23 +7,24 @@ and the driver adds the blocks' sums in block order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark import Broadcast
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+from pyspark.sql import DataFrame, SparkSession
 
 from pipelines.features.hashing import hash_strings
 from pipelines.features.randomized_svd import orthonormalise, random_start, truncate
 from pipelines.features.term_blocks import TermBlock, as_binary, count_block
 from pipelines.features.text_basis import TextBasis, inverse_document_frequency
+from pipelines.features.xxhash import xxhash64
+from pipelines.units_spark import Batches, map_units
 
 Floats = npt.NDArray[np.float64]
-Batches = Iterator[pa.RecordBatch]
 Vocabulary = tuple[pa.StringArray, Floats]
 """Terms and their inverse document frequencies."""
 
@@ -36,7 +37,8 @@ _EVERY_LISTING = ""
 
 
 def fit_text_basis(
-    listings: DataFrame,
+    spark: SparkSession,
+    read: Callable[[], pa.Table],
     *,
     rank: int = 64,
     oversampling: int = 16,
@@ -53,8 +55,9 @@ def fit_text_basis(
 
     Parameters
     ----------
-    listings : DataFrame
-        listing_id (string, unique), title (string), tags (array of string).
+    read : callable
+        Gives the listings, in a task: listing_id (string, unique), title (string), tags (list of
+        string), in any order.
     rank : int
         Components, k.
     oversampling : int
@@ -91,11 +94,11 @@ def fit_text_basis(
         raise ValueError("oversampling and iterations must not be negative")
     with ExitStack() as cleanup:
         # Read by every pass; tokenising again would cost more than all the products.
-        counted = _count_blocks(listings, blocks).persist()
+        counted = _count_blocks(spark, read, blocks).persist()
         cleanup.callback(counted.unpersist)
         terms, document_frequency, total = _vocabulary(counted, min_document_frequency, max_terms)
         idf = inverse_document_frequency(document_frequency, total)
-        vocabulary = listings.sparkSession.sparkContext.broadcast((terms, idf))
+        vocabulary = spark.sparkContext.broadcast((terms, idf))
         cleanup.callback(vocabulary.destroy)
         width = min(rank + oversampling, len(terms))
         basis = random_start(hash_strings("term", terms), width=width, seed=seed)
@@ -115,42 +118,40 @@ def fit_text_basis(
     )
 
 
-def _count_blocks(listings: DataFrame, blocks: int) -> DataFrame:
-    """One row a block: its number and its term counts, packed."""
-    return (
-        listings.select(
-            F.pmod(F.xxhash64("listing_id"), F.lit(blocks)).alias("block"),
-            "listing_id",
-            "title",
-            "tags",
-        )
-        .groupBy("block")
-        .applyInArrow(count_block, "block long, packed binary")
-    )
+def _count_blocks(spark: SparkSession, read: Callable[[], pa.Table], blocks: int) -> DataFrame:
+    """One row a block that has listings: its number and its term counts, packed."""
+
+    def count(number: int) -> Batches:
+        listings = read()
+        if listings["listing_id"].null_count:
+            raise ValueError("every listing needs a listing_id of its own")
+        own = np.mod(xxhash64(listings["listing_id"]), blocks) == number
+        if own.any():
+            packed = count_block(listings.filter(pa.array(own)))
+            yield pa.RecordBatch.from_pydict({"block": pa.array([number]), "packed": packed})
+
+    return map_units(spark, blocks, count, "block long, packed binary")
 
 
 def _vocabulary(
     counted: DataFrame, min_document_frequency: int, max_terms: int
 ) -> tuple[pa.StringArray, npt.NDArray[np.int64], int]:
     """Terms in byte order with their document frequencies, and the number of listings."""
+    parts = counted.mapInArrow(_document_frequencies, "term string, frequency long").toArrow()
+    summed = parts.group_by("term", use_threads=False).aggregate([("frequency", "sum")])
+    is_every = pc.equal(summed["term"], _EVERY_LISTING)
+    is_kept = pc.greater_equal(summed["frequency_sum"], min_document_frequency)
     found = (
-        counted.mapInArrow(_document_frequencies, "term string, document_frequency long")
-        .groupBy("term")
-        .agg(F.sum("document_frequency").alias("document_frequency"))
-        .where(
-            (F.col("term") == _EVERY_LISTING)
-            | (F.col("document_frequency") >= min_document_frequency)
-        )
-        .orderBy(F.desc("document_frequency"), "term")
-        .limit(max_terms + 1)
-        .toArrow()
+        summed.filter(pc.or_(is_every, is_kept))
+        .sort_by([("frequency_sum", "descending"), ("term", "ascending")])
+        .slice(0, max_terms + 1)
         .sort_by("term")
         .combine_chunks()
     )
     if len(found) == 0:
         return pa.array([], pa.string()), np.zeros(0, dtype=np.int64), 0
-    document_frequency = found["document_frequency"].to_numpy()
-    return found["term"].combine_chunks()[1:], document_frequency[1:], int(document_frequency[0])
+    terms, frequency = found["term"].combine_chunks(), found["frequency_sum"].to_numpy()
+    return terms[1:], frequency[1:], int(frequency[0])
 
 
 def _document_frequencies(batches: Batches) -> Batches:
@@ -161,7 +162,7 @@ def _document_frequencies(batches: Batches) -> Batches:
             yield pa.RecordBatch.from_pydict(
                 {
                     "term": pa.concat_arrays([pa.array([_EVERY_LISTING]), block.terms]),
-                    "document_frequency": pa.concat_arrays([listings, block.document_frequency]),
+                    "frequency": pa.concat_arrays([listings, block.document_frequency]),
                 }
             )
 

@@ -64,7 +64,7 @@ def main() -> None:
 
     def start() -> object:
         before, begun = cpu_seconds(), time.monotonic()
-        session = start_session(config, "benchmark", days=runner.widest)
+        session = start_session(config, "benchmark")
         meter.steps.append(
             {
                 "step": "session start", "days": 0, "rows": None,

@@ -1,0 +1,75 @@
+"""Learning one model for several end days in one pass over the features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import pyarrow as pa
+
+from pipelines.models.ftrl_state import FtrlParameters
+from pipelines.models.level import bias_slot, level_shift
+from pipelines.models.training import DenseInputs, new_learners, train
+
+Summary = dict[str, float]
+"""What a learner says of itself: dense, rows, clicks, first_day, days, log_loss, slots,
+level_shift; days since 1970."""
+
+
+def train_model(
+    features: Iterable[pa.RecordBatch],
+    model: str,
+    end_days: Sequence[int],
+    parameters: FtrlParameters,
+    *,
+    search_days: int,
+    promoted_days: int,
+    level_days: int,
+    dense: Mapping[int, DenseInputs] | None,
+) -> Iterator[tuple[pa.RecordBatch, int, Summary]]:
+    """Learn one model for several end days.
+
+    Parameters
+    ----------
+    features : iterable of pyarrow.RecordBatch
+        ds, order_key, clicked, surface, sampling_rate, listing_key and the model's slots, in
+        training order.
+    end_days : sequence of int
+        Days since 1970.
+    level_days : int
+        Newest days that the intercept is solved on when learning is done; z and n stay as learnt.
+
+    Yields
+    ------
+    (pyarrow.RecordBatch, int, Summary)
+        Columns of `model_weights`, their end day, and the learner's summary.
+    """
+    learners = new_learners(
+        end_days, parameters, search_days=search_days, promoted_days=promoted_days, dense=dense
+    )
+    newest = train(features, learners, keep_days=level_days)
+    for learner in learners:
+        found = learner.state.touched()
+        size = len(found.slot)
+        shift = level_shift(learner, newest, level_days)
+        found.weight[found.slot == bias_slot(parameters.bits)] += shift
+        ds = pa.array([learner.end_day], pa.int32()).cast(pa.date32())[0]
+        columns = {
+            "model": pa.repeat(pa.scalar(model), size),
+            "slot": pa.array(found.slot),
+            "weight": pa.array(found.weight),
+            "z": pa.array(found.z),
+            "n": pa.array(found.n),
+            "ds": pa.repeat(ds, size),
+        }
+        days = sorted(learner.days)
+        summary = {
+            "dense": len(learner.state.dense_weights()),
+            "rows": learner.state.rows,
+            "clicks": learner.state.clicks,
+            "first_day": days[0] if days else learner.end_day,
+            "days": len(days),
+            "log_loss": learner.log_loss,
+            "slots": size,
+            "level_shift": shift,
+        }
+        yield pa.RecordBatch.from_pydict(columns), learner.end_day, summary
