@@ -11,7 +11,7 @@ from pipelines.features.pairs import shared_words
 from pipelines.features.rates import Rates
 from pipelines.features.rows import SlotRows
 from pipelines.features.tokens import cross, strings
-from pipelines.samples.balanced_spark import non_click_rate
+from pipelines.samples.balanced import non_click_rate
 from tests.support.rows import DAY_NUMBER, batch_of
 
 counts = st.integers(0, 10_000)

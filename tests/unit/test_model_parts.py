@@ -16,7 +16,7 @@ from pipelines.models.fields import coded, position_band, position_bands, segmen
 from pipelines.models.listing_part import Models, evidence, listing_part, smoothed_ratio, variances
 from pipelines.models.stack import Stack, ensemble_inputs, fields_of, is_cold
 from pipelines.models.weights import Weights
-from pipelines.samples.balanced_spark import non_click_rate
+from pipelines.samples.balanced import non_click_rate
 from pipelines.scores.reference import context_terms, reference_context
 from tests.support.rows import batch_of
 

@@ -21,7 +21,6 @@ from jobs import runs, scores
 from jobs.runtime.arguments import Parser, add_common
 from jobs.runtime.exits import InputMissing, UsageError
 from jobs.runtime.tables import Tables
-from pipelines.scores.window_sums import prior_strengths, window_sums
 from tests.support.report_tables import DS, config, row, write_runs, write_scores
 
 Capture = pytest.CaptureFixture[str]
@@ -274,36 +273,3 @@ def test_a_score_that_the_parts_do_not_give_is_called_out(tmp_path: Path) -> Non
     shown = call(scores, tmp_path, "--listing", "l1", settings=settings, width=200)
     assert "NOT equal: inputs, configuration or code have changed since" in shown
     assert "content_listing" in shown
-
-
-def counted(entity: str, day: date, surface: str, clicks: int, micro: int) -> dict[str, object]:
-    return {"entity_type": "listing", "entity_id": entity, "surface": surface, "impressions": 10,
-            "clicks": clicks, "expected_clicks_micro": micro, "ds": day}  # fmt: skip
-
-
-def test_window_sums_end_with_the_day_and_have_a_length_per_surface(tmp_path: Path) -> None:
-    tables = Tables(str(tmp_path))
-    days = [DS - timedelta(days=back) for back in range(4)]
-    rows = [counted("a", day, s, 1, 10) for day in days for s in ("search", "promoted")]
-    tables.write_rows("entity_counts", rows, days)
-    sums = window_sums(tables.read_arrow("entity_counts"), DS, search_days=2, promoted_days=3)
-    assert sums["listing", "a"]["search_clicks"] == 2
-    assert sums["listing", "a"]["promoted_expected_micro"] == 30
-
-
-def test_prior_strength_is_that_of_the_moments() -> None:
-    clicks, micro = [0, 3, 9, 1], [1_000_000, 2_000_000, 3_000_000, 2_500_000]
-    zero = dict.fromkeys(
-        [f"{s}_{w}" for s in ("search", "promoted") for w in ("impressions", "clicks",
-                                                              "expected_micro")], 0)  # fmt: skip
-    sums = {
-        ("listing", str(n)): zero | {"search_clicks": k, "search_expected_micro": e}
-        for n, (k, e) in enumerate(zip(clicks, micro, strict=True))
-    }
-    expected = [e / 1e6 for e in micro]
-    c = sum(clicks) / sum(expected)
-    squares = sum((k - c * e) ** 2 for k, e in zip(clicks, expected, strict=True))
-    by_hand = c * sum(e * e for e in expected) / (squares - sum(clicks))
-    found = prior_strengths(sums, min_strength=0.01, max_strength=1e6)
-    assert found["listing", "search"] == pytest.approx(by_hand)
-    assert found["listing", "both"] == pytest.approx(by_hand)

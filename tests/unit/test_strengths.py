@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from pipelines.features.history_spark import strengths
-from pipelines.scores.window_sums import prior_strengths
+from pipelines.features.history import strengths
 
 LIMITS = {"min_strength": 0.5, "max_strength": 200.0}
 
@@ -48,23 +47,5 @@ def test_the_estimate_stays_inside_its_limits():
 
 
 def test_nothing_to_estimate_from_gives_the_middle_of_the_limits():
-    nothing = dict.fromkeys(moments(np.ones(1), np.ones(1, int)))
+    nothing = dict.fromkeys(moments(np.ones(1), np.ones(1, int)), 0)
     assert strengths(nothing, **LIMITS)["both"].strength == 10.0
-
-
-def test_the_driver_s_estimate_is_the_same():
-    expected, clicks = planted(8.0, 1.0, seed=2, entities=500)
-    micro = np.round(expected * 1e6).astype(int)
-    zeros = dict.fromkeys(("search_impressions", "search_clicks", "search_expected_micro",
-                           "promoted_impressions"), 0)  # fmt: skip
-    sums = {
-        ("listing", str(k)): {**zeros, "promoted_clicks": int(c), "promoted_expected_micro": int(m)}
-        for k, (c, m) in enumerate(zip(clicks, micro, strict=True))
-    }
-    found = prior_strengths(sums, **LIMITS)
-    milli = np.floor(micro / 1000 + 0.5) / 1000
-    assert (
-        found["listing", "promoted"] == strengths(moments(milli, clicks), **LIMITS)["both"].strength
-    )
-    assert found["listing", "both"] == found["listing", "promoted"]
-    assert found["listing", "search"] == 10.0

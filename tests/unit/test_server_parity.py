@@ -4,21 +4,23 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
+from pipelines.features import frames
 from pipelines.features.assemble import Assembler
-from pipelines.features.frames_spark import context_frame, listing_frame, name_features
+from pipelines.features.frames import Names
 from pipelines.features.hashing import hash_token
 from pipelines.features.registry import of_scope
 from pipelines.features.text_basis import TextBasis
 from pipelines.models.fields import position_band
 from pipelines.models.listing_part import Models
-from pipelines.models.prediction_spark import predict_traffic, score_listing_days
+from pipelines.models.prediction import predict_traffic, score_listing_days
 from pipelines.models.stack import Stack, ensemble_inputs, fields_of, is_cold
 from pipelines.models.weights import Weights
 from pipelines.scores.reference import context_terms, reference_context
-from pipelines.scores.scoring_spark import score_listings
-from tests.support.rows import DAY, DAY_NUMBER
+from pipelines.scores.scoring import score_listings
+from tests.support.rows import DAY
 from tests.support.stages import make_stages
 from tests.support.traffic import WORDS, days_before, impressions, listings
 
@@ -80,32 +82,30 @@ STACK = Stack.from_rows(
 
 
 @pytest.fixture(scope="module")
-def stages(spark, config):
-    return make_stages(spark, config, SHOWN, KNOWN)
+def stages(config):
+    return make_stages(config, SHOWN, KNOWN)
 
 
-def predict(spark, stages, reference, partitions=2, of=MODELS):
-    spark.conf.set("spark.sql.shuffle.partitions", partitions)
-    models = spark.sparkContext.broadcast({DAY_NUMBER: replace(of, reference=reference.logits)})
-    try:
-        frame = listing_frame(stages.listings.repartition(partitions), stages.history)
-        made = predict_traffic(
-            stages.labeled.repartition(partitions),
-            score_listing_days(frame, stages.assembler, models),
-            stages.history,
-            stages.assembler,
-            models,
-            {(DAY_NUMBER, 0): 0.2, (DAY_NUMBER, 1): 0.3},
-        )
-        return made.to_frame().toArrow().sort_by("order_key").combine_chunks()
-    finally:
-        spark.conf.set("spark.sql.shuffle.partitions", 2)
+def predict(stages, reference, of=MODELS):
+    models = replace(of, reference=reference.logits)
+    shown = stages.labeled
+    is_ours = pc.and_(shown["is_valid_traffic"], pc.equal(shown["surface"], "promoted"))
+    made = predict_traffic(
+        stages.context_rows(shown.filter(is_ours)),
+        score_listing_days(stages.listing_rows, stages.assembler, models),
+        stages.assembler,
+        models,
+        {0: 0.2, 1: 0.3},
+    )
+    return pa.concat_tables(made).sort_by("order_key").combine_chunks()
 
 
 @pytest.fixture(scope="module")
 def names(stages):
-    frame = context_frame(stages.samples, stages.history)
-    return [r.asDict() for r in name_features(frame, stages.assembler, "context").collect()]
+    found = Names()
+    for batch in stages.context_rows(stages.samples).combine_chunks().to_batches():
+        found.add(stages.assembler.tokens(batch, "context"), batch)
+    return found.table().to_pylist()
 
 
 def referred(config, stages, names, of=MODELS):
@@ -119,25 +119,25 @@ def reference(config, stages, names):
 
 
 @pytest.fixture(scope="module")
-def predictions(spark, stages, reference):
-    return predict(spark, stages, reference)
+def predictions(stages, reference):
+    return predict(stages, reference)
 
 
 @pytest.fixture(scope="module")
-def served(spark, stages, names, reference):
+def served(stages, names, reference):
     """The two tables that a server reads: scores by listing, and terms of requests."""
     registry = stages.assembler.namespaces
     scores = score_listings(
-        listing_frame(stages.listings, stages.history),
+        stages.listing_rows,
         stages.assembler,
-        spark.sparkContext.broadcast(MODELS),
+        MODELS,
         STACK,
         reference,
         tuple(FACTORS),
         prior=10.0,
-    ).collect()
+    )
     terms = context_terms(registry, names, reference, MODELS, STACK.ensemble)
-    return {row["listing_id"]: row for row in scores}, terms
+    return {row["listing_id"]: row for row in pa.concat_tables(scores).to_pylist()}, terms
 
 
 def request_values(assembler: Assembler, context: pa.RecordBatch, row) -> list[tuple[str, str]]:
@@ -176,7 +176,7 @@ def test_a_request_s_terms_added_to_a_score_are_the_prediction(stages, predictio
     assert not cold.all()
     logit = STACK.ensemble.logit(ensemble_inputs(predictions, STACK.cold_threshold))
     predicted = STACK.publish(logit, fields_of(predictions, tuple(FACTORS), cold))
-    contexts = context_frame(stages.labeled, stages.history).toArrow().combine_chunks()
+    contexts = stages.context_rows(stages.labeled).combine_chunks()
     at = {i: k for k, i in enumerate(contexts["impression_id"].to_pylist())}
     rows = predictions.to_pylist()
     expected = [r for r in TODAY.values() if r["is_valid_traffic"] and r["surface"] == "promoted"]
@@ -211,11 +211,12 @@ def test_a_published_score_is_the_request_at_the_reference(served):
         assert score["p_click"] == pytest.approx(published(score["logit"] + context, fields))
 
 
-@pytest.mark.parametrize("partitions", [1, 7])
-def test_predictions_have_the_same_bits_under_any_partitioning(
-    spark, stages, reference, predictions, partitions
+@pytest.mark.parametrize("size", [1, 50])
+def test_predictions_have_the_same_bits_in_batches_of_any_size(
+    stages, reference, predictions, size, monkeypatch
 ):
-    assert predict(spark, stages, reference, partitions).equals(predictions)
+    monkeypatch.setattr(frames, "_BATCH_ROWS", size)
+    assert predict(stages, reference).equals(predictions)
 
 
 def test_what_is_predicted_is_valid_promoted_traffic_with_its_labels(predictions):
@@ -227,22 +228,22 @@ def test_what_is_predicted_is_valid_promoted_traffic_with_its_labels(predictions
     assert len(set(predictions["order_key"].to_pylist())) == len(predictions)
 
 
-def test_what_all_requests_bring_counts_for_the_listings(
-    spark, config, stages, names, reference, predictions
-):
+def test_what_all_requests_bring_counts_for_the_listings(config, stages, names, predictions):
     bias = hash_token("bias", "1") & ((1 << BITS) - 1)
     old = MODELS.historical
     raised = replace(old, weight=old.weight + 0.7 * (old.slot == bias))
     of = replace(MODELS, historical=raised)
-    found = predict(spark, stages, referred(config, stages, names, of), of=of)
+    found = predict(stages, referred(config, stages, names, of), of=of)
     for part, change in (("listing", 0.7), ("context", 0.0)):
         moved = np.subtract(found[f"historical_{part}"], predictions[f"historical_{part}"])
         np.testing.assert_allclose(moved, change, atol=1e-12)
 
 
-def test_a_listing_in_no_snapshot_brings_nothing_but_is_predicted(spark, stages, reference):
-    missing = replace(stages, listings=stages.listings.where("listing_id <> 'l3'"))
-    found = predict(spark, missing, reference)
+def test_a_listing_in_no_snapshot_brings_nothing_but_is_predicted(stages, reference):
+    missing = replace(
+        stages, listings=stages.listings.filter(pc.not_equal(stages.listings["listing_id"], "l3"))
+    )
+    found = predict(missing, reference)
     lost = [r for r in found.to_pylist() if r["listing_id"] == "l3"]
     assert lost
     assert {(r["historical_listing"], r["content_listing"], r["shop"]) for r in lost} == {

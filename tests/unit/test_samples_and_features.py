@@ -5,18 +5,12 @@ from datetime import timedelta
 import pyarrow as pa
 import pytest
 
-from pipelines.features.frames_spark import (
-    assemble_listings,
-    build_features,
-    context_frame,
-    listing_frame,
-    name_features,
-    request_rows,
-)
+from pipelines.features import frames
+from pipelines.features.frames import Names, assemble_listings, build_features, request_rows
 from pipelines.features.hashing import hash_token
 from pipelines.features.rows import SlotRows
-from pipelines.samples.balanced_spark import sample_training
-from tests.support.rows import DAY, arrow_rows, spark_rows
+from pipelines.samples.balanced import sample_training
+from tests.support.rows import DAY, arrow_rows
 from tests.support.stages import make_stages
 from tests.support.traffic import days_before, impressions, listings
 
@@ -25,42 +19,41 @@ KNOWN = [row for day in days_before(4) for row in listings(day, 7)]  # l7 is in 
 
 
 @pytest.fixture(scope="module")
-def stages(spark, config):
-    return make_stages(spark, config, [*BEFORE, *impressions(DAY, 120)], KNOWN)
+def stages(config):
+    return make_stages(config, [*BEFORE, *impressions(DAY, 120)], KNOWN)
 
 
-def features_of(stages):
-    rows = assemble_listings(listing_frame(stages.listings, stages.history), stages.assembler)
-    return build_features(stages.samples, rows, stages.history, stages.assembler).to_frame()
+def features_of(stages, samples=None, names=None):
+    rows = assemble_listings(stages.listing_rows, stages.assembler, names)
+    contexts = stages.context_rows(stages.samples if samples is None else samples)
+    return build_features(contexts, rows, stages.assembler, names)
 
 
 @pytest.fixture(scope="module")
 def features(stages):
-    return features_of(stages).toArrow().to_pylist()
+    return features_of(stages).to_pylist()
+
+
+RATES = {"search": 0.2, "promoted": 0.6}
 
 
 class TestSampling:
     shown = impressions(DAY, 3000)
-    rates = pa.table(
-        {"ds": [DAY] * 2, "surface": ["search", "promoted"], "non_click_rate": [0.2, 0.6]}
-    )
 
-    def sample(self, spark, partitions, salt="a"):
-        labeled = spark.createDataFrame(arrow_rows("labeled_impressions", self.shown))
-        made = sample_training(
-            labeled.repartition(partitions), spark.createDataFrame(self.rates), salt=salt
-        )
-        return sorted(made.toArrow().to_pylist(), key=lambda r: r["impression_id"])
+    def sample(self, files=1, salt="a"):
+        parts = [arrow_rows("labeled_impressions", self.shown[at::files]) for at in range(files)]
+        made = pa.concat_tables(sample_training(part, RATES, salt=salt) for part in parts)
+        return sorted(made.to_pylist(), key=lambda r: r["impression_id"])
 
-    def test_all_clicks_and_a_share_of_the_rest_under_any_partitioning(self, spark):
-        found = self.sample(spark, 1)
-        assert all(self.sample(spark, partitions) == found for partitions in (2, 7))
+    def test_all_clicks_and_a_share_of_the_rest_in_any_parts(self):
+        found = self.sample()
+        assert all(self.sample(files) == found for files in (2, 7))
         valid = {r["impression_id"]: r for r in self.shown if r["is_valid_traffic"]}
         kept = {r["impression_id"]: r for r in found}
         assert len(kept) == len(found)
         assert set(kept) <= set(valid)
         assert {i for i, r in valid.items() if r["clicked"]} <= set(kept)
-        for surface, rate in (("search", 0.2), ("promoted", 0.6)):
+        for surface, rate in RATES.items():
             non_clicks = [
                 i for i, r in valid.items() if r["surface"] == surface and not r["clicked"]
             ]
@@ -70,39 +63,37 @@ class TestSampling:
             assert {r["sampling_rate"] for r in found if r["surface"] == surface} == {rate}
         assert len({r["order_key"] for r in found}) == len(found)
 
-    def test_another_salt_draws_another_sample_in_the_same_order(self, spark):
-        first, second = self.sample(spark, 2), self.sample(spark, 2, salt="b")
+    def test_another_salt_draws_another_sample_in_the_same_order(self):
+        first, second = self.sample(), self.sample(salt="b")
         keys = [{r["impression_id"]: r["order_key"] for r in s} for s in (first, second)]
         both = set(keys[0]) & set(keys[1])
         assert set(keys[0]) != set(keys[1])
         assert all(keys[0][i] == keys[1][i] for i in both)
 
 
-def test_a_day_s_clicks_are_not_in_its_own_history_priors_or_features(
-    spark, config, stages, features
-):
-    other = make_stages(spark, config, [*BEFORE, *impressions(DAY, 120, clicks_seed=1)], KNOWN)
+def test_a_day_s_clicks_are_not_in_its_own_history_priors_or_features(config, stages, features):
+    other = make_stages(config, [*BEFORE, *impressions(DAY, 120, clicks_seed=1)], KNOWN)
     assert other.history_rows == stages.history_rows
     assert any(row["promoted_clicks"] for row in stages.history_rows)
     assert other.assembler.strengths == stages.assembler.strengths
-    again = features_of(other).toArrow().to_pylist()
+    again = features_of(other).to_pylist()
     assert [r["clicked"] for r in again] != [r["clicked"] for r in features]
     assert [r | {"clicked": None} for r in again] == [r | {"clicked": None} for r in features]
 
 
-def test_clicks_of_the_day_before_are_in_the_history(spark, config, stages):
+def test_clicks_of_the_day_before_are_in_the_history(config, stages):
     yesterday = DAY - timedelta(days=1)
     changed = [r for r in BEFORE if r["ds"] != yesterday] + impressions(
         yesterday, 150, clicks_seed=1
     )
-    other = make_stages(spark, config, [*changed, *impressions(DAY, 120)], KNOWN)
+    other = make_stages(config, [*changed, *impressions(DAY, 120)], KNOWN)
     assert other.history_rows != stages.history_rows
 
 
 def test_a_packed_row_is_that_of_its_impression_alone(stages, features):
     assembler = stages.assembler
-    listing_rows = listing_frame(stages.listings, stages.history).toArrow().combine_chunks()
-    contexts = context_frame(stages.samples, stages.history).toArrow().combine_chunks()
+    listing_rows = stages.listing_rows.combine_chunks()
+    contexts = stages.context_rows(stages.samples).combine_chunks()
     at = {listing: k for k, listing in enumerate(listing_rows["listing_id"].to_pylist())}
     packed = {row["impression_id"]: row for row in features}
     assert len(packed) == len(contexts)
@@ -139,36 +130,31 @@ def test_a_packed_row_holds_the_hashes_of_its_values(features):
             assert hash_token("device", impression["device"]) in slots
 
 
-def test_rows_are_sorted_by_day_and_order_key_and_the_same_under_any_partitioning(spark, stages):
-    two = spark_rows(
-        spark, "training_samples",
-        [{"impression_id": f"i{k}", "order_key": (k * 37) % 101, "ds": DAY - timedelta(days=k % 2)}
-         for k in range(60)],
-    )  # fmt: skip
-    rows = assemble_listings(listing_frame(stages.listings, stages.history), stages.assembler)
-    found = []
-    for partitions in (1, 2, 7):
-        spark.conf.set("spark.sql.shuffle.partitions", partitions)
-        try:
-            mapped = build_features(
-                two.repartition(partitions), rows, stages.history, stages.assembler
-            )
-            made = mapped.to_frame().toArrow()
-        finally:
-            spark.conf.set("spark.sql.shuffle.partitions", 2)
-        keys = list(zip(made["ds"].to_pylist(), made["order_key"].to_pylist(), strict=True))
-        by_day = [
-            [key for day, key in keys if day == of] for of in sorted(set(made["ds"].to_pylist()))
-        ]
-        assert all(day == sorted(day) for day in by_day)
-        found.append(sorted(made.to_pylist(), key=lambda r: (r["ds"], r["order_key"])))
-    assert found[0] == found[1] == found[2]
+def test_rows_are_in_training_order_and_the_same_in_batches_of_any_size(
+    stages, features, monkeypatch
+):
+    keys = [row["order_key"] for row in features]
+    assert keys == sorted(keys)
+    for size in (1, 7, 64):
+        monkeypatch.setattr(frames, "_BATCH_ROWS", size)
+        order = pa.array(range(len(stages.samples) - 1, -1, -1))
+        assert features_of(stages, stages.samples.take(order)).to_pylist() == features
 
 
-def test_every_name_is_the_value_of_its_slot_once_a_day(stages):
-    frame = context_frame(stages.samples, stages.history).repartition(3)
-    rows = name_features(frame, stages.assembler, "context").collect()
+def test_a_day_without_samples_has_no_features_but_names_of_its_listings(stages):
+    names = Names()
+    assert len(features_of(stages, stages.samples.slice(0, 0), names)) == 0
+    assert "category" in names.table()["namespace"].to_pylist()
+
+
+def test_every_name_is_the_value_of_its_slot_once_a_day(stages, monkeypatch):
+    monkeypatch.setattr(frames, "_BATCH_ROWS", 50)
+    names = Names()
+    features_of(stages, names=names)
+    rows = names.table().to_pylist()
     named = {(r["namespace"], r["value"]): r for r in rows}
     assert len(named) == len(rows)
     assert all(r["slot"] == hash_token(*key) for key, r in named.items())
-    assert named["bias", "1"]["rows"] == stages.samples.count()
+    assert named["surface", "search"]["rows"] + named["surface", "promoted"]["rows"] == len(
+        stages.samples
+    )
