@@ -14,6 +14,7 @@ import pyarrow as pa
 from jobs.runtime.inputs import assembler, read_strengths
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
+from jobs.runtime.task_writes import write_unit_tables
 from pipelines.features.frames import (
     CONTEXT_ENTITIES,
     LISTING_ENTITIES,
@@ -42,7 +43,7 @@ def run(step: Step) -> Outcome:
         yield "features", build_features(contexts, listing_rows, made, names)
         yield "feature_names", names.table()
 
-    step.tables.write_unit_tables(["features", "feature_names"], len(days), build, days)
+    write_unit_tables(step.tables, ["features", "feature_names"], len(days), build, days)
     return {day: DayRecord() for day in days}
 
 

@@ -15,11 +15,12 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 
+from jobs.runtime.contracts import arrow_schema
 from jobs.runtime.day_files import read_file
 from jobs.runtime.inputs import windows
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
-from jobs.runtime.tables import arrow_schema
+from jobs.runtime.task_writes import write_units
 from pipelines.features.history import COUNT_COLUMNS, SUMS, history_before, moments, strengths
 from pipelines.units_spark import collect_units
 
@@ -39,7 +40,7 @@ def run(step: Step) -> Outcome:
         for table in history_before(ranges[number], needed, read, given):
             yield from table.to_batches()
 
-    step.tables.write_units("entity_history", len(ranges), make, days)
+    write_units(step.tables, "entity_history", len(ranges), make, days)
     _write_priors(step, {day: len(before) for day, before in held.items()})
     return {
         day: DayRecord(

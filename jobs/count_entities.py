@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import functions as F
 
+from jobs.runtime.contracts import arrow_schema
 from jobs.runtime.day_files import DataFile, read_file, read_files
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
-from jobs.runtime.tables import arrow_schema
+from jobs.runtime.task_writes import write_frame, write_units
 from pipelines.logs.counts import (
     HOME_COLUMNS,
     TRAFFIC_COLUMNS,
@@ -49,7 +50,7 @@ def run(step: Step) -> Outcome:
         yield from counted.append_column("ds", day).to_batches()
 
     if len({file.ds for file in shown}) == len(shown):
-        step.tables.write_units("entity_counts", len(shown), count, days)
+        write_units(step.tables, "entity_counts", len(shown), count, days)
     else:
         sums = [name for name in ENTITY_COUNTS.column_names if name not in ENTITY_COUNTS.keys]
         whole = (
@@ -57,7 +58,7 @@ def run(step: Step) -> Outcome:
             .groupBy(*ENTITY_COUNTS.keys)
             .agg(*(F.sum(name).alias(name) for name in sums))
         )
-        step.tables.write("entity_counts", whole.coalesce(2), days)
+        write_frame(step.tables, "entity_counts", whole.coalesce(2), days)
     return {day: DayRecord() for day in days}
 
 

@@ -28,6 +28,7 @@ from jobs.runtime.exits import InputMissing
 from jobs.runtime.job import job_main
 from jobs.runtime.judged_logs import JudgedLog, judge
 from jobs.runtime.step import DayRecord, Outcome, Step
+from jobs.runtime.task_writes import frame_files, write_frame
 from jobs.runtime.typed_days import Aside, TypedDays, typed_days, write_good_rows
 from schemas.catalog import TABLES
 from schemas.logs import LOGS
@@ -103,7 +104,7 @@ def _write_log(step: Step, log: str, typed: TypedDays, aside: Aside) -> list[Jud
         if not step.source.has_day_files(log):
             # One file holds many days: without this, each task would write each of them.
             frame = frame.repartition("ds")
-        written.append(step.tables.write_files(log, frame))
+        written.append(frame_files(step.tables, log, frame))
     step.tables.commit(log, pa.concat_tables(written), step.days)
     return judged
 
@@ -129,7 +130,7 @@ def _write_refused(
         return []
     parts = [part.refused(step.run_id) for part in judged if part.log in short]
     none = step.spark.createDataFrame([], TABLES["quarantine"].struct)
-    step.tables.write("quarantine", reduce(DataFrame.unionByName, parts, none), days)
+    write_frame(step.tables, "quarantine", reduce(DataFrame.unionByName, parts, none), days)
     return step.tables.read_arrow("quarantine", days, columns=["log", "ds", "reasons"]).to_pylist()
 
 

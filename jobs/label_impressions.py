@@ -13,10 +13,11 @@ from datetime import date, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from jobs.runtime.contracts import arrow_schema
 from jobs.runtime.day_files import read_file
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
-from jobs.runtime.tables import arrow_schema
+from jobs.runtime.task_writes import write_units
 from pipelines.logs.labels import LabelRules, bursts, clicks_of, first_clicks, label_impressions
 
 _CLICK_COLUMNS = ("impression_id", "user_id", "listing_id", "ts", "impression_ts", "impression_ds")
@@ -47,7 +48,7 @@ def run(step: Step) -> Outcome:
         rows = read_file(file, schemas["impressions"])
         yield from label_impressions(rows, first, bursts(first, rules)).to_batches()
 
-    step.tables.write_units("labeled_impressions", len(shown), label, days)
+    write_units(step.tables, "labeled_impressions", len(shown), label, days)
     return {day: _record(day, clicks_for(day), rules) for day in days}
 
 

@@ -15,6 +15,7 @@ from datetime import date, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from jobs.runtime.contracts import arrow_schema
 from jobs.runtime.day_files import read_file
 from jobs.runtime.inputs import (
     assembler,
@@ -26,7 +27,7 @@ from jobs.runtime.inputs import (
 )
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
-from jobs.runtime.tables import arrow_schema
+from jobs.runtime.task_writes import write_units
 from pipelines.features.frames import CONTEXT_ENTITIES, LISTING_ENTITIES, with_history
 from pipelines.models.listing_part import Models
 from pipelines.models.prediction import predict_traffic, score_listing_days
@@ -68,7 +69,7 @@ def run(step: Step) -> Outcome:
         for table in predict_traffic(traffic, scores, made, of, rates[file.ds]):
             yield from table.to_batches()
 
-    step.tables.write_units("predictions", len(shown), predict, days)
+    write_units(step.tables, "predictions", len(shown), predict, days)
     models.destroy()
     return {day: DayRecord() for day in days}
 

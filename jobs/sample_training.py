@@ -12,10 +12,11 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from jobs.runtime.contracts import arrow_schema
 from jobs.runtime.day_files import read_file
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
-from jobs.runtime.tables import arrow_schema
+from jobs.runtime.task_writes import write_units
 from pipelines.samples.balanced import non_click_rate, sample_training
 
 
@@ -53,7 +54,7 @@ def run(step: Step) -> Outcome:
         rows = read_file(file, schema)
         yield from sample_training(rows, by_day[file.ds], salt=salt).to_batches()
 
-    step.tables.write_units("training_samples", len(shown), sample, days)
+    write_units(step.tables, "training_samples", len(shown), sample, days)
     return {day: DayRecord() for day in days}
 
 

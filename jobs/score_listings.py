@@ -27,6 +27,7 @@ from jobs.runtime.inputs import (
 )
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
+from jobs.runtime.task_writes import write_units
 from pipelines.features.frames import LISTING_ENTITIES, with_history
 from pipelines.features.history import COUNT_COLUMNS, Counts, moments, strengths, window_to
 from pipelines.models.listing_part import Models
@@ -78,7 +79,7 @@ def _score(step: Step, day: date) -> DayRecord:
             named = scored.append_column("run_id", pa.repeat(pa.scalar(run_id), len(table)))
             yield from named.to_batches()
 
-    step.tables.write_units("listing_scores", 1, score, [day])
+    write_units(step.tables, "listing_scores", 1, score, [day])
     shared.destroy()
     terms = context_terms(registry(step.config), names, reference, models, stack.ensemble)
     step.tables.write_rows("context_terms", [row | {"ds": day} for row in terms], [day])

@@ -10,22 +10,21 @@ import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from jobs.runtime.contracts import ContractError, arrow_schema, refuse_other_days
 from jobs.runtime.day_files import (
-    WRITTEN_DDL,
     DataFile,
     DayFileWriter,
     DayReader,
     address_of,
 )
-from jobs.runtime.exits import JobError, UsageError
-from pipelines.units_spark import Batches, collect_units, unit_frame, unit_kernel
+from jobs.runtime.exits import UsageError
+from pipelines.units_spark import Batches
 from schemas.catalog import TABLES
 from schemas.table import Table
 
@@ -33,28 +32,6 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
     from pyarrow.dataset import Dataset
     from pyspark.sql import DataFrame, SparkSession
-    from pyspark.sql.types import StructType
-
-
-class ContractError(JobError):
-    """A frame does not have the columns that its table declares."""
-
-
-def contract_differences(declared: Table, schema: StructType) -> list[str]:
-    """Name every difference between a frame's schema and a table's declaration.
-
-    Nullability is not compared here: the table's NOT NULL constraints refuse nulls on write.
-    """
-    want = {c.name: c.type.simpleString() for c in declared.columns}
-    have = {f.name: f.dataType.simpleString() for f in schema.fields}
-    missing = [f"missing column {name} ({want[name]})" for name in want if name not in have]
-    extra = [f"unknown column {name}" for name in have if name not in want]
-    wrong = [
-        f"column {name} is {have[name]}, declared {want[name]}"
-        for name in want
-        if name in have and have[name] != want[name]
-    ]
-    return missing + extra + wrong
 
 
 def day_condition(days: Sequence[date]) -> str:
@@ -67,14 +44,6 @@ def day_condition(days: Sequence[date]) -> str:
         return f"ds >= '{ordered[0]}' AND ds <= '{ordered[-1]}'"
     listed = ", ".join(f"'{day}'" for day in ordered)
     return f"ds IN ({listed})"
-
-
-@cache
-def arrow_schema(name: str) -> pa.Schema:
-    """The Arrow schema of a table; timestamps are UTC."""
-    from pyspark.sql.pandas.types import to_arrow_schema
-
-    return to_arrow_schema(TABLES[name].struct, timezone="UTC")
 
 
 class Tables:
@@ -227,99 +196,12 @@ class Tables:
         pruned = None if days is None else day_condition(days)
         return self.delta(name).to_pyarrow_dataset(file_pruning_predicate=pruned)
 
-    def write(
-        self,
-        name: str,
-        frame: DataFrame,
-        days: Sequence[date],
-    ) -> int:
-        """Replace exactly these days of a table by a Spark frame, in one commit.
-
-        Returns
-        -------
-        int
-            The Delta version written.
-
-        Raises
-        ------
-        ContractError
-            The columns are not those declared, or a row is of none of the days.
-        """
-        return self.commit(name, self.write_files(name, frame), days)
-
-    def write_files(self, name: str, frame: DataFrame) -> pa.Table:
-        """Write a Spark frame to files of a table that `commit` makes part of it.
-
-        Returns
-        -------
-        pyarrow.Table
-            As of `day_files.WRITTEN`.
-
-        Raises
-        ------
-        ContractError
-            The columns are not those declared.
-        """
-        differences = contract_differences(TABLES[name], frame.schema)
-        if differences:
-            raise ContractError(f"{name}: " + "; ".join(differences))
-        self.create([name])
-        rows = frame.select(*TABLES[name].column_names)
-        return rows.mapInArrow(self.file_writer(name), WRITTEN_DDL).toArrow()
-
     def file_writer(
         self, name: str, kernel: Callable[[Batches], Batches] | None = None
     ) -> DayFileWriter:
-        """What writes files of a table in a task."""
-        return DayFileWriter(self.address(name), name, arrow_schema(name), kernel)
-
-    def write_units(
-        self, name: str, count: int, run: Callable[[int], Batches], days: Sequence[date]
-    ) -> int:
-        """Replace exactly these days by what tasks make of units of work, such as files."""
-        return self.commit(name, self.write_unit_files(name, count, run), days)
-
-    def write_unit_files(self, name: str, count: int, run: Callable[[int], Batches]) -> pa.Table:
-        """`write_files` for what tasks make of units of work.
-
-        Parameters
-        ----------
-        count : int
-            Number of units.
-        run : callable
-            Gives rows of the table for a unit's number; runs in a task.
-        """
+        """What writes files of a table in a task, for `commit`."""
         self.create([name])
-        writer = self.file_writer(name, unit_kernel(run))
-        return unit_frame(self.spark, count).mapInArrow(writer, WRITTEN_DDL).toArrow()
-
-    def write_unit_tables(
-        self,
-        names: Sequence[str],
-        count: int,
-        run: Callable[[int], Iterable[tuple[str, pa.Table]]],
-        days: Sequence[date],
-    ) -> None:
-        """`write_units` for several tables that tasks make in one go.
-
-        Parameters
-        ----------
-        run : callable
-            Gives table names and rows for a unit's number; runs in a task.
-        """
-        self.create(names)
-        writers = {name: self.file_writer(name) for name in names}
-
-        def write(number: int) -> Batches:
-            for name, rows in run(number):
-                for batch in writers[name](iter(rows.to_batches())):
-                    named = pa.repeat(pa.scalar(name), batch.num_rows)
-                    yield batch.append_column("table", named)
-
-        written = collect_units(self.spark, count, write, f"{WRITTEN_DDL}, table string")
-        for name in names:
-            own = written.filter(pc.equal(written["table"], name))
-            self.commit(name, own.drop_columns(["table"]), days)
+        return DayFileWriter(self.address(name), name, arrow_schema(name), kernel)
 
     def commit(self, name: str, written: pa.Table, days: Sequence[date]) -> int:
         """Replace exactly these days by files that tasks have written.
@@ -337,7 +219,7 @@ class Tables:
         from deltalake import Schema
         from deltalake.transaction import AddAction, RemoveAction
 
-        _refuse_other_days(name, written, days)
+        refuse_other_days(name, written, days)
         at = int(time.time() * 1000)
         files: list[AddAction | RemoveAction] = [
             AddAction(
@@ -402,7 +284,7 @@ class Tables:
             raise ContractError(f"{name}: columns differ from the contract: {sorted(missing)}")
         ordered = table.select(schema.names).cast(schema)
         if days is not None:
-            _refuse_other_days(name, ordered, days)
+            refuse_other_days(name, ordered, days)
         if days is not None and self.days(name) & set(days):
             write_deltalake(
                 self.path(name), ordered, mode="overwrite", predicate=day_condition(days)
@@ -417,13 +299,6 @@ class Tables:
         """`write_arrow` for rows given as dictionaries."""
         table = pa.Table.from_pylist(list(rows), schema=arrow_schema(name))
         return self.write_arrow(name, table, days)
-
-
-def _refuse_other_days(name: str, rows: pa.Table, days: Sequence[date]) -> None:
-    strange = set(rows["ds"].unique().to_pylist()) - set(days)
-    if strange:
-        told = ", ".join(str(day) for day in sorted(strange))
-        raise ContractError(f"{name}: rows of {told} among those of other days")
 
 
 def _day(value: object) -> date:

@@ -14,10 +14,11 @@ from pyarrow import fs
 from pyspark.sql import functions as F
 
 from jobs.runtime.canonical_logs import YieldedLog
-from jobs.runtime.day_files import open_root, read_files
+from jobs.runtime.contracts import arrow_schema
+from jobs.runtime.day_files import open_root
 from jobs.runtime.sources import Source
 from jobs.runtime.step import Step
-from jobs.runtime.tables import arrow_schema
+from jobs.runtime.task_writes import unit_files
 from jobs.runtime.typed_files import DayOfFiles, TypedFile, typed_file
 from pipelines.units_spark import Batches
 from schemas.logs import LOGS
@@ -127,15 +128,12 @@ def write_good_rows(step: Step, log: str, typed: TypedDays, aside: Aside) -> pa.
     def run(number: int) -> Batches:
         return units[number].good_rows()
 
-    return step.tables.write_unit_files(log, len(units), run)
+    return unit_files(step.tables, log, len(units), run)
 
 
 def _shown(step: Step, day: date) -> dict[date, Callable[[], pa.Table]]:
     """Accepted impressions of a day and the day before, as far as they are in the table."""
-    schema = arrow_schema("impressions")
+    days = [day, day - timedelta(days=1)]
     known = step.tables.days("impressions")
-    return {
-        shown: partial(read_files, step.tables.files("impressions", [shown]), schema, _SHOWN)
-        for shown in (day, day - timedelta(days=1))
-        if shown in known
-    }
+    read = step.tables.day_reader("impressions", days, _SHOWN)
+    return {shown: partial(read, shown) for shown in days if shown in known}

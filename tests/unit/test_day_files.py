@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.runtime.constraints import check_rows, expression
+from jobs.runtime.contracts import ContractError, arrow_schema
 from jobs.runtime.day_files import WRITTEN, DataFile, DayFileWriter, read_file
-from jobs.runtime.tables import ContractError, Tables, arrow_schema
+from jobs.runtime.tables import Tables
 from schemas.catalog import TABLES
 from tests.support.rows import DAY, arrow_rows
 
