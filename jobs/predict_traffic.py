@@ -28,7 +28,7 @@ from jobs.runtime.inputs import (
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
 from jobs.runtime.task_writes import write_units
-from pipelines.features.frames import CONTEXT_ENTITIES, LISTING_ENTITIES, with_history
+from pipelines.features.feature_rows import CONTEXT_ENTITIES, LISTING_ENTITIES, with_history
 from pipelines.models.listing_part import Models
 from pipelines.models.prediction import predict_traffic, score_listing_days
 from pipelines.scores.reference import reference_context

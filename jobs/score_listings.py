@@ -28,7 +28,7 @@ from jobs.runtime.inputs import (
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
 from jobs.runtime.task_writes import write_units
-from pipelines.features.frames import LISTING_ENTITIES, with_history
+from pipelines.features.feature_rows import LISTING_ENTITIES, with_history
 from pipelines.features.history import COUNT_COLUMNS, Counts, moments, strengths, window_to
 from pipelines.models.listing_part import Models
 from pipelines.scores.reference import context_terms, reference_context

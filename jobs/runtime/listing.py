@@ -21,7 +21,7 @@ from jobs.runtime.inputs import (
 from jobs.runtime.published import ScoresOf
 from jobs.runtime.reading import Row, read_where
 from jobs.runtime.tables import Tables
-from pipelines.features.frames import LISTING_ENTITIES, with_history
+from pipelines.features.feature_rows import LISTING_ENTITIES, with_history
 from pipelines.features.history import COUNT_COLUMNS, SUMS, moments, strengths, window_to
 from pipelines.models.listing_part import Models
 from pipelines.scores.explain import Explanation, explain

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.features.assemble import Assembler
-from pipelines.features.frames import (
+from pipelines.features.feature_rows import (
     batches_of,
     batches_with_listings,
     listing_words,

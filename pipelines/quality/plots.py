@@ -48,7 +48,7 @@ def reliability_plot(bins: Sequence[ReliabilityRow], segments: Sequence[str]) ->
     values += [v for b in bins for v in (b.observed, b.low, b.high) if v > 0]
     smallest = min(b.expected for b in bins if b.expected > 0)
     low, high = max(min(values), smallest / 5) / 1.25, min(max(values), 1.0) * 1.25
-    with drawing("reliability", 3.5 * max(len(shown), 2) + 0.2, 3.7) as (figure, written):
+    with drawing("reliability", 3.5 * max(len(shown), 2) + 0.2, 3.95) as (figure, written):
         panels = figure.subplots(1, len(shown), sharex=True, sharey=True, squeeze=False)[0]
         for axes, segment in zip(panels, shown, strict=True):
             _reliability_panel(axes, [b for b in bins if b.segment == segment], segment, low, high)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipelines.features.assemble import Assembler
-from pipelines.features.frames import batches_of
+from pipelines.features.feature_rows import batches_of
 from pipelines.models.elementary import probabilities
 from pipelines.models.ensemble import EnsembleInputs
 from pipelines.models.fields import Coded, coded, segment_field, top_levels

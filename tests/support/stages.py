@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from jobs.runtime.config import Config
 from jobs.runtime.inputs import registry
 from pipelines.features.assemble import Assembler
-from pipelines.features.frames import CONTEXT_ENTITIES, LISTING_ENTITIES, with_history
+from pipelines.features.feature_rows import CONTEXT_ENTITIES, LISTING_ENTITIES, with_history
 from pipelines.features.history import Windows, history_before, moments, strengths
 from pipelines.samples.balanced import sample_training
 from tests.support.counting import count_days

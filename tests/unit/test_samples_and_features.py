@@ -5,8 +5,8 @@ from datetime import timedelta
 import pyarrow as pa
 import pytest
 
-from pipelines.features import frames
-from pipelines.features.frames import Names, assemble_listings, build_features, request_rows
+from pipelines.features import feature_rows
+from pipelines.features.feature_rows import Names, assemble_listings, build_features, request_rows
 from pipelines.features.hashing import hash_token
 from pipelines.features.rows import SlotRows
 from pipelines.samples.balanced import sample_training
@@ -136,7 +136,7 @@ def test_rows_are_in_training_order_and_the_same_in_batches_of_any_size(
     keys = [row["order_key"] for row in features]
     assert keys == sorted(keys)
     for size in (1, 7, 64):
-        monkeypatch.setattr(frames, "_BATCH_ROWS", size)
+        monkeypatch.setattr(feature_rows, "_BATCH_ROWS", size)
         order = pa.array(range(len(stages.samples) - 1, -1, -1))
         assert features_of(stages, stages.samples.take(order)).to_pylist() == features
 
@@ -148,7 +148,7 @@ def test_a_day_without_samples_has_no_features_but_names_of_its_listings(stages)
 
 
 def test_every_name_is_the_value_of_its_slot_once_a_day(stages, monkeypatch):
-    monkeypatch.setattr(frames, "_BATCH_ROWS", 50)
+    monkeypatch.setattr(feature_rows, "_BATCH_ROWS", 50)
     names = Names()
     features_of(stages, names=names)
     rows = names.table().to_pylist()

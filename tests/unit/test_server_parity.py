@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from pipelines.features import frames
+from pipelines.features import feature_rows
 from pipelines.features.assemble import Assembler
-from pipelines.features.frames import Names
+from pipelines.features.feature_rows import Names
 from pipelines.features.hashing import hash_token
 from pipelines.features.registry import of_scope
 from pipelines.features.text_basis import TextBasis
@@ -215,7 +215,7 @@ def test_a_published_score_is_the_request_at_the_reference(served):
 def test_predictions_have_the_same_bits_in_batches_of_any_size(
     stages, reference, predictions, size, monkeypatch
 ):
-    monkeypatch.setattr(frames, "_BATCH_ROWS", size)
+    monkeypatch.setattr(feature_rows, "_BATCH_ROWS", size)
     assert predict(stages, reference).equals(predictions)
 
 
