@@ -11,7 +11,7 @@ from types import ModuleType
 
 from jobs import FLOW
 from jobs.runtime.arguments import Parser, add_common, add_days, effective_config
-from jobs.runtime.exits import ExitCode, JobError
+from jobs.runtime.exits import ExitCode, JobError, leave
 from jobs.runtime.runs import code_version
 
 EXAMPLES = """examples:
@@ -175,7 +175,7 @@ def _dispatch(arguments: argparse.Namespace) -> int:
 
 def console() -> None:
     """Entry point of the installed command."""
-    sys.exit(main())
+    leave(main())
 
 
 if __name__ == "__main__":

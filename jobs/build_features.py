@@ -6,11 +6,11 @@ scored in one pass elsewhere, by the same assembling.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
+from jobs.runtime.exits import leave
 from jobs.runtime.inputs import assembler, read_strengths
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
@@ -53,4 +53,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

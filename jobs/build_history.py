@@ -7,7 +7,6 @@ strongly each kind of entity is to be pulled to its parent's rate.
 from __future__ import annotations
 
 import json
-import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -17,6 +16,7 @@ import pyarrow as pa
 
 from jobs.runtime.contracts import arrow_schema
 from jobs.runtime.day_files import read_file
+from jobs.runtime.exits import leave
 from jobs.runtime.inputs import windows
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
@@ -93,4 +93,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -5,7 +5,6 @@ Grain: day, entity and surface. Integers only, so that sums are the same in any 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from datetime import date
 
@@ -15,6 +14,7 @@ from pyspark.sql import functions as F
 
 from jobs.runtime.contracts import arrow_schema
 from jobs.runtime.day_files import DataFile, read_file, read_files
+from jobs.runtime.exits import leave
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
 from jobs.runtime.task_writes import write_frame, write_units
@@ -90,4 +90,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

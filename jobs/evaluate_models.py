@@ -7,7 +7,6 @@ the day before: nothing of the day enters the probabilities that it is judged by
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date, timedelta
@@ -15,6 +14,7 @@ from datetime import date, timedelta
 import numpy as np
 import pyarrow as pa
 
+from jobs.runtime.exits import leave
 from jobs.runtime.inputs import read_stack
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
@@ -98,4 +98,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

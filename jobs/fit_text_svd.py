@@ -6,13 +6,13 @@ depend on two snapshots at most. A model's dense weights only ever meet vectors 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from datetime import date
 from functools import partial
 
 import pyarrow as pa
 
+from jobs.runtime.exits import leave
 from jobs.runtime.job import job_main
 from jobs.runtime.planner import refit_day
 from jobs.runtime.step import DayRecord, Outcome, Step
@@ -87,4 +87,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

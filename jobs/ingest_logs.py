@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
@@ -24,7 +23,7 @@ from pyspark.sql import DataFrame
 
 from jobs.runtime.canonical_logs import select_log
 from jobs.runtime.day_files import WRITTEN
-from jobs.runtime.exits import InputMissing
+from jobs.runtime.exits import InputMissing, leave
 from jobs.runtime.job import job_main
 from jobs.runtime.judged_logs import JudgedLog, judge
 from jobs.runtime.step import DayRecord, Outcome, Step
@@ -183,4 +182,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

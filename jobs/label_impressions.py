@@ -6,7 +6,6 @@ completeness report and restate nothing.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 
@@ -15,6 +14,7 @@ import pyarrow.compute as pc
 
 from jobs.runtime.contracts import arrow_schema
 from jobs.runtime.day_files import read_file
+from jobs.runtime.exits import leave
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
 from jobs.runtime.task_writes import write_units
@@ -72,4 +72,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -6,7 +6,6 @@ text basis are all as of the end of the day before.
 
 from __future__ import annotations
 
-import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ import pyarrow.compute as pc
 
 from jobs.runtime.contracts import arrow_schema
 from jobs.runtime.day_files import read_file
+from jobs.runtime.exits import leave
 from jobs.runtime.inputs import (
     assembler,
     read_bases,
@@ -119,4 +119,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -6,13 +6,12 @@ the scores of the newest published day.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from datetime import date
 
 import pyarrow.compute as pc
 
-from jobs.runtime.exits import QualityStop
+from jobs.runtime.exits import QualityStop, leave
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
 from pipelines.quality.gates import failures, gates
@@ -64,4 +63,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -5,7 +5,6 @@ Grain: impression. The rate at which the day's non-clicks were kept travels with
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from datetime import date
 
@@ -14,6 +13,7 @@ import pyarrow.compute as pc
 
 from jobs.runtime.contracts import arrow_schema
 from jobs.runtime.day_files import read_file
+from jobs.runtime.exits import leave
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
 from jobs.runtime.task_writes import write_units
@@ -64,4 +64,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -8,13 +8,13 @@ staged here; publish_scores says whether consumers may read them.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from datetime import date
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from jobs.runtime.exits import leave
 from jobs.runtime.inputs import (
     assembler,
     day_number,
@@ -123,4 +123,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -7,7 +7,6 @@ days is one reading of the features per model, in which every end day has its ow
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 
@@ -17,7 +16,7 @@ import pyarrow.compute as pc
 
 from jobs.runtime.contracts import arrow_schema
 from jobs.runtime.day_files import WRITTEN, WRITTEN_DDL, DataFile, read_batches
-from jobs.runtime.exits import QualityStop
+from jobs.runtime.exits import QualityStop, leave
 from jobs.runtime.inputs import EPOCH, day_number
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
@@ -176,4 +175,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

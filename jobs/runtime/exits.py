@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import sys
 from collections.abc import Mapping
 from datetime import date
 from enum import IntEnum
-from typing import Any
+from typing import Any, NoReturn
 
 
 class ExitCode(IntEnum):
@@ -66,3 +69,18 @@ class NothingToDo(JobError):
     """There is nothing to do for this date."""
 
     exit_code = ExitCode.NOTHING
+
+
+def leave(code: int) -> NoReturn:
+    """End the process with this code, whatever libraries do when they are unloaded.
+
+    What was registered for the end still runs. But Arrow's threads now and then abort a process
+    that ends right after a scan (apache/arrow issue 39862), and a scheduler would take a finished
+    run for a failed one.
+    """
+    try:
+        atexit._run_exitfuncs()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
