@@ -24,7 +24,7 @@ def test_every_job_file_takes_the_arguments_of_its_command() -> None:
         assert (
             (JOBS / f"{job.name}.py")
             .read_text()
-            .endswith('if __name__ == "__main__":\n    sys.exit(main())\n')
+            .endswith('if __name__ == "__main__":\n    leave(main())\n')
         )
 
 
