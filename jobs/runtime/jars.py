@@ -7,21 +7,20 @@ archives (87 MB) where these seven (13 MB) are enough.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 import re
 import sys
 import tempfile
 import urllib.request
+import zipfile
 from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
 from jobs.runtime.exits import UsageError
-
-MAVEN_REPOSITORY = "https://repo1.maven.org/maven2"
-"""Maven Central; the variable DEFAULT_ARTIFACT_REPOSITORY names a mirror of it."""
 
 TIMEOUT_SEC = 60
 """Longest silence of the repository; the largest archive has 10 MB."""
@@ -142,6 +141,27 @@ def ensure_delta_jars(directory: Path | None = None) -> list[Path]:
     return paths
 
 
+def spark_repository() -> str:
+    """Give the Maven repository that the installed Spark itself would ask, as its code names it.
+
+    Raises
+    ------
+    UsageError
+        If Spark's code does not name one.
+    """
+    found = importlib.util.find_spec("pyspark")
+    folders = list(found.submodule_search_locations or ()) if found else []
+    for archive in sorted(
+        a for f in folders for a in Path(f).glob("jars/spark-common-utils_*.jar")
+    ):
+        with zipfile.ZipFile(archive) as packed, suppress(KeyError):
+            code = packed.read("org/apache/spark/util/MavenUtils$.class")
+            address = re.search(rb"https://[\w./-]+", code)
+            if address:
+                return address[0].decode()
+    raise UsageError("set DEFAULT_ARTIFACT_REPOSITORY to a Maven repository, for Delta's archives")
+
+
 def _identity(path: Path, jar: Jar) -> list[int | str]:
     status = path.stat()
     return [status.st_size, status.st_mtime_ns, jar.sha256]
@@ -156,7 +176,7 @@ def _read_stamp(stamp: Path) -> dict[str, list[int | str]]:
 
 
 def _fetch(jar: Jar, path: Path) -> None:
-    repository = os.environ.get("DEFAULT_ARTIFACT_REPOSITORY") or MAVEN_REPOSITORY
+    repository = os.environ.get("DEFAULT_ARTIFACT_REPOSITORY") or spark_repository()
     url = f"{repository.rstrip('/')}/{jar.path}"
     shown = re.sub("//[^/]*@", "//***@", url)  # a mirror's address may hold a password
     advice = (

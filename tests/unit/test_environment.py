@@ -149,6 +149,17 @@ def test_missing_jars_are_fetched_and_then_not_asked_for_again(
     assert ensure_delta_jars(tmp_path / "jars") == paths
 
 
+def test_without_a_mirror_the_repository_is_the_one_that_spark_asks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert re.fullmatch(r"https://\S+/maven2/", jars.spark_repository())
+    content = make_jars(monkeypatch, tmp_path / "mirror")
+    monkeypatch.delenv("DEFAULT_ARTIFACT_REPOSITORY")
+    monkeypatch.setattr(jars, "spark_repository", (tmp_path / "mirror").as_uri)
+    paths = ensure_delta_jars(tmp_path / "jars")
+    assert {path.name: path.read_bytes() for path in paths} == content
+
+
 def test_spoilt_jar_is_fetched_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     content = make_jars(monkeypatch, tmp_path / "mirror")
     spoilt = ensure_delta_jars(tmp_path / "jars")[1]
