@@ -29,6 +29,7 @@ from jobs.runtime.judged_logs import JudgedLog, judge
 from jobs.runtime.step import DayRecord, Outcome, Step
 from jobs.runtime.task_writes import frame_files, write_frame
 from jobs.runtime.typed_days import Aside, TypedDays, typed_days, write_good_rows
+from pipelines.logs.labels import click_cutoff, clicks_of
 from schemas.catalog import TABLES
 from schemas.logs import LOGS
 
@@ -151,14 +152,15 @@ def _account(rows: _Counts, accepted: _Counts, refused: list[dict], log: str, da
 def _head_digest(step: Step, day: date) -> str:
     """Digest of the day's clicks that can still count for the day before, in any order the same."""
     columns = ["click_id", "impression_id", "ts"]
+    before = day - timedelta(days=1)
     clicks = step.tables.read_arrow("clicks", [day], columns=[*columns, "impression_ds"])
-    cutoff = pa.scalar(day).cast(pa.timestamp("us", "UTC")).cast(pa.int64()).as_py()
-    cutoff += step.config.labels.cutoff_hours * 3_600_000_000
-    before = pa.scalar(day - timedelta(days=1), pa.date32())
-    counts = pc.and_(
-        pc.equal(clicks["impression_ds"], before), pc.less(clicks["ts"].cast(pa.int64()), cutoff)
+    own = clicks_of(clicks, before)
+    cutoff = click_cutoff(before, step.config.labels.cutoff_hours)
+    rows = (
+        own.filter(pc.less(own["ts"].cast(pa.int64()), cutoff))
+        .select(columns)
+        .sort_by([(name, "ascending") for name in columns])
     )
-    rows = clicks.filter(counts).select(columns).sort_by([(name, "ascending") for name in columns])
     digest = hashlib.sha256(json.dumps(rows.to_pylist(), default=str).encode())
     return f"{len(rows)}:{digest.hexdigest()[:16]}"
 

@@ -17,19 +17,19 @@ import pyarrow.compute as pc
 from jobs.runtime.exits import leave
 from jobs.runtime.inputs import (
     assembler,
-    day_number,
     read_bases,
     read_stack,
     read_weights,
     registry,
     request_names,
+    strengths_of,
     windows,
 )
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
 from jobs.runtime.task_writes import write_units
 from pipelines.features.feature_rows import LISTING_ENTITIES, with_history
-from pipelines.features.history import COUNT_COLUMNS, Counts, moments, strengths, window_to
+from pipelines.features.history import COUNT_COLUMNS, Counts, moments, window_to
 from pipelines.models.listing_part import Models
 from pipelines.scores.reference import context_terms, reference_context
 from pipelines.scores.scoring import score_listings
@@ -104,17 +104,9 @@ def _strengths(
         found = moments(window_to(day, counted, counts, given, [entity])).get(entity, {})
         yield pa.RecordBatch.from_pydict({"entity": [entity], "moments": [json.dumps(found)]})
 
-    limits = step.config.history
     rows = collect_units(step.spark, len(entities), count, "entity string, moments string")
-    return {
-        (day_number(day), row["entity"], surface): value.strength
-        for row in rows.to_pylist()
-        for surface, value in strengths(
-            json.loads(row["moments"]),
-            min_strength=limits.min_strength,
-            max_strength=limits.max_strength,
-        ).items()
-    }
+    found = {row["entity"]: json.loads(row["moments"]) for row in rows.to_pylist()}
+    return strengths_of(step.config, day, found)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

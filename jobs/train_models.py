@@ -50,7 +50,6 @@ def _train(step: Step, end_days: Sequence[date]) -> Outcome:
     window = [first + timedelta(days=k) for k in range((end_days[-1] - first).days + 1)]
     files = step.tables.files("features", window)
     schema = arrow_schema("features")
-    step.tables.create(["model_weights"])
     writer = step.tables.file_writer("model_weights")
     own = {model: parameters(step, model) for model in MODELS}
     dense = step.spark.sparkContext.broadcast(_dense(step, end_days))

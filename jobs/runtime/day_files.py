@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 from urllib.parse import unquote
 
 import numpy as np
@@ -39,6 +40,11 @@ class DataFile:
 
     ds: date
     address: str
+
+
+def absolute(address: str) -> str:
+    """An address for tasks that run in another folder."""
+    return address if "://" in address else str(Path(address).resolve())
 
 
 def open_root(address: str) -> tuple[fs.FileSystem, str]:

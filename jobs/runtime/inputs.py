@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 import numpy as np
@@ -13,7 +13,7 @@ from jobs.runtime.config import Config
 from jobs.runtime.exits import InputMissing, UsageError
 from jobs.runtime.tables import Tables
 from pipelines.features.assemble import Assembler
-from pipelines.features.history import Windows
+from pipelines.features.history import Moments, Windows, strengths
 from pipelines.features.registry import MODELS, Namespace, of_scope
 from pipelines.features.text_basis import TextBasis
 from pipelines.models.stack import Stack
@@ -50,6 +50,20 @@ def assembler(config: Config, strengths: dict[tuple[int, str, str], float]) -> A
 def windows(config: Config) -> Windows:
     """The configured windows of history."""
     return Windows(config.history.search_days, config.history.promoted_days)
+
+
+def strengths_of(
+    config: Config, day: date, found: Mapping[str, Moments]
+) -> dict[tuple[int, str, str], float]:
+    """Prior strengths of a day as `read_strengths` gives them, from its moments."""
+    limits = config.history
+    return {
+        (day_number(day), entity, surface): value.strength
+        for entity, own in found.items()
+        for surface, value in strengths(
+            own, min_strength=limits.min_strength, max_strength=limits.max_strength
+        ).items()
+    }
 
 
 def read_strengths(tables: Tables, days: Sequence[date]) -> dict[tuple[int, str, str], float]:

@@ -12,17 +12,17 @@ from jobs.runtime.config import Config
 from jobs.runtime.exits import InputMissing
 from jobs.runtime.inputs import (
     assembler,
-    day_number,
     read_bases,
     read_stack,
     read_weights,
+    strengths_of,
     windows,
 )
 from jobs.runtime.published import ScoresOf
 from jobs.runtime.reading import Row, read_where
 from jobs.runtime.tables import Tables
 from pipelines.features.feature_rows import LISTING_ENTITIES, with_history
-from pipelines.features.history import COUNT_COLUMNS, SUMS, moments, strengths, window_to
+from pipelines.features.history import COUNT_COLUMNS, SUMS, moments, window_to
 from pipelines.models.listing_part import Models
 from pipelines.scores.explain import Explanation, explain
 from pipelines.scores.reference import Reference
@@ -80,18 +80,10 @@ def _listing_day(
     tables: Tables, config: Config, listing: pa.Table, ds: date
 ) -> tuple[pa.RecordBatch, dict[tuple[int, str, str], float]]:
     """The listing with its window sums, and the prior strengths, as of the end of `ds`."""
-    history = config.history
     counted = tables.days("entity_counts")
     if ds not in counted:
         raise InputMissing(f"no counts for the windows to {ds}")
     read = tables.day_reader("entity_counts", [*windows(config).before(ds), ds], COUNT_COLUMNS)
     every = window_to(ds, counted, read, windows(config), LISTING_ENTITIES)
     own = with_history(listing, every, LISTING_ENTITIES).combine_chunks().to_batches()[0]
-    keyed = {
-        (day_number(ds), entity, surface): value.strength
-        for entity, found in moments(every).items()
-        for surface, value in strengths(
-            found, min_strength=history.min_strength, max_strength=history.max_strength
-        ).items()
-    }
-    return own, keyed
+    return own, strengths_of(config, ds, moments(every))

@@ -21,6 +21,7 @@ from jobs.runtime.day_files import (
     DataFile,
     DayFileWriter,
     DayReader,
+    absolute,
     address_of,
 )
 from jobs.runtime.exits import UsageError
@@ -67,8 +68,7 @@ class Tables:
 
     def address(self, name: str) -> str:
         """Where a table lives, for tasks that run in another folder."""
-        path = self.path(name)
-        return path if "://" in path else str(Path(path).resolve())
+        return absolute(self.path(name))
 
     def delta(self, name: str) -> DeltaTable:
         """The delta-rs handle of a table, at its newest version."""

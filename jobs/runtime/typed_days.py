@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
-from pathlib import Path
 
 import pyarrow as pa
 from pyarrow import fs
@@ -15,7 +14,7 @@ from pyspark.sql import functions as F
 
 from jobs.runtime.canonical_logs import YieldedLog
 from jobs.runtime.contracts import arrow_schema
-from jobs.runtime.day_files import open_root
+from jobs.runtime.day_files import absolute, open_root
 from jobs.runtime.sources import Source
 from jobs.runtime.step import Step
 from jobs.runtime.task_writes import unit_files
@@ -39,14 +38,14 @@ def typed_days(source: Source, log: str, days: Sequence[date], *, max_bytes: int
     """
     if not _selects_all(source, log):
         return {}
-    declared = pa.schema([arrow_schema(log).field(column.name) for column in LOGS[log]])
+    declared = _declared(log)
     required = frozenset(column.name for column in LOGS[log] if not column.nullable)
     found: TypedDays = {}
     for day in days:
         landed = source.day_files(source.spec.logs[log].views[0], [day])
         if not landed or sum(file.size for file in landed) > max_bytes:
             continue
-        files = [typed_file(_address(file.address), declared, required) for file in landed]
+        files = [typed_file(absolute(file.address), declared, required) for file in landed]
         known = [file for file in files if file is not None]
         if len(known) == len(files):
             found[day] = known
@@ -64,9 +63,9 @@ def _selects_all(source: Source, log: str) -> bool:
     return len(views) == 1 and is_all is not None and required <= {c.name for c in LOGS[log]}
 
 
-def _address(address: str) -> str:
-    """For tasks that run in another folder."""
-    return address if "://" in address else str(Path(address).resolve())
+def _declared(log: str) -> pa.Schema:
+    """The canonical columns of a log."""
+    return pa.schema([arrow_schema(log).field(column.name) for column in LOGS[log]])
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class Aside:
     @classmethod
     def of(cls, step: Step) -> Aside:
         """That of a warehouse: one writer at a time is in it."""
-        return cls(f"{_address(step.tables.root).rstrip('/')}/_doubtful")
+        return cls(f"{absolute(step.tables.root).rstrip('/')}/_doubtful")
 
     def file(self, log: str, day: date) -> str:
         """The file of a log and day."""
@@ -116,7 +115,7 @@ def write_good_rows(step: Step, log: str, typed: TypedDays, aside: Aside) -> pa.
     InputMissing
         A file cannot be read; Spark tells it as a failed task.
     """
-    schema = pa.schema([arrow_schema(log).field(column.name) for column in LOGS[log]])
+    schema = _declared(log)
     units = [
         DayOfFiles(
             log, day, files, schema, aside.file(log, day), step.config.ingest.max_string_bytes,

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from jobs.runtime.day_files import open_root
 from jobs.runtime.exits import InputMissing
-from pipelines.logs.certain import certain_rows, clicked_impressions, unique_ids
+from pipelines.logs.certain import certain_rows, clicked_impressions, repeated_ids
 from schemas.logs import ID_COLUMN
 
 _BATCH_ROWS = 131_072
@@ -119,13 +119,15 @@ class DayOfFiles:
             A file cannot be read.
         """
         key = ID_COLUMN[self.log]
-        every_id = pa.chunked_array((b.column(0) for b in self._read((key,))), pa.string())
+        repeated = repeated_ids(
+            pa.chunked_array((b.column(0) for b in self._read((key,))), pa.string())
+        )
         doubtful: list[pa.Table] = []
         for batch in self._read(self.schema.names):
             rows = pa.Table.from_batches([batch])
-            is_good = unique_ids(rows[key], every_id) & certain_rows(
+            is_good = certain_rows(
                 rows, self.log, self.day, max_string_bytes=self.max_string_bytes
-            )
+            ) & ~np.asarray(pc.is_in(rows[key], repeated))
             made = rows
             if self.log == "clicks":
                 clicked = clicked_impressions(rows, self.shown)

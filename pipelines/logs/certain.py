@@ -57,13 +57,10 @@ def certain_rows(rows: pa.Table, log: str, day: date, *, max_string_bytes: int) 
     return np.concatenate([np.zeros(0, dtype=np.bool_), *chunks])
 
 
-def unique_ids(ids: pa.ChunkedArray, all_ids: pa.ChunkedArray) -> Mask:
-    """Which ids occur once among all ids of the day."""
-    counted = pc.value_counts(all_ids)
-    repeated = counted.field("values").filter(pc.greater(counted.field("counts"), 1))
-    if not len(repeated):
-        return np.ones(len(ids), dtype=np.bool_)
-    return ~_truth(pc.is_in(ids, repeated))
+def repeated_ids(ids: pa.ChunkedArray) -> pa.Array:
+    """The ids that occur more than once among all of a day."""
+    counted = pc.value_counts(ids)
+    return counted.field("values").filter(pc.greater(counted.field("counts"), 1))
 
 
 def clicked_impressions(clicks: pa.Table, shown: Mapping[date, Callable[[], pa.Table]]) -> pa.Table:

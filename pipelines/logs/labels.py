@@ -14,6 +14,17 @@ _HOUR_US = 3_600_000_000
 _NO_TEXT = "\x1f"
 
 
+def click_cutoff(day: date, hours: int) -> int:
+    """When clicks on a day's impressions stop to count, in microseconds since 1970.
+
+    Parameters
+    ----------
+    hours : int
+        After the end of the day.
+    """
+    return ((day - date(1970, 1, 1)).days * 24 + 24 + hours) * _HOUR_US
+
+
 @dataclass(frozen=True)
 class LabelRules:
     """What makes a click count, and how much a person clicks.
@@ -35,7 +46,7 @@ class LabelRules:
 
     def cutoff(self, day: date) -> int:
         """When clicks on the day's impressions stop to count, in microseconds since 1970."""
-        return ((day - date(1970, 1, 1)).days * 24 + 24 + self.cutoff_hours) * _HOUR_US
+        return click_cutoff(day, self.cutoff_hours)
 
 
 def clicks_of(clicks: pa.Table, day: date) -> pa.Table:
