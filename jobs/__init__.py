@@ -132,7 +132,7 @@ FLOW: tuple[Job, ...] = (
         ("model_weights", "training_runs"),
         ("training",),
         "learn the historical and the content model by FTRL-Proximal, in day order",
-        output_version=2,
+        output_version=3,
     ),
     Job(
         "predict_traffic",

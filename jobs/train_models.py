@@ -24,6 +24,7 @@ from pipelines.features.hashing import HASH_SEED
 from pipelines.features.keys import id_keys
 from pipelines.features.registry import MODELS
 from pipelines.models.ftrl_state import FtrlParameters
+from pipelines.models.level import LevelPrior
 from pipelines.models.train_model import Summary, train_model
 from pipelines.models.training import DenseInputs
 from pipelines.units_spark import collect_units
@@ -63,7 +64,7 @@ def _train(step: Step, end_days: Sequence[date]) -> Outcome:
             own[model],
             search_days=training.search_days,
             promoted_days=training.promoted_days,
-            level_days=training.level_days,
+            level=LevelPrior(**training.level.model_dump()),
             dense=dense.value if model == "content" else None,
         )
         told: list[str] = []

@@ -43,7 +43,7 @@ TRAINING_RUNS = Table(
             "progressive_log_loss", T.DoubleType(), "mean log loss before each update, sample scale"
         ),
         Column("slots", T.LongType(), "coordinates touched"),
-        Column("level_shift", T.DoubleType(), "added to the bias weight, not to z: see level_days"),
+        Column("level_shift", T.DoubleType(), "added to the bias weight, not to z: level of the day after ds"),
         DS,
     ),
     keys=("model", "ds"),

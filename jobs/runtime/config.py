@@ -106,12 +106,20 @@ class FtrlConfig(Section):
     bits: Annotated[int, Field(ge=8, le=28)]
 
 
+class LevelConfig(Section):
+    drift: Positive
+    surface: Annotated[float, Field(ge=0)]
+    day: Annotated[float, Field(ge=0)]
+    weekday: Annotated[float, Field(ge=0)]
+    weekend: Annotated[float, Field(ge=0)]
+
+
 class TrainingConfig(Section):
     search_days: Days
     promoted_days: Days
-    level_days: Days
     learners_per_pass: Annotated[int, Field(ge=1, le=64)]
     min_clicks: Count
+    level: LevelConfig
     historical: FtrlConfig
     content: FtrlConfig
 

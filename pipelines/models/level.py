@@ -1,14 +1,25 @@
-"""The level of a learnt model: its intercept, solved once more on the newest promoted rows.
+"""The level of a learnt model: what its intercept lacks for the day that it will serve.
 
 One pass of FTRL-Proximal leaves the intercept to the last rows it saw: features that are always
 there share it, each with a learning rate of its own, and from one day to the next the mean
-prediction moves by several per cent. The one number that bids hang on is therefore solved exactly
-when learning is done.
+prediction moves by several per cent. The one number that bids hang on is therefore found anew
+when learning is done; and as a market drifts and has its weekends, for the day to come rather than
+for the days that were.
+
+A day's clicks say how far the model is off on that day, to the chance of some hundreds of clicks.
+What is known beforehand of how a market moves, `LevelPrior`, says how much of it will be left
+tomorrow. Search has several times the clicks of promoted listings and shares the market's moods,
+though not its level, so its days have a say. In terms of the field: a Gaussian process over the
+days of both surfaces (kriging; the local level model of Harvey, 1989, with a weekly season), a
+logistic likelihood of the rows, the posterior mode by Newton's method (Laplace's approximation,
+Rasmussen & Williams 2006, algorithm 3.1).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,40 +27,95 @@ import numpy.typing as npt
 
 from pipelines.features.hashing import hash_token
 from pipelines.kernel import kernel
+from pipelines.models.cholesky import cholesky_solve
 from pipelines.models.elementary import logistic
 from pipelines.models.linear import dense_logits, logits
 from pipelines.models.training import Block, Learner
 
+Floats = npt.NDArray[np.float64]
+Days = npt.NDArray[np.int32]
+Flags = npt.NDArray[np.bool_]
+
 BIAS = ("bias", "1")
-_MAX_STEPS = 50
-_TOLERANCE = 1e-12
+_MAX_STEPS = 100
+# Convergence is quadratic: after such a step the mode is exact to rounding.
+_TOLERANCE = 1e-9
+# Nothing is known of the intercept itself: a standard deviation of a logit weighs like one click.
+_INTERCEPT = 1.0
+_DAYS_OF_WEEK = 7
+_WEEKEND_SHARE = 2 / _DAYS_OF_WEEK
+_MONDAY_BEFORE_1970 = 3
+_SATURDAY = 5
 
 
-def level_shift(learner: Learner, blocks: Sequence[Block], days: int) -> float:
-    """What the intercept lacks for the promoted rows of the last days to sum to their clicks.
+@dataclass(frozen=True)
+class LevelPrior:
+    """How the level of a market moves, as standard deviations in logits.
 
-    The maximum likelihood of an intercept with all else as an offset. Rows are weighed by nothing:
-    each carries the offset of its sampling rate.
+    Attributes
+    ----------
+    drift : float
+        Of the change from one day to the next, which stays, of both surfaces alike.
+    surface : float
+        Of the same of each surface for itself.
+    day : float
+        Of what one day has for itself, such as a holiday, and no other.
+    weekday : float
+        Of what a day of the week has every week.
+    weekend : float
+        Of what Saturdays and Sundays have in common against the other days.
+    """
+
+    drift: float
+    surface: float
+    day: float
+    weekday: float
+    weekend: float
+
+    def covariance(self, one: tuple[Days, Flags], other: tuple[Days, Flags], start: int) -> Floats:
+        """Covariance of levels, shape (len(one), len(other)).
+
+        Parameters
+        ----------
+        one, other : (days since 1970, whether of search)
+        start : int
+            The day before the first: the drift begins there.
+        """
+        (day, search), (other_day, other_search) = one, other
+        since = np.minimum.outer(day - start, other_day - start).astype(np.float64)
+        same_surface = np.equal.outer(search, other_search)
+        weekdays = [(days + _MONDAY_BEFORE_1970) % _DAYS_OF_WEEK for days in (day, other_day)]
+        weekends = [(w >= _SATURDAY) - _WEEKEND_SHARE for w in weekdays]
+        return np.asarray(
+            same_surface * (_INTERCEPT**2 + self.surface**2 * since)
+            + self.drift**2 * since
+            + self.day**2 * np.equal.outer(day, other_day)
+            + self.weekday**2 * np.equal.outer(*weekdays)
+            + self.weekend**2 * np.multiply.outer(*weekends)
+        )
+
+
+def level_shift(learner: Learner, blocks: Sequence[Block], prior: LevelPrior) -> float:
+    """What the intercept lacks for promoted rows of the day after the learner's end day.
+
+    Rows are weighed by nothing: each carries the offset of its sampling rate.
 
     Parameters
     ----------
     learner : Learner
         Done learning; not changed.
     blocks : sequence of Block
-        Promoted rows in training order; those of other days are passed over.
-    days : int
-        How many days, up to and with the learner's end day.
+        In training order; rows outside the learner's windows are passed over.
 
     Returns
     -------
     float
-        In logits; 0 where these days have no clicks, or nothing but clicks.
+        In logits; 0 without promoted rows.
     """
     weights, dense_weights = learner.state.weights(), learner.state.dense_weights()
-    parts: list[npt.NDArray[np.float64]] = []
-    clicked: list[npt.NDArray[np.uint8]] = []
+    parts: list[tuple[Floats, npt.NDArray[np.uint8], Days, Flags]] = []
     for block in blocks:
-        inside = (block.day > learner.end_day - days) & (block.day <= learner.end_day)
+        inside = learner.is_inside(block)
         if not inside.any():
             continue
         logit = logits(weights, block.rows) + block.glm_offset
@@ -57,36 +123,100 @@ def level_shift(learner: Learner, blocks: Sequence[Block], days: int) -> float:
             row = learner.dense.rows_of(block.listing_key)
             vectors = learner.dense.vectors[np.maximum(row, 0)]
             logit = logit + np.where(row >= 0, dense_logits(dense_weights, vectors), 0.0)
-        parts.append(logit[inside])
-        clicked.append(block.clicked[inside])
+        columns = (logit, block.clicked, block.day, block.is_search)
+        parts.append(tuple(column[inside] for column in columns))  # type: ignore[arg-type]
     if not parts:
         return 0.0
-    labels = np.concatenate(clicked)
-    clicks = int(np.count_nonzero(labels))
-    if clicks in (0, len(labels)):
+    logit, clicked, day, search = (np.concatenate(column) for column in zip(*parts, strict=True))
+    if search.all():
         return 0.0
-    return float(_solve(np.concatenate(parts), float(clicks)))
+    return forecast(logit, clicked, day, search, learner.end_day + 1, prior)
+
+
+def forecast(
+    logit: Floats,
+    clicked: npt.NDArray[np.uint8],
+    day: Days,
+    search: Flags,
+    ahead: int,
+    prior: LevelPrior,
+) -> float:
+    """Level of promoted rows on a day to come, over the logits of days that were.
+
+    Parameters
+    ----------
+    logit, clicked, day, search : numpy.ndarray, shape (n,)
+        Rows in any order, at least one. ``day`` is in days since 1970.
+    ahead : int
+        The day to come.
+
+    Returns
+    -------
+    float
+        Posterior mode, in logits.
+    """
+    # Sums are taken surface by surface and day by day, in the rows' order within.
+    order = np.lexsort((day, search))
+    day, search = day[order], search[order]
+    is_first = np.append(True, (np.diff(day) != 0) | (search[1:] != search[:-1]))
+    starts = np.flatnonzero(is_first)
+    bounds = np.append(starts, len(day)).astype(np.int64)
+    clicks = np.add.reduceat(clicked[order].astype(np.int64), starts).astype(np.float64)
+    known = day[starts], search[starts]
+    served = np.array([ahead], dtype=np.int32), np.zeros(1, dtype=np.bool_)
+    start = int(known[0].min()) - 1
+    between = prior.covariance(known, known, start)
+    to_come = np.ascontiguousarray(prior.covariance(known, served, start)[:, 0])
+    return float(_mode(logit[order], bounds, clicks, between, to_come))
+
+
+@kernel
+def _mode(offset: Any, bounds: Any, clicks: Any, between: Any, to_come: Any) -> Any:
+    """Newton's method for the posterior mode of the days' levels, carried to the day to come.
+
+    With W the days' information and g their residuals, the next level is K a, where
+    a = b - W^1/2 (1 + W^1/2 K W^1/2)^-1 W^1/2 K b and b = W level + g.
+    """
+    size = len(clicks)
+    level, a, b, spread = np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size)
+    root, solution, matrix = np.zeros(size), np.zeros(size), np.zeros((size, size))
+    for _ in range(_MAX_STEPS):
+        for d in range(size):
+            total, information = 0.0, 0.0
+            for row in range(bounds[d], bounds[d + 1]):
+                p = logistic(offset[row] + level[d])
+                total += p
+                information += p * (1.0 - p)
+            root[d] = math.sqrt(information)
+            b[d] = information * level[d] + clicks[d] - total
+        for d in range(size):
+            spread[d] = 0.0
+            for e in range(size):
+                spread[d] += between[d, e] * b[e]
+                matrix[d, e] = root[d] * between[d, e] * root[e]
+            spread[d] *= root[d]
+            matrix[d, d] += 1.0
+        cholesky_solve(matrix, spread, solution)
+        for d in range(size):
+            a[d] = b[d] - root[d] * solution[d]
+        largest = 0.0
+        for d in range(size):
+            spread[d] = -level[d]
+            for e in range(size):
+                spread[d] += between[d, e] * a[e]
+            largest = max(largest, abs(spread[d]))
+        # A step of more than a logit may overshoot far from the solution.
+        share = min(1.0, 1.0 / largest) if largest > 0.0 else 1.0
+        for d in range(size):
+            level[d] += share * spread[d]
+        if largest < _TOLERANCE:
+            break
+    ahead = 0.0
+    for d in range(size):
+        ahead += to_come[d] * a[d]
+    return ahead
 
 
 def bias_slot(bits: int) -> int:
     """Where the intercept stands in a table of 2**bits slots."""
     return hash_token(*BIAS) & ((1 << bits) - 1)
-
-
-@kernel
-def _solve(offset: Any, clicks: Any) -> Any:
-    """Newton's method for sum logistic(offset + shift) = clicks, in row order."""
-    shift = 0.0
-    for _ in range(_MAX_STEPS):
-        total, slope = 0.0, 0.0
-        for value in offset:
-            p = logistic(value + shift)
-            total += p
-            slope += p * (1.0 - p)
-        step = (clicks - total) / slope
-        # A step of more than a logit may overshoot far from the solution.
-        step = min(max(step, -1.0), 1.0)
-        shift += step
-        if abs(step) < _TOLERANCE:
-            break
-    return shift

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.kernel import kernel, readonly
+from pipelines.models.cholesky import cholesky_solve
 from pipelines.models.elementary import exp, log1p
 
 FloatArray = npt.NDArray[np.float64]
@@ -83,35 +84,6 @@ def _derivatives(
     return loss
 
 
-@kernel
-def _cholesky_solve(matrix: FloatArray, right: FloatArray, solution: FloatArray) -> bool:
-    """Solve a symmetric positive definite system; False when it is not one to rounding."""
-    size = len(right)
-    lower = np.zeros((size, size))
-    for j in range(size):
-        for i in range(j, size):
-            total = matrix[i, j]
-            for k in range(j):
-                total -= lower[i, k] * lower[j, k]
-            if i > j:
-                lower[i, j] = total / lower[j, j]
-            elif total > 1e-13 * matrix[j, j]:
-                lower[j, j] = math.sqrt(total)
-            else:
-                return False
-    for i in range(size):
-        total = right[i]
-        for k in range(i):
-            total -= lower[i, k] * solution[k]
-        solution[i] = total / lower[i, i]
-    for i in range(size - 1, -1, -1):
-        total = solution[i]
-        for k in range(i + 1, size):
-            total -= lower[k, i] * solution[k]
-        solution[i] = total / lower[i, i]
-    return True
-
-
 def fit_logistic(
     terms: npt.ArrayLike,
     clicks: npt.ArrayLike,
@@ -172,7 +144,7 @@ def fit_logistic(
         slope = gradient - penalty * weights
         hessian[np.arange(columns + 1), np.arange(columns + 1)] += penalty
         hessian[constant, constant] = 1.0
-        if not _cholesky_solve(hessian, slope, step):
+        if not cholesky_solve(hessian, slope, step):
             raise FitError("the terms are collinear or separate the classes; set l2 > 0")
         decrement = float(np.add.reduce(slope * step))
         # A full step first, then halves: far from the minimum a full step can overshoot.

@@ -64,6 +64,11 @@ class Learner:
         self._learn(longer, first, both)
         self._learn(block, both, self.end_day + 1)
 
+    def is_inside(self, block: Block) -> npt.NDArray[np.bool_]:
+        """Which rows of a block lie in the window of their surface."""
+        days = np.where(block.is_search, self.search_days, self.promoted_days)
+        return np.asarray((block.day > self.end_day - days) & (block.day <= self.end_day))
+
     def _learn(self, block: Block, first: int, end: int) -> None:
         """Learn the rows of days first <= day < end."""
         start, stop = np.searchsorted(block.day, [first, end]).tolist()
@@ -107,14 +112,15 @@ class Block:
     @cached_property
     def search(self) -> Block:
         """The rows of the search surface."""
-        return self._where(self.is_search)
+        return self.where(self.is_search)
 
     @cached_property
     def promoted(self) -> Block:
         """The rows of the promoted surface."""
-        return self._where(~self.is_search)
+        return self.where(~self.is_search)
 
-    def _where(self, mask: npt.NDArray[np.bool_]) -> Block:
+    def where(self, mask: npt.NDArray[np.bool_]) -> Block:
+        """The rows of a mask."""
         lengths = self.rows.lengths
         first = self.rows.offsets[0]
         slots = self.rows.slots[first : first + int(lengths.sum())]
@@ -151,14 +157,15 @@ class Block:
 
 
 def train(
-    blocks: Iterable[pa.RecordBatch], learners: Sequence[Learner], *, keep_days: int = 0
+    blocks: Iterable[pa.RecordBatch], learners: Sequence[Learner], *, keep_rows: int = 0
 ) -> list[Block]:
     """Feed ordered blocks to all learners; each takes what lies in its window.
 
     Returns
     -------
     list of Block
-        The promoted rows of the last `keep_days` days of any learner.
+        What was learnt from, at most `keep_rows` of each day and surface: the first in order, which
+        is that of a hash, so they are a sample.
 
     Raises
     ------
@@ -168,15 +175,31 @@ def train(
         Learning left the finite numbers.
     """
     kept: list[Block] = []
-    first = min((learner.end_day for learner in learners), default=0) - keep_days
+    taken: dict[tuple[int, bool], int] = {}
     for batch in blocks:
         if batch.num_rows:
             block = Block.from_arrow(batch)
+            used = np.zeros(len(block.day), dtype=np.bool_)
             for learner in learners:
                 learner.learn(block)
-            if keep_days and block.day[-1] > first:
-                kept.append(block.promoted)
+                used |= learner.is_inside(block)
+            if keep_rows:
+                kept.append(block.where(used & _is_among_first(block, taken, keep_rows)))
     return kept
+
+
+def _is_among_first(
+    block: Block, taken: dict[tuple[int, bool], int], limit: int
+) -> npt.NDArray[np.bool_]:
+    """Whether fewer than `limit` rows of a row's day and surface come before it."""
+    first = np.zeros(len(block.day), dtype=np.bool_)
+    for day in np.unique(block.day).tolist():
+        for search in (False, True):
+            own = np.flatnonzero((block.day == day) & (block.is_search == search))
+            before = taken.get((day, search), 0)
+            first[own[: max(limit - before, 0)]] = True
+            taken[day, search] = before + len(own)
+    return first
 
 
 def new_learners(

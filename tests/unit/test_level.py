@@ -1,16 +1,112 @@
-"""The intercept is solved on the newest promoted rows when learning is done."""
+"""The intercept is set, when learning is done, for the day that the model will serve."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 
 from pipelines.features.rows import SlotRows
 from pipelines.models.elementary import probabilities
 from pipelines.models.ftrl_state import FtrlParameters
-from pipelines.models.level import bias_slot, level_shift
-from pipelines.models.linear import logits
+from pipelines.models.level import LevelPrior, bias_slot, forecast, level_shift
 from pipelines.models.training import Block, new_learners
 
 PARAMETERS = FtrlParameters(alpha=0.1, beta=1.0, l1=0.0, l2=0.0, bits=10)
+PRIOR = LevelPrior(drift=0.02, surface=0.005, day=0.01, weekday=0.015, weekend=0.05)
+STILL = LevelPrior(drift=0.0, surface=0.0, day=0.0, weekday=0.0, weekend=0.0)
+MONDAY = 20_458  # 2026-01-05
+
+
+def traffic(levels, a_day, *, seed=1, base=-3.0, search=False):
+    """Logits, clicks, days and surface from Monday on: day k's true logits are levels[k] higher."""
+    random = np.random.default_rng([seed, search])
+    day = np.repeat(MONDAY + np.arange(len(levels)), a_day).astype(np.int32)
+    logit = base + random.normal(0.0, 0.7, len(day))
+    truth = probabilities(logit + np.asarray(levels)[day - MONDAY])
+    clicked = (random.uniform(size=len(day)) < truth).astype(np.uint8)
+    return logit, clicked, day, np.full(len(day), search)
+
+
+def both(promoted, search):
+    return tuple(np.concatenate(columns) for columns in zip(promoted, search, strict=True))
+
+
+@pytest.mark.parametrize("a_day", [3, 60])
+@pytest.mark.parametrize("base", [-3.0, 4.0])
+def test_the_forecast_is_the_posterior_mode_carried_on(a_day, base):
+    prior = LevelPrior(drift=0.2, surface=0.15, day=0.1, weekday=0.3, weekend=0.4)
+    path = np.linspace(-1.0, 1.0, 12)
+    rows = both(
+        traffic(path, a_day, base=base), traffic(path[:5] + 1.0, 2 * a_day, base=base, search=True)
+    )
+    logit, clicked, day, search = rows
+    known = np.arange(17) % 12 + MONDAY, np.arange(17) >= 12
+    inverse = np.linalg.inv(prior.covariance(known, known, MONDAY - 1))
+    group = day - MONDAY + 12 * search
+
+    def minus_log_posterior(level):
+        at = logit + level[group]
+        loss = np.logaddexp(0.0, at).sum() - at[clicked == 1].sum()
+        return loss + 0.5 * level @ inverse @ level
+
+    mode = minimize(minus_log_posterior, np.zeros(17), method="BFGS", options={"gtol": 1e-7}).x
+    served = np.array([MONDAY + 12]), np.array([False])
+    expected = prior.covariance(served, known, MONDAY - 1)[0] @ inverse @ mode
+    assert forecast(*rows, MONDAY + 12, prior) == pytest.approx(expected, abs=2e-5)
+
+
+def test_where_nothing_moves_all_days_sum_to_their_clicks():
+    logit, clicked, *rest = traffic([0.4] * 10, 2_000)
+    shift = forecast(logit, clicked, *rest, MONDAY + 10, STILL)
+    # The intercept's own prior weighs like one click.
+    assert probabilities(logit + shift).sum() == pytest.approx(clicked.sum() - shift, abs=1e-6)
+
+
+def test_a_market_is_followed_closer_with_search_and_than_by_any_plain_mean():
+    errors = []
+    days = MONDAY + np.arange(31), np.zeros(31, dtype=bool)
+    root = np.linalg.cholesky(PRIOR.covariance(*(days, days), MONDAY - 1) + 1e-12 * np.eye(31))
+    for seed in range(25):
+        path = root @ np.random.default_rng(seed).normal(size=31)
+        promoted = traffic(path[:30], 6_000, seed=seed)
+        searched = traffic(path[:30], 18_000, seed=seed, search=True)
+        found = [
+            forecast(*rows, MONDAY + 30, PRIOR) for rows in (both(promoted, searched), promoted)
+        ]
+        for newest in (30, 7, 1):
+            rows = (column[promoted[2] >= MONDAY + 30 - newest] for column in promoted)
+            found.append(forecast(*rows, MONDAY + 30, STILL))
+        errors.append(np.array(found) - path[30])
+    ours, alone, month, week, day_before = np.sqrt(np.mean(np.square(errors), axis=0))
+    assert ours < 0.95 * alone
+    assert alone < 0.95 * min(month, week, day_before)
+
+
+def test_the_level_of_search_itself_says_nothing_of_promoted_rows():
+    promoted = traffic([0.0] * 14, 5_000)
+    found = [
+        forecast(*both(promoted, traffic([level] * 14, 5_000, search=True)), MONDAY + 14, PRIOR)
+        for level in (-0.5, 0.5)
+    ]
+    assert found[0] == pytest.approx(found[1], abs=0.01)
+
+
+@pytest.mark.parametrize("days", [26, 28])
+def test_a_weekend_is_known_before_it_comes_and_forgotten_after_it(days):
+    weekend = 0.15 * (np.arange(35) % 7 >= 5)
+    rows = traffic(weekend[:days], 20_000)
+    found = forecast(*rows, MONDAY + days, PRIOR)
+    assert found == pytest.approx(weekend[days], abs=0.04)
+    assert abs(forecast(*rows, MONDAY + days, STILL) - weekend[days]) > 0.04
+
+
+def test_a_few_clicks_move_the_level_by_no_more_than_they_know():
+    logit, day, search = np.full(100, -3.0), np.full(100, MONDAY), np.zeros(100, dtype=bool)
+    none = forecast(logit, np.zeros(100, np.uint8), day, search, MONDAY + 1, PRIOR)
+    assert -1.5 < none < -0.5
+    every = forecast(logit, np.ones(100, np.uint8), day, search, MONDAY + 1, PRIOR)
+    assert 3.0 < every < 20.0
 
 
 def a_block(days, clicked, *, rate=0.1, seed=3):
@@ -31,42 +127,40 @@ def a_block(days, clicked, *, rate=0.1, seed=3):
 
 @pytest.fixture
 def learnt():
-    """A learner of twenty days whose newest three days are clicked twice as often."""
+    """A learner of twenty days."""
     days = np.repeat(np.arange(20), 200)
-    share = np.where(days >= 17, 0.4, 0.2)
-    clicked = np.random.default_rng(5).uniform(size=len(days)) < share
-    block = a_block(days, clicked)
-    learner = new_learners([19], PARAMETERS, search_days=14, promoted_days=30)[0]
+    block = a_block(days, np.random.default_rng(5).uniform(size=len(days)) < 0.2)
+    learner = new_learners([19], PARAMETERS, search_days=14, promoted_days=15)[0]
     learner.learn(block)
     return learner, block
 
 
-def test_with_the_shift_the_newest_days_sum_to_their_clicks(learnt):
-    learner, block = learnt
-    shift = level_shift(learner, [block], 3)
-    logit = logits(learner.state.weights(), block.rows) + block.glm_offset + shift
-    newest = block.day >= 17
-    assert probabilities(logit)[newest].sum() == pytest.approx(
-        block.clicked[newest].sum(), abs=1e-6
-    )
-
-
-def test_older_and_later_days_do_not_count(learnt):
+def test_days_outside_the_window_of_their_surface_do_not_count(learnt):
     learner, block = learnt
     later = a_block(np.full(50, 20), np.ones(50))
-    older = a_block(np.full(50, 3), np.ones(50))
-    assert level_shift(learner, [older, block, later], 3) == level_shift(learner, [block], 3)
+    older = a_block(np.full(50, 4), np.ones(50))
+    search = replace(a_block(np.full(50, 5), np.ones(50)), is_search=np.ones(50, dtype=np.bool_))
+    inside = a_block(np.full(50, 19), np.ones(50))
+    shift = level_shift(learner, [block], PRIOR)
+    assert level_shift(learner, [older, search, block, later], PRIOR) == shift
+    assert level_shift(learner, [block, inside], PRIOR) > shift
 
 
-@pytest.mark.parametrize("clicked", [0, 1])
-def test_days_of_one_class_move_nothing(learnt, clicked):
+def test_blocks_of_any_size_give_the_same_bits(learnt):
+    learner, block = learnt
+    parts = [block.where(np.arange(4_000) // 300 == k) for k in range(14)]
+    assert level_shift(learner, parts, PRIOR) == level_shift(learner, [block], PRIOR)
+
+
+def test_without_promoted_rows_nothing_moves(learnt):
     learner, _ = learnt
-    assert level_shift(learner, [a_block(np.full(9, 19), np.full(9, clicked))], 3) == 0.0
-    assert level_shift(learner, [], 3) == 0.0
+    assert level_shift(learner, [], PRIOR) == 0.0
+    search = replace(a_block(np.full(9, 19), np.ones(9)), is_search=np.ones(9, dtype=np.bool_))
+    assert level_shift(learner, [search], PRIOR) == 0.0
 
 
 def test_what_was_learnt_is_not_changed(learnt):
     learner, block = learnt
     before = learner.state.table.copy()
-    level_shift(learner, [block], 3)
+    level_shift(learner, [block], PRIOR)
     assert np.array_equal(before, learner.state.table)

@@ -1,6 +1,7 @@
 """Training in day order: windows, blocks of any size, and several end days in one reading."""
 
 import math
+from datetime import date
 
 import numpy as np
 import pyarrow as pa
@@ -108,6 +109,28 @@ def test_rows_after_the_end_day_are_not_used():
     early = LAST - 5
     until = ROWS.filter(pc.less_equal(ROWS["ds"].cast(pa.int32()), early))
     assert told(*learn([ROWS], [early])) == told(*learn([until], [early]))
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_of_each_day_and_surface_the_first_rows_are_kept(size):
+    learners = new_learners([LAST], PARAMETERS, search_days=SEARCH, promoted_days=PROMOTED)
+    batches = [ROWS.slice(at, size) for at in range(0, ROWS.num_rows, size)]
+    kept = train(batches, learners, keep_rows=3)
+    found = pa.table({
+        name: np.concatenate([getattr(block, name) for block in kept])
+        for name in ("day", "is_search", "order_key", "clicked")
+    })  # fmt: skip
+    expected = []
+    for day in range(LAST - PROMOTED + 1, LAST + 1):
+        for search in (False, True):
+            own = [
+                row for row in ROWS.to_pylist()
+                if (row["ds"] - date(1970, 1, 1)).days == day
+                and (row["surface"] == "search") == search
+            ]  # fmt: skip
+            if not search or day > LAST - SEARCH:
+                expected += [(day, search, r["order_key"], int(r["clicked"])) for r in own[:3]]
+    assert sorted(tuple(row.values()) for row in found.to_pylist()) == sorted(expected)
 
 
 def test_disorder_is_refused():
