@@ -159,6 +159,7 @@ FLOW: tuple[Job, ...] = (
         ("ensemble_weights", "calibration_maps"),
         ("ensemble", "calibration"),
         "stack the two models and calibrate, on out-of-time predictions",
+        output_version=2,
     ),
     Job(
         "evaluate_models",

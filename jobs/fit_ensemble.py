@@ -37,7 +37,7 @@ def run(step: Step) -> Outcome:
         clicked = np.asarray(rows["clicked"].to_numpy(zero_copy_only=False), dtype=bool)
         inputs = ensemble_inputs(rows, threshold)
         ensemble = fit_ensemble(inputs, clicked, l2=config.ensemble.l2, cold_threshold=threshold)
-        logit = ensemble.logit(inputs)
+        logit = ensemble.fitted_logit(inputs)
         curve_map = fit_calibration(
             logit, clicked, whole(rows, "user_key"), folds=config.calibration.folds
         )
@@ -55,6 +55,7 @@ def run(step: Step) -> Outcome:
             )
         details = {
             "form": ensemble.form,
+            "level": ensemble.level,
             "calibration": curve_map.kind,
             "candidates": dict(curve_map.candidates),
             "cold_threshold": threshold,

@@ -13,11 +13,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.models.elementary import probabilities
 from pipelines.models.logistic import fit_logistic
 
 FloatArray = npt.NDArray[np.float64]
 
 INTERCEPT = "intercept"
+LEVEL = "level"
+CONSTANTS = (INTERCEPT, LEVEL)
 COLD_THRESHOLD = "cold_threshold"
 _LISTING_PARTS = ("historical_listing", "content_listing")
 _CONTEXT_PARTS = ("historical_context", "content_context")
@@ -35,6 +38,9 @@ _NEEDED = ((FULL, 300), (FEW_TERMS, 100), (TWO_SLOPES, 30), (INTERCEPT_SHIFT, 1)
 # A shift from a handful of clicks is mostly noise (its variance is 1 / clicks): it is held by a
 # normal prior around no shift with the weight of ten clicks.
 _SHIFT_L2 = 10.0
+# Standard error of what the models' levels promise for some weeks, the chance of the clicks aside:
+# the market moves before they do (docs/studies.md).
+_LEVEL_ERROR = 0.02
 
 
 # Products with the other evidence cost 4 % of the excess log loss in the cold segment: there are
@@ -42,7 +48,7 @@ _SHIFT_L2 = 10.0
 _PRODUCTS = tuple(f"{part}{_SEPARATOR}log1p_impressions" for part in _LISTING_PARTS)
 _FULL_TERMS = (*_LISTING_PARTS, *_CONTEXT_PARTS, *_EVIDENCE, *_PRODUCTS)
 _TERMS_OF_FEW = (*_LISTING_PARTS, *_CONTEXT_PARTS, *_EVIDENCE[:2], *_PRODUCTS)
-_KNOWN_TERMS = (INTERCEPT, *_FULL_TERMS)
+_KNOWN_TERMS = (*CONSTANTS, *_FULL_TERMS)
 
 
 @dataclass(frozen=True)
@@ -105,8 +111,9 @@ class EnsembleRow(NamedTuple):
 class Ensemble:
     """Learnt weights on the raw scale of the terms: logit = sum weight * term.
 
-    ``weights`` holds the intercept and every term of the form; ``form`` says which form was
-    fitted and ``reason`` why not the full one.
+    ``weights`` holds the constants and every term of the form; ``form`` says which form was
+    fitted and ``reason`` why not the full one. Of the two constants the intercept is fitted;
+    ``level`` takes back what of it is taken for chance (`fit_ensemble`).
     """
 
     weights: Mapping[str, float]
@@ -116,9 +123,18 @@ class Ensemble:
     clicks: int
     cold_threshold: int | None = None
 
+    @property
+    def level(self) -> float:
+        """What is added to the fitted logit, see `fit_ensemble`; 0 where nothing is known of it."""
+        return self.weights.get(LEVEL, 0.0)
+
+    def fitted_logit(self, inputs: EnsembleInputs) -> FloatArray:
+        """The logit without the level: of the rows fitted on, it sums to their clicks."""
+        return self.logit(inputs) - self.level
+
     def listing_logit(self, inputs: EnsembleInputs) -> FloatArray:
-        """Part of the logit that is the listing's own, intercept included, shape (rows,)."""
-        logit = np.full(inputs.rows, self.weights[INTERCEPT])
+        """Part of the logit that is the listing's own, constants included, shape (rows,)."""
+        logit = np.full(inputs.rows, self.weights[INTERCEPT] + self.level)
         for name in _FULL_TERMS:
             if name in self.weights and name not in _CONTEXT_PARTS:
                 logit += self.weights[name] * inputs.term(name)
@@ -186,6 +202,13 @@ def fit_ensemble(
     shop and age terms (100); intercept and one slope per model (30); an intercept added to the
     average of the two logits (1); that average as it is. `Ensemble.reason` says so.
 
+    The intercept makes the probabilities sum to the clicks of the rows. But the models' own levels
+    are forecasts from the same clicks, and more: where both follow the chance of two weeks, it
+    counts twice. So with g the log of what the models promised over what came, and v the variance
+    that chance and the forecasts' error give it, the share v / g^2 of g (at most all) is put back:
+    `Ensemble.level`, the positive-part rule of James and Stein. Small misses leave the level where
+    the models have it, large ones are taken for what they are.
+
     Parameters
     ----------
     inputs
@@ -223,13 +246,13 @@ def fit_ensemble(
     if form != FULL:
         reason = f"{clicks} clicks in {inputs.rows} impressions; the full form needs 300 of each"
     weights: dict[str, float]
+    historical = parts["historical_listing"] + parts["historical_context"]
+    content = parts["content_listing"] + parts["content_context"]
     if form in (FULL, FEW_TERMS):
         terms = _FULL_TERMS if form == FULL else _TERMS_OF_FEW
         fit = fit_logistic(np.stack([inputs.term(t) for t in terms], axis=1), labels, l2=l2)
         weights = {INTERCEPT: fit.intercept, **dict(zip(terms, fit.weights, strict=True))}
     else:
-        historical = parts["historical_listing"] + parts["historical_context"]
-        content = parts["content_listing"] + parts["content_context"]
         intercept, slopes = 0.0, (0.5, 0.5)
         if form == TWO_SLOPES:
             fit = fit_logistic(np.stack([historical, content], axis=1), labels, l2=l2)
@@ -240,6 +263,16 @@ def fit_ensemble(
             shift = fit_logistic(nothing, labels, offset=offset, intercept_l2=_SHIFT_L2)
             intercept = shift.intercept
         weights = {INTERCEPT: intercept, **dict(zip(parts, slopes * 2, strict=True))}
+    if form in (FULL, FEW_TERMS, TWO_SLOPES):
+        weights[LEVEL] = _level([historical, content], clicks)
     if not all(math.isfinite(weight) for weight in weights.values()):
         raise ValueError("the ensemble's weights are not finite")
     return Ensemble(weights, form, reason, inputs.rows, clicks, cold_threshold)
+
+
+def _level(logits: list[FloatArray], clicks: int) -> float:
+    """What of the models' promise over the clicks is put back, in logits."""
+    promised = [math.log(np.add.reduce(probabilities(logit)) / clicks) for logit in logits]
+    over = math.fsum(promised) / len(promised)
+    variance = 1.0 / clicks + _LEVEL_ERROR**2
+    return over * variance / max(over**2, variance)

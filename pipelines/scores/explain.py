@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.features.assemble import Assembler, explain_listing
-from pipelines.models.ensemble import INTERCEPT
+from pipelines.models.ensemble import CONSTANTS
 from pipelines.models.listing_part import Models, evidence, listing_part
 from pipelines.models.segments import COLD, WARM
 from pipelines.models.stack import Stack, ensemble_inputs, is_cold
@@ -63,7 +63,7 @@ class Explanation:
     reference : dict of str to float
         What the reference context adds to each model's logit.
     terms : tuple of Term
-        The ensemble's listing terms at the reference context, intercept first; then its context
+        The ensemble's listing terms at the reference context, constants first; then its context
         terms, of what differs from it.
     listing_logit, context_logit : float
         The stored logit, which is free of context, and what the reference context adds to it.
@@ -123,7 +123,7 @@ def explain(
     cold = is_cold(table, stack.cold_threshold)
     ensemble = stack.ensemble
     terms = [
-        Term(name, 1.0 if name == INTERCEPT else float(inputs.term(name)[0]), weight)
+        Term(name, 1.0 if name in CONSTANTS else float(inputs.term(name)[0]), weight)
         for name, weight in ensemble.weights.items()
     ]
     context = tuple(term for term in terms if term.name.endswith("_context"))

@@ -4,10 +4,17 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 from sklearn.linear_model import LogisticRegression
 
 from pipelines.models.elementary import probabilities
-from pipelines.models.ensemble import Ensemble, EnsembleInputs, EnsembleRow, fit_ensemble
+from pipelines.models.ensemble import (
+    CONSTANTS,
+    Ensemble,
+    EnsembleInputs,
+    EnsembleRow,
+    fit_ensemble,
+)
 from pipelines.models.logistic import FitError, fit_logistic
 from pipelines.models.segments import cold_threshold
 
@@ -46,7 +53,7 @@ WORLD = make_world(20_000)
 def test_full_form_agrees_with_scikit_learn_on_standardised_terms() -> None:
     inputs, clicked = WORLD
     ensemble = fit_ensemble(inputs, clicked, l2=3.0)
-    names = [name for name in ensemble.weights if name != "intercept"]
+    names = [name for name in ensemble.weights if name not in CONSTANTS]
     terms = np.stack([inputs.term(name) for name in names], axis=1)
     centre, scale = terms.mean(axis=0), terms.std(axis=0, ddof=1)
     oracle = LogisticRegression(C=1 / 3.0, solver="newton-cholesky", tol=1e-12, max_iter=100)
@@ -57,7 +64,7 @@ def test_full_form_agrees_with_scikit_learn_on_standardised_terms() -> None:
         [ensemble.weights[name] for name in names], oracle.coef_[0] / scale, atol=1e-6
     )
     np.testing.assert_allclose(
-        ensemble.logit(inputs), oracle.decision_function((terms - centre) / scale), atol=1e-6
+        ensemble.fitted_logit(inputs), oracle.decision_function((terms - centre) / scale), atol=1e-6
     )
 
 
@@ -79,9 +86,9 @@ def test_trust_moves_from_content_to_history_as_evidence_grows() -> None:
 @pytest.mark.parametrize(
     ("clicks", "form", "weights"),
     [
-        (300, "full", 11),
-        (299, "few_terms", 9),
-        (99, "two_slopes", 5),
+        (300, "full", 12),
+        (299, "few_terms", 10),
+        (99, "two_slopes", 6),
         (29, "intercept_shift", 5),
         (0, "half_and_half", 5),
     ],
@@ -110,9 +117,33 @@ def test_a_score_can_be_recomputed_by_hand_from_the_rows() -> None:
     inputs, clicked = WORLD
     rows = fit_ensemble(inputs, clicked).to_rows()
     by_hand = sum(
-        row.weight * (1.0 if row.term == "intercept" else inputs.term(row.term)[7]) for row in rows
+        row.weight * (1.0 if row.term in CONSTANTS else inputs.term(row.term)[7]) for row in rows
     )
     assert fit_ensemble(inputs, clicked).logit(inputs)[7] == pytest.approx(by_hand, abs=1e-12)
+
+
+@pytest.mark.parametrize("over", [-0.5, -0.01, 0.01, 0.5])
+def test_a_small_miss_of_the_models_is_left_to_chance_and_a_large_one_mended(over: float) -> None:
+    inputs, clicked = WORLD
+    clicks = int(clicked.sum())
+    # Both models promise exp(over) times the clicks that came.
+    moved = inputs
+    for model in ("historical", "content"):
+        name = f"{model}_listing"
+        whole = getattr(inputs, name) + getattr(inputs, f"{model}_context")
+
+        def missing(shift: float, whole: np.ndarray = whole) -> float:
+            return float(probabilities(whole + shift).sum() - clicks * np.exp(over))
+
+        shift = brentq(missing, -3.0, 3.0, xtol=1e-13)
+        moved = dataclasses.replace(moved, **{name: getattr(inputs, name) + shift})
+    ensemble = fit_ensemble(moved, clicked)
+    assert probabilities(ensemble.fitted_logit(moved)).sum() == pytest.approx(clicks, rel=1e-9)
+    noise = 1 / clicks + 0.02**2
+    assert ensemble.level == pytest.approx(min(over, noise / over, key=abs), rel=1e-6)
+    np.testing.assert_allclose(
+        ensemble.logit(moved), ensemble.fitted_logit(moved) + ensemble.level, atol=1e-12
+    )
 
 
 def test_context_adds_the_same_to_every_listing() -> None:
