@@ -43,7 +43,11 @@ TRAINING_RUNS = Table(
             "progressive_log_loss", T.DoubleType(), "mean log loss before each update, sample scale"
         ),
         Column("slots", T.LongType(), "coordinates touched"),
-        Column("level_shift", T.DoubleType(), "added to the bias weight, not to z: level of the day after ds"),
+        Column(
+            "level_shift",
+            T.DoubleType(),
+            "added to the bias weight, not to z: level of the day after ds",
+        ),
         DS,
     ),
     keys=("model", "ds"),
@@ -119,7 +123,9 @@ ENSEMBLE_WEIGHTS = Table(
     stage="models",
     grain="day and term",
     columns=(
-        Column("term", T.StringType(), "term of the logit, or `cold_threshold`"),
+        Column(
+            "term", T.StringType(), "term of the logit, its two constants too, or `cold_threshold`"
+        ),
         Column("weight", T.DoubleType(), "its weight; for cold_threshold the impressions"),
         Column("form", T.StringType(), "which form was fitted"),
         Column("reason", T.StringType(), "why not the full form", nullable=True),
