@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.features.batch import Batch
-from pipelines.features.rates import days_since_1970
+from pipelines.features.rates import days_since_1970, weekdays
 from pipelines.features.tokens import Tokens, integers
 
 QUARTER_STEPS = 40
@@ -76,8 +76,7 @@ def encode_count_band(batch: Batch, inputs: tuple[str, ...]) -> Tokens:
 
 def encode_weekday(batch: Batch, inputs: tuple[str, ...]) -> Tokens:
     """Day of the week of a date column, 1 is Monday."""
-    days = days_since_1970(batch.column(inputs[0])).astype(np.int64)
-    return integers((days + 3) % 7 + 1)
+    return integers(weekdays(days_since_1970(batch.column(inputs[0]))) + 1)
 
 
 def encode_hour(batch: Batch, inputs: tuple[str, ...]) -> Tokens:

@@ -76,3 +76,8 @@ def days_since_1970(dates: pa.Array) -> npt.NDArray[np.int32]:
     """A date column as day numbers, shape (n,)."""
     days: npt.NDArray[np.int32] = dates.cast(pa.int32()).to_numpy(zero_copy_only=False)
     return days
+
+
+def weekdays(days: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+    """Day of the week of days since 1970, 0 is Monday."""
+    return (days.astype(np.int64) + 3) % 7

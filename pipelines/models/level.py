@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.features.hashing import hash_token
+from pipelines.features.rates import weekdays
 from pipelines.kernel import kernel
 from pipelines.models.cholesky import cholesky_solve
 from pipelines.models.elementary import logistic
@@ -42,9 +43,7 @@ _MAX_STEPS = 100
 _TOLERANCE = 1e-9
 # Nothing is known of the intercept itself: a standard deviation of a logit weighs like one click.
 _INTERCEPT = 1.0
-_DAYS_OF_WEEK = 7
-_WEEKEND_SHARE = 2 / _DAYS_OF_WEEK
-_MONDAY_BEFORE_1970 = 3
+_WEEKEND_SHARE = 2 / 7
 _SATURDAY = 5
 
 
@@ -84,13 +83,13 @@ class LevelPrior:
         (day, search), (other_day, other_search) = one, other
         since = np.minimum.outer(day - start, other_day - start).astype(np.float64)
         same_surface = np.equal.outer(search, other_search)
-        weekdays = [(days + _MONDAY_BEFORE_1970) % _DAYS_OF_WEEK for days in (day, other_day)]
-        weekends = [(w >= _SATURDAY) - _WEEKEND_SHARE for w in weekdays]
+        of_week = weekdays(day), weekdays(other_day)
+        weekends = [(w >= _SATURDAY) - _WEEKEND_SHARE for w in of_week]
         return np.asarray(
             same_surface * (_INTERCEPT**2 + self.surface**2 * since)
             + self.drift**2 * since
             + self.day**2 * np.equal.outer(day, other_day)
-            + self.weekday**2 * np.equal.outer(*weekdays)
+            + self.weekday**2 * np.equal.outer(*of_week)
             + self.weekend**2 * np.multiply.outer(*weekends)
         )
 

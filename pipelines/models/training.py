@@ -179,11 +179,10 @@ def train(
     for batch in blocks:
         if batch.num_rows:
             block = Block.from_arrow(batch)
-            used = np.zeros(len(block.day), dtype=np.bool_)
             for learner in learners:
                 learner.learn(block)
-                used |= learner.is_inside(block)
             if keep_rows:
+                used = np.any([learner.is_inside(block) for learner in learners], axis=0)
                 kept.append(block.where(used & _is_among_first(block, taken, keep_rows)))
     return kept
 

@@ -73,10 +73,6 @@ class Scored:
             baseline=baseline,
         )
 
-    def promised_over_truth(self, rows: npt.NDArray[np.bool_]) -> float:
-        """Clicks that the published probabilities promise over those that the truth expects."""
-        return float(self.probabilities[PUBLISHED][rows].sum() / self.truth[rows].sum())
-
     def excess(self, model: str, rows: npt.NDArray[np.bool_]) -> float:
         """Mean excess log loss of a model over the truth, in nats."""
         p, t = self.probabilities[model][rows], self.truth[rows]
@@ -184,6 +180,7 @@ def compare_days(scored: Scored, days: list[date]) -> Iterator[tuple[str, bool]]
     print(f"{'p / truth':>10}{'removed':>9}")
     with_truth = replace(scored, probabilities={**scored.probabilities, TRUTH: scored.truth})
     outside: dict[str, list[bool]] = {PUBLISHED: [], TRUTH: []}
+    shares = []
     for day, number in zip(days, np.unique(scored.day).tolist(), strict=True):
         mask = scored.day == number
         rows = evaluate(with_truth.judged(mask, BASELINE))
@@ -192,14 +189,13 @@ def compare_days(scored: Scored, days: list[date]) -> Iterator[tuple[str, bool]]
             known = row.low is not None and row.high is not None
             outside[model].append(not (known and (row.low or 0) <= 1.0 <= (row.high or 0)))
         removed = 1 - scored.excess(PUBLISHED, mask) / scored.excess(BASELINE, mask)
-        share = scored.promised_over_truth(mask)
+        shares.append(scored.probabilities[PUBLISHED][mask].sum() / scored.truth[mask].sum())
         shown = "".join(f"{interval(row, digits=3):23}" for row in ratios.values())
         print(
-            f"{day!s:16}{shown}{share:10.3f}{removed:9.1%}"
+            f"{day!s:16}{shown}{shares[-1]:10.3f}{removed:9.1%}"
             f"{'   1 lies outside' if outside[PUBLISHED][-1] else ''}"
         )
-    ratio = np.array([scored.promised_over_truth(scored.day == d) for d in np.unique(scored.day)])
-    spread = float(np.sqrt(np.mean(np.log(ratio) ** 2)))
+    spread = float(np.sqrt(np.mean(np.log(shares) ** 2)))
     print(f"p / truth is off by {spread:.1%} (root mean square of its logarithm)")
     yield (
         "1 lies within the last day's interval of the calibration ratio",
