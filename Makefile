@@ -82,10 +82,10 @@ python:
 	@$(if $(FIND_PYTHON),,$(error promoted-ctr: no Python 3.11 found: $(PYTHON_ADVICE)))
 
 java: python
-	@$(call refuse,$(shell $(FIND_PYTHON) -E -m jobs.runtime.environment 2>&1))
+	@$(call refuse,$(shell $(FIND_PYTHON) -E -m jobs.setup.environment 2>&1))
 
 jars: $(STAMP)
-	@$(call refuse,$(shell $(BIN)/python -E -m jobs.runtime.jars 2>&1))
+	@$(call refuse,$(shell $(BIN)/python -E -m jobs.setup.jars 2>&1))
 
 refuse = $(if $(strip $(1)),$(error $(1)))
 

@@ -11,8 +11,8 @@ from types import ModuleType
 
 from jobs import FLOW
 from jobs.runtime.arguments import Parser, add_common, add_days, effective_config
-from jobs.runtime.exits import ExitCode, JobError, leave
 from jobs.runtime.runs import code_version
+from jobs.setup.exits import ExitCode, JobError, leave
 
 EXAMPLES = """examples:
   promoted-ctr simulate                       write a simulated marketplace to data/landing

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 
 from jobs import FLOW
 from jobs.runtime.arguments import iso_date
-from jobs.runtime.config import Config
-from jobs.runtime.environment import conf_directory
-from jobs.runtime.exits import ExitCode, QualityStop, UsageError
 from jobs.runtime.runs import now
 from jobs.runtime.tables import Tables
+from jobs.setup.config import Config
+from jobs.setup.environment import conf_directory
+from jobs.setup.exits import ExitCode, QualityStop, UsageError
 from pipelines.quality.evaluate import errors, measure_day
 from pipelines.quality.measures import MeasureError, measure
 from pipelines.quality.past import Past

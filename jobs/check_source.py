@@ -19,10 +19,10 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs.runtime.canonical_logs import YieldedLog, select_log
-from jobs.runtime.config import Config
-from jobs.runtime.exits import ExitCode, UsageError
-from jobs.runtime.session import start_session
 from jobs.runtime.sources import Source, source_names
+from jobs.setup.config import Config
+from jobs.setup.exits import ExitCode, UsageError
+from jobs.setup.session import start_session
 from pipelines.logs import reasons as R
 from pipelines.logs.click_matching import with_impression_day
 from pipelines.logs.validation import MISSING, REASONS, REFUSED, with_checks

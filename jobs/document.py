@@ -10,8 +10,8 @@ import sys
 from collections.abc import Sequence
 
 from jobs import FLOW, WRITER, Job, Read
-from jobs.runtime.environment import project_root
-from jobs.runtime.exits import ExitCode
+from jobs.setup.environment import project_root
+from jobs.setup.exits import ExitCode
 from schemas.catalog import TABLES
 from schemas.table import STAGES, Table
 

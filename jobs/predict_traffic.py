@@ -16,7 +16,6 @@ import pyarrow.compute as pc
 
 from jobs.runtime.contracts import arrow_schema
 from jobs.runtime.day_files import read_file
-from jobs.runtime.exits import leave
 from jobs.runtime.inputs import (
     assembler,
     read_bases,
@@ -28,6 +27,7 @@ from jobs.runtime.inputs import (
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
 from jobs.runtime.task_writes import write_units
+from jobs.setup.exits import leave
 from pipelines.features.feature_rows import CONTEXT_ENTITIES, LISTING_ENTITIES, with_history
 from pipelines.models.listing_part import Models
 from pipelines.models.prediction import predict_traffic, score_listing_days

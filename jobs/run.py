@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from jobs.runtime.config import Config
-from jobs.runtime.exits import ExitCode, JobError
 from jobs.runtime.planner import UNSETTLED, PlannedStep
 from jobs.runtime.progress import progress_for, span
 from jobs.runtime.runner import Runner, publish_targets
 from jobs.runtime.runs import now
 from jobs.runtime.sources import Source
 from jobs.runtime.tables import Tables
+from jobs.setup.config import Config
+from jobs.setup.exits import ExitCode, JobError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -104,7 +104,7 @@ def _tell(config: Config, tables: Tables, day: date, console: Console) -> None:
 
 
 def _start(config: Config, runner: Runner) -> SparkSession:
-    from jobs.runtime.session import start_session
+    from jobs.setup.session import start_session
 
     session = start_session(config, "promoted-ctr")
     runner.lock.extend_to(session)

@@ -15,10 +15,10 @@ from rich.table import Table
 
 from jobs import FLOW
 from jobs.runtime.arguments import iso_date
-from jobs.runtime.config import Config
-from jobs.runtime.exits import ExitCode, InputMissing
 from jobs.runtime.reading import Row, read_runs
 from jobs.runtime.tables import Tables
+from jobs.setup.config import Config
+from jobs.setup.exits import ExitCode, InputMissing
 from pipelines.quality.wording import number, seconds
 
 EXAMPLES = """examples:

@@ -14,7 +14,6 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.runtime.exits import leave
 from jobs.runtime.inputs import (
     assembler,
     read_bases,
@@ -28,6 +27,7 @@ from jobs.runtime.inputs import (
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
 from jobs.runtime.task_writes import write_units
+from jobs.setup.exits import leave
 from pipelines.features.feature_rows import LISTING_ENTITIES, with_history
 from pipelines.features.history import COUNT_COLUMNS, Counts, moments, window_to
 from pipelines.models.listing_part import Models

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from jobs.runtime.arguments import iso_date
-from jobs.runtime.config import Config
-from jobs.runtime.exits import ExitCode, UsageError
+from jobs.setup.config import Config
+from jobs.setup.exits import ExitCode, UsageError
 from pipelines.simulation.config import SimulationConfig
 from pipelines.simulation.marketplace import simulate
 

@@ -6,10 +6,10 @@ import argparse
 from datetime import date, timedelta
 from pathlib import Path
 
-from jobs.runtime.config import Config
-from jobs.runtime.config_layers import load_config
-from jobs.runtime.exits import UsageError
 from jobs.runtime.runs import code_version
+from jobs.setup.config import Config
+from jobs.setup.config_layers import load_config
+from jobs.setup.exits import UsageError
 
 
 class Parser(argparse.ArgumentParser):

@@ -11,10 +11,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from jobs.runtime.exits import InputMissing, UsageError
 from jobs.runtime.raw_files import RawView
 from jobs.runtime.raw_views import read_view
 from jobs.runtime.sources import Source
+from jobs.setup.exits import InputMissing, UsageError
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from typing import Any
 import pyarrow.compute as pc
 
 from jobs import FLOW
-from jobs.runtime.config import Config
 from jobs.runtime.reading import (
     PUBLISH_JOB,
     Row,
@@ -20,6 +19,7 @@ from jobs.runtime.reading import (
 )
 from jobs.runtime.score_summary import score_summary
 from jobs.runtime.tables import Tables
+from jobs.setup.config import Config
 from pipelines.models.judged import MetricRow, ReliabilityRow
 from pipelines.quality.report_data import (
     Check,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from jobs.runtime.exits import JobError
+from jobs.setup.exits import JobError
 from schemas.catalog import TABLES
 from schemas.table import Table
 

@@ -17,7 +17,7 @@ def job_main(name: str, argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code, see `jobs.runtime.exits`.
+        Exit code, see `jobs.setup.exits`.
     """
     from jobs.__main__ import main
 

@@ -12,7 +12,7 @@ from functools import cached_property
 
 from pyarrow import fs
 
-from jobs.runtime.exits import InputMissing, UsageError
+from jobs.setup.exits import InputMissing, UsageError
 
 _PLACEHOLDER = re.compile(r"\{ds(?::([^{}]*))?\}")
 _DATE_PARTS = {"%Y": r"(?P<Y>\d{4})", "%m": r"(?P<m>\d{2})", "%d": r"(?P<d>\d{2})"}

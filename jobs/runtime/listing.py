@@ -8,8 +8,6 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.runtime.config import Config
-from jobs.runtime.exits import InputMissing
 from jobs.runtime.inputs import (
     assembler,
     read_bases,
@@ -21,6 +19,8 @@ from jobs.runtime.inputs import (
 from jobs.runtime.published import ScoresOf
 from jobs.runtime.reading import Row, read_where
 from jobs.runtime.tables import Tables
+from jobs.setup.config import Config
+from jobs.setup.exits import InputMissing
 from pipelines.features.feature_rows import LISTING_ENTITIES, with_history
 from pipelines.features.history import COUNT_COLUMNS, SUMS, moments, window_to
 from pipelines.models.listing_part import Models

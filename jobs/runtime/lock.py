@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from jobs.runtime.exits import LockHeld
+from jobs.setup.exits import LockHeld
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

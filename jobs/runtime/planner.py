@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from jobs import FLOW, WRITER, Job, Read
-from jobs.runtime.config import Config
 from jobs.runtime.runs import Record
 from jobs.runtime.sources import Source
+from jobs.setup.config import Config
 
 JOBS: dict[str, Job] = {job.name: job for job in FLOW}
 LANDED = ("impressions", "clicks", "listings")

@@ -9,9 +9,9 @@ from datetime import UTC, date, datetime
 from importlib import metadata
 from typing import Any
 
-from jobs.runtime.exits import ExitCode
 from jobs.runtime.step import Outcome
 from jobs.runtime.tables import Tables, versions_json
+from jobs.setup.exits import ExitCode
 
 DONE = "done"
 

@@ -16,9 +16,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from jobs.runtime.environment import conf_directory
-from jobs.runtime.exits import UsageError
 from jobs.runtime.landing import Landing, LandingFile, PathPattern
+from jobs.setup.environment import conf_directory
+from jobs.setup.exits import UsageError
 from schemas.logs import LOGS
 
 FileFormat = Literal["auto", "parquet", "jsonl", "csv", "text"]

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from jobs.runtime.config import Config
     from jobs.runtime.sources import Source
     from jobs.runtime.tables import Tables
+    from jobs.setup.config import Config
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from jobs.runtime.exits import UsageError
+from jobs.setup.exits import UsageError
 from pipelines.quality.report import (
     MODELS,
     SEGMENTS,

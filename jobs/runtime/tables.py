@@ -24,7 +24,7 @@ from jobs.runtime.day_files import (
     absolute,
     address_of,
 )
-from jobs.runtime.exits import UsageError
+from jobs.setup.exits import UsageError
 from pipelines.units_spark import Batches
 from schemas.catalog import TABLES
 from schemas.table import Table

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from jobs.runtime.day_files import open_root
-from jobs.runtime.exits import InputMissing
+from jobs.setup.exits import InputMissing
 from pipelines.logs.certain import certain_rows, clicked_impressions, repeated_ids
 from schemas.logs import ID_COLUMN
 

@@ -8,12 +8,12 @@ import time
 from collections.abc import Sequence
 from datetime import date
 
-from jobs.runtime.config_layers import load_config
 from jobs.runtime.planner import PlannedStep
 from jobs.runtime.runner import Runner, publish_targets
-from jobs.runtime.session import start_session
 from jobs.runtime.sources import Source
 from jobs.runtime.tables import Tables
+from jobs.setup.config_layers import load_config
+from jobs.setup.session import start_session
 from tests.benchmarks.processes import PeakMemory, cpu_seconds
 
 

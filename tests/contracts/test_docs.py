@@ -6,7 +6,7 @@ import pytest
 
 from jobs import Read
 from jobs.document import days_read, documents, main
-from jobs.runtime.exits import ExitCode
+from jobs.setup.exits import ExitCode
 
 DOCS = Path(__file__).parents[2] / "docs"
 

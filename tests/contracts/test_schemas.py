@@ -7,7 +7,7 @@ import pytest
 from pyspark.sql import types as T
 
 from jobs import FLOW, WRITER
-from jobs.runtime.config import Config
+from jobs.setup.config import Config
 from schemas.catalog import TABLES
 from schemas.logs import LOGS
 from schemas.table import STAGES

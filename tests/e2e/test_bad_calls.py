@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
 
-from jobs.runtime.exits import ExitCode
+from jobs.setup.exits import ExitCode
 from pipelines.simulation.marketplace import simulate
 from tests.e2e.conftest import DAYS, DIRTY
 from tests.support.world import LOGS, Called, Warehouse, World, call, day, tiny

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.runtime.exits import ExitCode
+from jobs.setup.exits import ExitCode
 from schemas.catalog import TABLES
 from tests.e2e.conftest import DAYS
 from tests.support.world import Warehouse, day, finish, spark_settings

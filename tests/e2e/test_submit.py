@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from jobs import FLOW
-from jobs.runtime.jars import ensure_delta_jars
+from jobs.setup.jars import ensure_delta_jars
 from tests.e2e.conftest import DAYS
 from tests.support.world import Warehouse, day
 

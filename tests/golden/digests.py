@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs import FLOW, Job
-from jobs.runtime.config_layers import load_config
+from jobs.setup.config_layers import load_config
 from pipelines.simulation.config import SimulationConfig
 from tests.support.world import Warehouse
 

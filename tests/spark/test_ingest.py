@@ -12,7 +12,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.runtime.exits import ExitCode, InputMissing, UsageError
+from jobs.setup.exits import ExitCode, InputMissing, UsageError
 from pipelines.logs.reasons import REASONS
 from pipelines.simulation.config import SimulationConfig
 from pipelines.simulation.marketplace import simulate

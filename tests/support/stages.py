@@ -9,8 +9,8 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.runtime.config import Config
 from jobs.runtime.inputs import registry
+from jobs.setup.config import Config
 from pipelines.features.assemble import Assembler
 from pipelines.features.feature_rows import CONTEXT_ENTITIES, LISTING_ENTITIES, with_history
 from pipelines.features.history import Windows, history_before, moments, strengths

@@ -151,10 +151,10 @@ class Warehouse:
 
     def planned(self, *days: date) -> list[str]:
         """Names of the jobs that `run` would do."""
-        from jobs.runtime.config_layers import load_config
         from jobs.runtime.planner import Planner
         from jobs.runtime.runner import publish_targets
         from jobs.runtime.runs import read_records
+        from jobs.setup.config_layers import load_config
 
         source = Source.load("canonical", self.landing)
         present = {name: self.tables.days(name) for name in TABLES if TABLES[name].partition_by}

@@ -6,8 +6,8 @@ from datetime import date
 import pytest
 
 from jobs.runtime.arguments import Parser, add_common, add_days, chosen_days, effective_config
-from jobs.runtime.config_layers import load_config
-from jobs.runtime.exits import UsageError
+from jobs.setup.config_layers import load_config
+from jobs.setup.exits import UsageError
 
 
 def load(files=(), settings=(), environment=None, env=None):
@@ -28,8 +28,8 @@ class TestPrecedence:
     """base < environment < files < environment variables < --set."""
 
     def test_every_later_one_wins(self, toml, tmp_path, monkeypatch):
-        from jobs.runtime import config_layers
-        from jobs.runtime.environment import conf_directory
+        from jobs.setup import config_layers
+        from jobs.setup.environment import conf_directory
 
         (tmp_path / "base").symlink_to(conf_directory() / "base")
         (tmp_path / "env").mkdir()

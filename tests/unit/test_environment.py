@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs.runtime import environment, jars
-from jobs.runtime.environment import check_java, conf_directory, project_root
-from jobs.runtime.exits import ExitCode, UsageError
-from jobs.runtime.jars import DELTA_JARS, Jar, ensure_delta_jars
+from jobs.setup import environment, jars
+from jobs.setup.environment import check_java, conf_directory, project_root
+from jobs.setup.exits import ExitCode, UsageError
+from jobs.setup.jars import DELTA_JARS, Jar, ensure_delta_jars
 
 
 def make_java(directory: Path, output: str) -> Path:
@@ -84,7 +84,7 @@ def test_java_home_without_java_is_not_passed_over(
         check_java()
 
 
-@pytest.mark.parametrize("module", ["jobs.runtime.environment", "jobs.runtime.jars"])
+@pytest.mark.parametrize("module", ["jobs.setup.environment", "jobs.setup.jars"])
 def test_checks_need_nothing_but_the_standard_library(module: str) -> None:
     # `make` calls them before anything is installed; -S leaves out site-packages.
     code = f"import sys; sys.path.insert(0, {str(project_root())!r}); import {module}"
@@ -97,14 +97,14 @@ def test_checkout_has_its_settings() -> None:
 
 def test_settings_are_found_when_the_code_runs_out_of_an_archive(tmp_path: Path) -> None:
     archive = tmp_path / "code.zip"
-    sources = ["jobs/__init__.py", "jobs/runtime/__init__.py", "jobs/runtime/environment.py"]
+    sources = ["jobs/__init__.py", "jobs/setup/__init__.py", "jobs/setup/environment.py"]
     with zipfile.ZipFile(archive, "w") as packed:
-        for name in [*sources, "jobs/runtime/exits.py"]:
+        for name in [*sources, "jobs/setup/exits.py"]:
             packed.write(project_root() / name, name)
         packed.writestr("conf/base/a.toml", "x = 1")
     code = (
         f"import sys; sys.path.insert(0, {str(archive)!r})\n"
-        "from jobs.runtime.environment import conf_directory\n"
+        "from jobs.setup.environment import conf_directory\n"
         "print(conf_directory(), (conf_directory() / 'base' / 'a.toml').read_text())"
     )
     call = [sys.executable, "-I", "-S", "-c", code]
@@ -195,7 +195,7 @@ def test_unreachable_repository_ends_in_one_line_without_its_password(tmp_path: 
         "PROMOTED_CTR_HOME": str(tmp_path),
     }
     ended = subprocess.run(
-        [sys.executable, "-m", "jobs.runtime.jars"],
+        [sys.executable, "-m", "jobs.setup.jars"],
         cwd=project_root(),
         env=os.environ | variables,
         capture_output=True,

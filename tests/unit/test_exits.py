@@ -5,7 +5,7 @@ import sys
 
 CODE = """
 import atexit, threading, time
-from jobs.runtime.exits import leave
+from jobs.setup.exits import leave
 atexit.register(lambda: print("registered"))
 threading.Thread(target=time.sleep, args=(60,)).start()
 print("told", end=" ")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.runtime.config import PublishConfig
+from jobs.setup.config import PublishConfig
 from pipelines.models.judged import CALIBRATION_RATIO as RATIO
 from pipelines.models.judged import COMPARED, EXPECTED_CLICKS
 from pipelines.models.judged import NORMALIZED_ENTROPY as ENTROPY

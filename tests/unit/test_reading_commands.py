@@ -19,8 +19,8 @@ from rich.console import Console
 
 from jobs import runs, scores
 from jobs.runtime.arguments import Parser, add_common
-from jobs.runtime.exits import InputMissing, UsageError
 from jobs.runtime.tables import Tables
+from jobs.setup.exits import InputMissing, UsageError
 from tests.support.report_tables import DS, config, row, write_runs, write_scores
 
 Capture = pytest.CaptureFixture[str]
@@ -172,7 +172,7 @@ def test_lists_are_shown_without_loading_kernels_or_plots(root: Path) -> None:
         "    command.configure(parser)\n"
         f"    command.run(parser.parse_args([]), None, Tables({str(root)!r}), Console())\n"
         "print({'matplotlib', 'numba', 'scipy'} & set(sys.modules))\n"
-        "from jobs.runtime.exits import leave\n"
+        "from jobs.setup.exits import leave\n"
         "leave(0)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -8,8 +8,8 @@ import pytest
 from pyspark.sql import types as T
 
 from jobs.runtime.contracts import ContractError, contract_differences
-from jobs.runtime.exits import UsageError
 from jobs.runtime.tables import Tables, day_condition
+from jobs.setup.exits import UsageError
 from schemas.catalog import TABLES
 from tests.support.rows import DAY, row
 

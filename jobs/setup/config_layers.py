@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from jobs.runtime.config import Config
-from jobs.runtime.environment import conf_directory
-from jobs.runtime.exits import UsageError
+from jobs.setup.config import Config
+from jobs.setup.environment import conf_directory
+from jobs.setup.exits import UsageError
 
 ENVIRONMENT_PREFIX = "PROMOTED_CTR__"
 

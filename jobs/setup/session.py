@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs.runtime.config import Config
-from jobs.runtime.environment import check_java, conf_directory
-from jobs.runtime.jars import ensure_delta_jars
+from jobs.setup.config import Config
+from jobs.setup.environment import check_java, conf_directory
+from jobs.setup.jars import ensure_delta_jars
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

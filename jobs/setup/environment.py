@@ -13,7 +13,7 @@ import zipfile
 from functools import cache
 from pathlib import Path
 
-from jobs.runtime.exits import UsageError
+from jobs.setup.exits import UsageError
 
 MINIMUM_JAVA = 17
 """Spark 4.2 starts on no older one."""

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
-from jobs.runtime.exits import UsageError
+from jobs.setup.exits import UsageError
 
 TIMEOUT_SEC = 60
 """Longest silence of the repository; the largest archive has 10 MB."""
