@@ -148,7 +148,7 @@ def _is_conflict(problem: Exception) -> bool:
 def _dispatch(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from jobs.runtime.tables import Tables
+    from jobs.storage.tables import Tables
 
     console = Console(soft_wrap=False)
     config = effective_config(arguments)

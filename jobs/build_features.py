@@ -13,8 +13,8 @@ import pyarrow as pa
 from jobs.runtime.inputs import assembler, read_strengths
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
-from jobs.runtime.task_writes import write_unit_tables
 from jobs.setup.exits import leave
+from jobs.storage.task_writes import write_unit_tables
 from pipelines.features.feature_rows import (
     CONTEXT_ENTITIES,
     LISTING_ENTITIES,

@@ -14,13 +14,13 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 
-from jobs.runtime.contracts import arrow_schema
-from jobs.runtime.day_files import read_file
 from jobs.runtime.inputs import windows
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
-from jobs.runtime.task_writes import write_units
 from jobs.setup.exits import leave
+from jobs.storage.contracts import arrow_schema
+from jobs.storage.day_files import read_file
+from jobs.storage.task_writes import write_units
 from pipelines.features.history import COUNT_COLUMNS, SUMS, history_before, moments, strengths
 from pipelines.units_spark import collect_units
 

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 from jobs import FLOW
 from jobs.runtime.arguments import iso_date
 from jobs.runtime.runs import now
-from jobs.runtime.tables import Tables
 from jobs.setup.config import Config
 from jobs.setup.environment import conf_directory
 from jobs.setup.exits import ExitCode, QualityStop, UsageError
+from jobs.storage.tables import Tables
 from pipelines.quality.evaluate import errors, measure_day
 from pipelines.quality.measures import MeasureError, measure
 from pipelines.quality.past import Past

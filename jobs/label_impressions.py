@@ -12,12 +12,12 @@ from datetime import date, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.runtime.contracts import arrow_schema
-from jobs.runtime.day_files import read_file
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
-from jobs.runtime.task_writes import write_units
 from jobs.setup.exits import leave
+from jobs.storage.contracts import arrow_schema
+from jobs.storage.day_files import read_file
+from jobs.storage.task_writes import write_units
 from pipelines.logs.labels import LabelRules, bursts, clicks_of, first_clicks, label_impressions
 
 _CLICK_COLUMNS = ("impression_id", "user_id", "listing_id", "ts", "impression_ts", "impression_ds")

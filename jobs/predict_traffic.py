@@ -14,8 +14,6 @@ from datetime import date, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.runtime.contracts import arrow_schema
-from jobs.runtime.day_files import read_file
 from jobs.runtime.inputs import (
     assembler,
     read_bases,
@@ -26,8 +24,10 @@ from jobs.runtime.inputs import (
 )
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
-from jobs.runtime.task_writes import write_units
 from jobs.setup.exits import leave
+from jobs.storage.contracts import arrow_schema
+from jobs.storage.day_files import read_file
+from jobs.storage.task_writes import write_units
 from pipelines.features.feature_rows import CONTEXT_ENTITIES, LISTING_ENTITIES, with_history
 from pipelines.models.listing_part import Models
 from pipelines.models.prediction import predict_traffic, score_listing_days

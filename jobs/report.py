@@ -8,11 +8,11 @@ from rich.console import Console
 
 from jobs.runtime.arguments import iso_date
 from jobs.runtime.collect import collect_report
-from jobs.runtime.reading import PUBLISH_JOB, read_runs
 from jobs.runtime.summary import print_summary, write_report
-from jobs.runtime.tables import Tables
 from jobs.setup.config import Config
 from jobs.setup.exits import ExitCode, InputMissing
+from jobs.storage.reading import PUBLISH_JOB, read_runs
+from jobs.storage.tables import Tables
 
 EXAMPLES = """examples:
   promoted-ctr report                       the newest day that was run

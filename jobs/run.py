@@ -19,9 +19,9 @@ from jobs.runtime.progress import progress_for, span
 from jobs.runtime.runner import Runner, publish_targets
 from jobs.runtime.runs import now
 from jobs.runtime.sources import Source
-from jobs.runtime.tables import Tables
 from jobs.setup.config import Config
 from jobs.setup.exits import ExitCode, JobError
+from jobs.storage.tables import Tables
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

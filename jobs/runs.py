@@ -15,10 +15,10 @@ from rich.table import Table
 
 from jobs import FLOW
 from jobs.runtime.arguments import iso_date
-from jobs.runtime.reading import Row, read_runs
-from jobs.runtime.tables import Tables
 from jobs.setup.config import Config
 from jobs.setup.exits import ExitCode, InputMissing
+from jobs.storage.reading import Row, read_runs
+from jobs.storage.tables import Tables
 from pipelines.quality.wording import number, seconds
 
 EXAMPLES = """examples:

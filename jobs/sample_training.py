@@ -11,12 +11,12 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.runtime.contracts import arrow_schema
-from jobs.runtime.day_files import read_file
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
-from jobs.runtime.task_writes import write_units
 from jobs.setup.exits import leave
+from jobs.storage.contracts import arrow_schema
+from jobs.storage.day_files import read_file
+from jobs.storage.task_writes import write_units
 from pipelines.samples.balanced import non_click_rate, sample_training
 
 

@@ -26,8 +26,8 @@ from jobs.runtime.inputs import (
 )
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
-from jobs.runtime.task_writes import write_units
 from jobs.setup.exits import leave
+from jobs.storage.task_writes import write_units
 from pipelines.features.feature_rows import LISTING_ENTITIES, with_history
 from pipelines.features.history import COUNT_COLUMNS, Counts, moments, window_to
 from pipelines.models.listing_part import Models

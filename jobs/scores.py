@@ -12,12 +12,12 @@ import pyarrow.compute as pc
 from rich.console import Console
 
 from jobs.runtime.arguments import iso_date
-from jobs.runtime.published import ScoresOf, read_scores
-from jobs.runtime.reading import read_rows
 from jobs.runtime.summary import listing_table
-from jobs.runtime.tables import Tables
 from jobs.setup.config import Config
 from jobs.setup.exits import ExitCode, UsageError
+from jobs.storage.published import ScoresOf, read_scores
+from jobs.storage.reading import read_rows
+from jobs.storage.tables import Tables
 from pipelines.quality.wording import number, probability
 
 EXAMPLES = """examples:

@@ -14,12 +14,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.runtime.contracts import arrow_schema
-from jobs.runtime.day_files import WRITTEN, WRITTEN_DDL, DataFile, read_batches
 from jobs.runtime.inputs import EPOCH, day_number
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
 from jobs.setup.exits import QualityStop, leave
+from jobs.storage.contracts import arrow_schema
+from jobs.storage.day_files import WRITTEN, WRITTEN_DDL, DataFile, read_batches
 from pipelines.features.hashing import HASH_SEED
 from pipelines.features.keys import id_keys
 from pipelines.features.registry import MODELS

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jobs.runtime.tables import Tables
 from jobs.setup.config import Config
 from jobs.setup.config_layers import load_config
 from jobs.setup.session import start_session
+from jobs.storage.tables import Tables
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -10,16 +10,16 @@ from typing import Any
 import pyarrow.compute as pc
 
 from jobs import FLOW
-from jobs.runtime.reading import (
+from jobs.runtime.score_summary import score_summary
+from jobs.setup.config import Config
+from jobs.storage.reading import (
     PUBLISH_JOB,
     Row,
     published_days,
     read_rows,
     read_runs,
 )
-from jobs.runtime.score_summary import score_summary
-from jobs.runtime.tables import Tables
-from jobs.setup.config import Config
+from jobs.storage.tables import Tables
 from pipelines.models.judged import MetricRow, ReliabilityRow
 from pipelines.quality.report_data import (
     Check,

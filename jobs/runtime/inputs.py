@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.runtime.tables import Tables
 from jobs.setup.config import Config
 from jobs.setup.exits import InputMissing, UsageError
+from jobs.storage.tables import Tables
 from pipelines.features.assemble import Assembler
 from pipelines.features.history import Moments, Windows, strengths
 from pipelines.features.registry import MODELS, Namespace, of_scope

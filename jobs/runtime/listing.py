@@ -16,11 +16,11 @@ from jobs.runtime.inputs import (
     strengths_of,
     windows,
 )
-from jobs.runtime.published import ScoresOf
-from jobs.runtime.reading import Row, read_where
-from jobs.runtime.tables import Tables
 from jobs.setup.config import Config
 from jobs.setup.exits import InputMissing
+from jobs.storage.published import ScoresOf
+from jobs.storage.reading import Row, read_where
+from jobs.storage.tables import Tables
 from pipelines.features.feature_rows import LISTING_ENTITIES, with_history
 from pipelines.features.history import COUNT_COLUMNS, SUMS, moments, window_to
 from pipelines.models.listing_part import Models

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Protocol
 
 from jobs import FLOW
-from jobs.runtime.lock import WriterLock
 from jobs.runtime.planner import JOBS, LANDED, PlannedStep, Planner
 from jobs.runtime.runs import Attempt, now, read_records, table_versions
 from jobs.runtime.sources import Source
 from jobs.runtime.step import DayRecord, Outcome, Step
-from jobs.runtime.tables import Tables
 from jobs.setup.config import Config
 from jobs.setup.exits import ExitCode, InputMissing, JobError, QualityStop, UsageError
+from jobs.storage.lock import WriterLock
+from jobs.storage.tables import Tables
 
 
 class Progress(Protocol):

@@ -10,8 +10,8 @@ from importlib import metadata
 from typing import Any
 
 from jobs.runtime.step import Outcome
-from jobs.runtime.tables import Tables, versions_json
 from jobs.setup.exits import ExitCode
+from jobs.storage.tables import Tables, versions_json
 
 DONE = "done"
 

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.runtime.reading import read_rows, read_where
-from jobs.runtime.tables import Tables
+from jobs.storage.reading import read_rows, read_where
+from jobs.storage.tables import Tables
 from pipelines.quality.report_data import ScoreRow, Scores
 
 _TOP_ROWS = 10

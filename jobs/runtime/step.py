@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from jobs.runtime.sources import Source
-    from jobs.runtime.tables import Tables
     from jobs.setup.config import Config
+    from jobs.storage.tables import Tables
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ from pyarrow import fs
 from pyspark.sql import functions as F
 
 from jobs.runtime.canonical_logs import YieldedLog
-from jobs.runtime.contracts import arrow_schema
-from jobs.runtime.day_files import absolute, open_root
 from jobs.runtime.sources import Source
 from jobs.runtime.step import Step
-from jobs.runtime.task_writes import unit_files
 from jobs.runtime.typed_files import DayOfFiles, TypedFile, typed_file
+from jobs.storage.contracts import arrow_schema
+from jobs.storage.day_files import absolute, open_root
+from jobs.storage.task_writes import unit_files
 from pipelines.units_spark import Batches
 from schemas.logs import LOGS
 

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from jobs.runtime.day_files import open_root
 from jobs.setup.exits import InputMissing
+from jobs.storage.day_files import open_root
 from pipelines.logs.certain import certain_rows, clicked_impressions, repeated_ids
 from schemas.logs import ID_COLUMN
 

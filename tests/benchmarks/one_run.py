@@ -11,9 +11,9 @@ from datetime import date
 from jobs.runtime.planner import PlannedStep
 from jobs.runtime.runner import Runner, publish_targets
 from jobs.runtime.sources import Source
-from jobs.runtime.tables import Tables
 from jobs.setup.config_layers import load_config
 from jobs.setup.session import start_session
+from jobs.storage.tables import Tables
 from tests.benchmarks.processes import PeakMemory, cpu_seconds
 
 

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.runtime.contracts import arrow_schema
 from jobs.runtime.typed_days import typed_days
+from jobs.storage.contracts import arrow_schema
 from schemas.logs import LOGS
 from tests.support.ingesting import DAY, ingest, make_step, row, stored
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 from jobs import ingest_logs
 from jobs.runtime.sources import Source
 from jobs.runtime.step import Outcome, Step
-from jobs.runtime.tables import Tables
+from jobs.storage.tables import Tables
 
 Row = dict[str, Any]
 DAY = date(2026, 1, 2)

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from jobs import FLOW
-from jobs.runtime.tables import Tables
+from jobs.storage.tables import Tables
 
 DS = date(2025, 3, 14)
 RUN_ID = "run-1"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from jobs.runtime.contracts import arrow_schema
+from jobs.storage.contracts import arrow_schema
 from schemas.catalog import TABLES
 
 if TYPE_CHECKING:

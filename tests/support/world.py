@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from jobs.__main__ import main
 from jobs.runtime.sources import Source
-from jobs.runtime.tables import Tables
+from jobs.storage.tables import Tables
 from pipelines.simulation.config import SimulationConfig
 from pipelines.simulation.marketplace import simulate
 from schemas.catalog import TABLES

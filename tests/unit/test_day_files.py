@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.runtime.constraints import check_rows, expression
-from jobs.runtime.contracts import ContractError, arrow_schema
-from jobs.runtime.day_files import WRITTEN, DataFile, DayFileWriter, read_file
-from jobs.runtime.tables import Tables
+from jobs.storage.constraints import check_rows, expression
+from jobs.storage.contracts import ContractError, arrow_schema
+from jobs.storage.day_files import WRITTEN, DataFile, DayFileWriter, read_file
+from jobs.storage.tables import Tables
 from schemas.catalog import TABLES
 from tests.support.rows import DAY, arrow_rows
 

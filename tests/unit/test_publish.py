@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from jobs import publish_scores
-from jobs.runtime.tables import Tables
 from jobs.setup.exits import QualityStop
+from jobs.storage.tables import Tables
 from tests.support.rows import row
 
 GOOD, BAD = date(2026, 1, 1), date(2026, 1, 2)

@@ -9,10 +9,10 @@ import pytest
 from pyarrow.dataset import dataset
 
 from jobs.check_quality import check, check_tables, rules_of, stop_if_blocked
-from jobs.runtime.contracts import arrow_schema
-from jobs.runtime.tables import Tables
 from jobs.setup.environment import conf_directory
 from jobs.setup.exits import ExitCode, QualityStop
+from jobs.storage.contracts import arrow_schema
+from jobs.storage.tables import Tables
 from pipelines.quality.measures import measure
 from pipelines.quality.rule_files import load_rules
 

@@ -19,8 +19,8 @@ from rich.console import Console
 
 from jobs import runs, scores
 from jobs.runtime.arguments import Parser, add_common
-from jobs.runtime.tables import Tables
 from jobs.setup.exits import InputMissing, UsageError
+from jobs.storage.tables import Tables
 from tests.support.report_tables import DS, config, row, write_runs, write_scores
 
 Capture = pytest.CaptureFixture[str]
@@ -166,7 +166,7 @@ def test_lists_are_shown_without_loading_kernels_or_plots(root: Path) -> None:
         "from rich.console import Console\n"
         "from jobs import runs, scores\n"
         "from jobs.runtime.arguments import Parser\n"
-        "from jobs.runtime.tables import Tables\n"
+        "from jobs.storage.tables import Tables\n"
         "for command in (runs, scores):\n"
         "    parser = Parser()\n"
         "    command.configure(parser)\n"

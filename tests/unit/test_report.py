@@ -17,8 +17,8 @@ from jobs.report import configure, run
 from jobs.runtime.arguments import Parser
 from jobs.runtime.collect import collect_report
 from jobs.runtime.summary import machine_report, print_summary, write_report
-from jobs.runtime.tables import Tables
 from jobs.setup.exits import InputMissing, UsageError
+from jobs.storage.tables import Tables
 from pipelines.models.judged import MetricRow, ReliabilityRow
 from pipelines.quality import plots, report, wording
 from pipelines.quality.report import render_html

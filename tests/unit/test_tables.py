@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import types as T
 
-from jobs.runtime.contracts import ContractError, contract_differences
-from jobs.runtime.tables import Tables, day_condition
 from jobs.setup.exits import UsageError
+from jobs.storage.contracts import ContractError, contract_differences
+from jobs.storage.tables import Tables, day_condition
 from schemas.catalog import TABLES
 from tests.support.rows import DAY, row
 

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from jobs.runtime.contracts import ContractError, arrow_schema, refuse_other_days
-from jobs.runtime.day_files import (
+from jobs.setup.exits import UsageError
+from jobs.storage.contracts import ContractError, arrow_schema, refuse_other_days
+from jobs.storage.day_files import (
     DataFile,
     DayFileWriter,
     DayReader,
     absolute,
     address_of,
 )
-from jobs.setup.exits import UsageError
 from pipelines.units_spark import Batches
 from schemas.catalog import TABLES
 from schemas.table import Table

@@ -8,9 +8,9 @@ from datetime import date
 
 import pyarrow as pa
 
-from jobs.runtime.reading import PUBLISH_JOB, Row, read_runs, read_where
-from jobs.runtime.tables import Tables
 from jobs.setup.exits import InputMissing
+from jobs.storage.reading import PUBLISH_JOB, Row, read_runs, read_where
+from jobs.storage.tables import Tables
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.runtime.contracts import ContractError, contract_differences
-from jobs.runtime.day_files import WRITTEN_DDL
-from jobs.runtime.tables import Tables
+from jobs.storage.contracts import ContractError, contract_differences
+from jobs.storage.day_files import WRITTEN_DDL
+from jobs.storage.tables import Tables
 from pipelines.units_spark import Batches, collect_units, unit_frame, unit_kernel
 from schemas.catalog import TABLES
 

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.runtime.tables import Tables, day_condition
+from jobs.storage.tables import Tables, day_condition
 
 Row = dict[str, Any]
 

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from jobs.runtime.constraints import check_rows
+from jobs.storage.constraints import check_rows
 from pipelines.units_spark import Batches
 from schemas.catalog import TABLES
 
