@@ -18,8 +18,8 @@ from pyspark.sql import types as T
 from rich.console import Console
 from rich.table import Table
 
-from jobs.runtime.canonical_logs import YieldedLog, select_log
-from jobs.runtime.sources import Source, source_names
+from jobs.landing.canonical_logs import YieldedLog, select_log
+from jobs.landing.sources import Source, source_names
 from jobs.setup.config import Config
 from jobs.setup.exits import ExitCode, UsageError
 from jobs.setup.session import start_session

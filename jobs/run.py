@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from jobs.landing.sources import Source
 from jobs.runtime.planner import UNSETTLED, PlannedStep
 from jobs.runtime.progress import progress_for, span
 from jobs.runtime.runner import Runner, publish_targets
 from jobs.runtime.runs import now
-from jobs.runtime.sources import Source
 from jobs.setup.config import Config
 from jobs.setup.exits import ExitCode, JobError
 from jobs.storage.tables import Tables

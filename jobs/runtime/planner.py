@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from jobs import FLOW, WRITER, Job, Read
+from jobs.landing.sources import Source
 from jobs.runtime.runs import Record
-from jobs.runtime.sources import Source
 from jobs.setup.config import Config
 
 JOBS: dict[str, Job] = {job.name: job for job in FLOW}

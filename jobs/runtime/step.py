@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from jobs.runtime.sources import Source
+    from jobs.landing.sources import Source
     from jobs.setup.config import Config
     from jobs.storage.tables import Tables
 

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from jobs.check_source import check_source, run_check
-from jobs.runtime.sources import Source
+from jobs.landing.sources import Source
 from jobs.setup.exits import ExitCode
 from tests.support.ingesting import DAY, ingest, land, make_step, row
 

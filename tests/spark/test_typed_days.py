@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.runtime.typed_days import typed_days
+from jobs.landing.typed_days import typed_days
 from jobs.storage.contracts import arrow_schema
 from schemas.logs import LOGS
 from tests.support.ingesting import DAY, ingest, make_step, row, stored

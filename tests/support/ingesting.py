@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from jobs import ingest_logs
-from jobs.runtime.sources import Source
+from jobs.landing.sources import Source
 from jobs.runtime.step import Outcome, Step
 from jobs.storage.tables import Tables
 

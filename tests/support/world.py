@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from jobs.__main__ import main
-from jobs.runtime.sources import Source
+from jobs.landing.sources import Source
 from jobs.storage.tables import Tables
 from pipelines.simulation.config import SimulationConfig
 from pipelines.simulation.marketplace import simulate

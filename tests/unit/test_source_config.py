@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.runtime.landing import PathPattern
-from jobs.runtime.sources import Source, source_names
+from jobs.landing.files import PathPattern
+from jobs.landing.sources import Source, source_names
 from jobs.setup.exits import InputMissing, UsageError
 from pipelines.logs.reasons import REASONS
 from schemas.logs import LOGS

@@ -11,9 +11,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from jobs.runtime.raw_files import RawView
-from jobs.runtime.raw_views import read_view
-from jobs.runtime.sources import Source
+from jobs.landing.raw_files import RawView
+from jobs.landing.raw_views import read_view
+from jobs.landing.sources import Source
 from jobs.setup.exits import InputMissing, UsageError
 
 

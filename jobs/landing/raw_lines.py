@@ -9,9 +9,9 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from jobs.runtime.landing import Landing, LandingFile
-from jobs.runtime.raw_files import CORRUPT, RawView, day_of, name_list, open_files
-from jobs.runtime.sources import View
+from jobs.landing.files import Landing, LandingFile
+from jobs.landing.raw_files import CORRUPT, RawView, day_of, name_list, open_files
+from jobs.landing.sources import View
 from pipelines.logs import reasons as R
 from pipelines.logs.validation import MISSING
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame, DataFrameReader, SparkSession
 from pyspark.sql import functions as F
 
-from jobs.runtime.landing import Landing
-from jobs.runtime.sources import View
+from jobs.landing.files import Landing
+from jobs.landing.sources import View
 
 CORRUPT = "_corrupt"
 """Column in which Spark puts the text of a row that it cannot read."""

@@ -17,11 +17,11 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from jobs.runtime.landing import Landing, LandingFile
-from jobs.runtime.raw_csv import read_csv
-from jobs.runtime.raw_files import RawView, day_of, first_line, name_list, open_files
-from jobs.runtime.raw_lines import read_lines
-from jobs.runtime.sources import Source, View
+from jobs.landing.files import Landing, LandingFile
+from jobs.landing.raw_csv import read_csv
+from jobs.landing.raw_files import RawView, day_of, first_line, name_list, open_files
+from jobs.landing.raw_lines import read_lines
+from jobs.landing.sources import Source, View
 from jobs.setup.exits import InputMissing, UsageError
 from pipelines.logs.validation import MISSING
 from schemas.logs import LOGS

@@ -16,7 +16,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from jobs.runtime.landing import Landing, LandingFile, PathPattern
+from jobs.landing.files import Landing, LandingFile, PathPattern
 from jobs.setup.environment import conf_directory
 from jobs.setup.exits import UsageError
 from schemas.logs import LOGS

@@ -12,7 +12,7 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.runtime.canonical_logs import YieldedLog, select_log
+from jobs.landing.canonical_logs import YieldedLog, select_log
 from jobs.runtime.step import Step
 from jobs.setup.exits import UsageError
 from pipelines.logs.click_matching import with_impression_day

@@ -11,9 +11,9 @@ from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from jobs.runtime.landing import Landing, LandingFile
-from jobs.runtime.raw_files import CORRUPT, RawView, day_of, first_line, name_list, open_files
-from jobs.runtime.sources import View
+from jobs.landing.files import Landing, LandingFile
+from jobs.landing.raw_files import CORRUPT, RawView, day_of, first_line, name_list, open_files
+from jobs.landing.sources import View
 from jobs.setup.exits import InputMissing, UsageError
 from pipelines.logs import reasons as R
 from pipelines.logs.validation import MISSING

@@ -12,10 +12,10 @@ import pyarrow as pa
 from pyarrow import fs
 from pyspark.sql import functions as F
 
-from jobs.runtime.canonical_logs import YieldedLog
-from jobs.runtime.sources import Source
+from jobs.landing.canonical_logs import YieldedLog
+from jobs.landing.sources import Source
+from jobs.landing.typed_files import DayOfFiles, TypedFile, typed_file
 from jobs.runtime.step import Step
-from jobs.runtime.typed_files import DayOfFiles, TypedFile, typed_file
 from jobs.storage.contracts import arrow_schema
 from jobs.storage.day_files import absolute, open_root
 from jobs.storage.task_writes import unit_files
