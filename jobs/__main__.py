@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from jobs import FLOW
+from jobs.planning.record import code_version
 from jobs.runtime.arguments import Parser, add_common, add_days, effective_config
-from jobs.runtime.runs import code_version
 from jobs.setup.exits import ExitCode, JobError, leave
 
 EXAMPLES = """examples:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
-from jobs.runtime.inputs import assembler, read_strengths
+from jobs.planning.inputs import assembler, read_strengths
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
 from jobs.setup.exits import leave

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobs import FLOW
+from jobs.planning.record import now
 from jobs.runtime.arguments import iso_date
-from jobs.runtime.runs import now
 from jobs.setup.config import Config
 from jobs.setup.environment import conf_directory
 from jobs.setup.exits import ExitCode, QualityStop, UsageError

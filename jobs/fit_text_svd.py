@@ -12,8 +12,8 @@ from functools import partial
 
 import pyarrow as pa
 
+from jobs.planning.planner import refit_day
 from jobs.runtime.job import job_main
-from jobs.runtime.planner import refit_day
 from jobs.runtime.step import DayRecord, Outcome, Step
 from jobs.setup.exits import leave
 from pipelines.features.dense import dense_inputs, image_width

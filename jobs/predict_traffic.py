@@ -14,7 +14,7 @@ from datetime import date, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.runtime.inputs import (
+from jobs.planning.inputs import (
     assembler,
     read_bases,
     read_strengths,

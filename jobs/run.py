@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs.landing.sources import Source
-from jobs.runtime.planner import UNSETTLED, PlannedStep
+from jobs.planning.planner import UNSETTLED, PlannedStep
+from jobs.planning.record import now
+from jobs.planning.runner import Runner, publish_targets
 from jobs.runtime.progress import progress_for, span
-from jobs.runtime.runner import Runner, publish_targets
-from jobs.runtime.runs import now
 from jobs.setup.config import Config
 from jobs.setup.exits import ExitCode, JobError
 from jobs.storage.tables import Tables

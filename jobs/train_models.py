@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.runtime.inputs import EPOCH, day_number
+from jobs.planning.inputs import EPOCH, day_number
 from jobs.runtime.job import job_main
 from jobs.runtime.step import DayRecord, Outcome, Step
 from jobs.setup.exits import QualityStop, leave

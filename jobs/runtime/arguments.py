@@ -6,7 +6,7 @@ import argparse
 from datetime import date, timedelta
 from pathlib import Path
 
-from jobs.runtime.runs import code_version
+from jobs.planning.record import code_version
 from jobs.setup.config import Config
 from jobs.setup.config_layers import load_config
 from jobs.setup.exits import UsageError

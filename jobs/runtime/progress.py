@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from jobs.runtime.planner import PlannedStep
-from jobs.runtime.runs import now
+from jobs.planning.planner import PlannedStep
+from jobs.planning.record import now
 
 
 def span(days: Sequence[date]) -> str:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from datetime import date
 
 from jobs.landing.sources import Source
-from jobs.runtime.planner import PlannedStep
-from jobs.runtime.runner import Runner, publish_targets
+from jobs.planning.planner import PlannedStep
+from jobs.planning.runner import Runner, publish_targets
 from jobs.setup.config_layers import load_config
 from jobs.setup.session import start_session
 from jobs.storage.tables import Tables

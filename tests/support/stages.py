@@ -9,7 +9,7 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.runtime.inputs import registry
+from jobs.planning.inputs import registry
 from jobs.setup.config import Config
 from pipelines.features.assemble import Assembler
 from pipelines.features.feature_rows import CONTEXT_ENTITIES, LISTING_ENTITIES, with_history

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from jobs.runtime.inputs import registry
+from jobs.planning.inputs import registry
 from pipelines.features.assemble import Assembler, explain_listing, names_batch
 from pipelines.features.hashing import hash_token
 from pipelines.features.pairs import shared_words, word_count_slots

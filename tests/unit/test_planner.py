@@ -5,8 +5,8 @@ from datetime import date, timedelta
 import pytest
 
 from jobs import FLOW
-from jobs.runtime.planner import LANDED, Planner, refit_day
-from jobs.runtime.runs import Record
+from jobs.planning.planner import LANDED, Planner, refit_day
+from jobs.planning.record import Record
 from jobs.setup.config_layers import load_config
 
 FIRST = date(2026, 1, 5)  # a Monday; its ordinal is a multiple of 7 plus 1

@@ -11,8 +11,8 @@ from typing import Protocol
 
 from jobs import FLOW
 from jobs.landing.sources import Source
-from jobs.runtime.planner import JOBS, LANDED, PlannedStep, Planner
-from jobs.runtime.runs import Attempt, now, read_records, table_versions
+from jobs.planning.planner import JOBS, LANDED, PlannedStep, Planner
+from jobs.planning.record import Attempt, now, read_records, table_versions
 from jobs.runtime.step import DayRecord, Outcome, Step
 from jobs.setup.config import Config
 from jobs.setup.exits import ExitCode, InputMissing, JobError, QualityStop, UsageError

@@ -14,7 +14,7 @@ from datetime import date, timedelta
 
 from jobs import FLOW, WRITER, Job, Read
 from jobs.landing.sources import Source
-from jobs.runtime.runs import Record
+from jobs.planning.record import Record
 from jobs.setup.config import Config
 
 JOBS: dict[str, Job] = {job.name: job for job in FLOW}
