@@ -18,7 +18,7 @@ from jobs.landing.sources import Source
 from jobs.planning.planner import UNSETTLED, PlannedStep
 from jobs.planning.record import now
 from jobs.planning.runner import Runner, publish_targets
-from jobs.runtime.progress import progress_for, span
+from jobs.reporting.progress import progress_for, span
 from jobs.setup.config import Config
 from jobs.setup.exits import ExitCode, JobError
 from jobs.storage.tables import Tables
@@ -95,8 +95,8 @@ def print_plan(console: Console, steps: Sequence[PlannedStep]) -> None:
 
 def _tell(config: Config, tables: Tables, day: date, console: Console) -> None:
     """Write the report of the day and print the summary."""
-    from jobs.runtime.collect import collect_report
-    from jobs.runtime.summary import print_summary, write_report
+    from jobs.reporting.collect import collect_report
+    from jobs.reporting.summary import print_summary, write_report
 
     data = collect_report(tables, config, day)
     html, _ = write_report(data, config.storage.reports)

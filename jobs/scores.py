@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow.compute as pc
 from rich.console import Console
 
+from jobs.reporting.summary import listing_table
 from jobs.runtime.arguments import iso_date
-from jobs.runtime.summary import listing_table
 from jobs.setup.config import Config
 from jobs.setup.exits import ExitCode, UsageError
 from jobs.storage.published import ScoresOf, read_scores
@@ -61,8 +61,8 @@ def run(arguments: argparse.Namespace, config: Config, tables: Tables, console: 
         if arguments.format == "csv":
             raise UsageError("one listing has no CSV form: use --format json or table")
         # Explaining needs the models' kernels, half a second that the list does without.
-        from jobs.runtime.explanation import listing_json, print_listing
-        from jobs.runtime.listing import read_listing_score
+        from jobs.reporting.explanation import listing_json, print_listing
+        from jobs.reporting.listing import read_listing_score
 
         found = read_listing_score(tables, config, scores, arguments.listing)
         if arguments.format == "json":

@@ -14,9 +14,9 @@ import pytest
 from rich.console import Console
 
 from jobs.report import configure, run
+from jobs.reporting.collect import collect_report
+from jobs.reporting.summary import machine_report, print_summary, write_report
 from jobs.runtime.arguments import Parser
-from jobs.runtime.collect import collect_report
-from jobs.runtime.summary import machine_report, print_summary, write_report
 from jobs.setup.exits import InputMissing, UsageError
 from jobs.storage.tables import Tables
 from pipelines.models.judged import MetricRow, ReliabilityRow

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from jobs import FLOW
-from jobs.runtime.score_summary import score_summary
+from jobs.reporting.score_summary import score_summary
 from jobs.setup.config import Config
 from jobs.storage.reading import (
     PUBLISH_JOB,

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from jobs.runtime.listing import ListingScore
+from jobs.reporting.listing import ListingScore
 from pipelines.features.registry import MODELS
 from pipelines.quality.wording import number, probability, signed
 from pipelines.scores.explain import Term
