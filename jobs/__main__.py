@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from jobs import FLOW
+from jobs.commands.arguments import Parser, add_common, add_days, effective_config
 from jobs.planning.record import code_version
-from jobs.runtime.arguments import Parser, add_common, add_days, effective_config
 from jobs.setup.exits import ExitCode, JobError, leave
 
 EXAMPLES = """examples:
@@ -97,7 +97,7 @@ def build_parser(command: str | None = None) -> Parser:
 def _module(command: str) -> ModuleType:
     import importlib
 
-    return importlib.import_module(f"jobs.{command.replace('-', '_')}")
+    return importlib.import_module(f"jobs.commands.{command.replace('-', '_')}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -157,16 +157,16 @@ def _dispatch(arguments: argparse.Namespace) -> int:
         return ExitCode.DONE
     name = arguments.command
     if name in ("run", "backfill") or name in {job.name for job in FLOW}:
-        from jobs.run import run
+        from jobs.commands.run import run
 
         job = None if name in ("run", "backfill") else name
         return run(arguments, config, console, job=job)
     if name == "simulate":
-        from jobs.simulate import run as simulate
+        from jobs.commands.simulate import run as simulate
 
         return simulate(arguments, config, console)
     if name == "check-source":
-        from jobs.check_source import run as check
+        from jobs.commands.check_source import run as check
 
         return check(arguments, config, console)
     tables = Tables(config.storage.root)

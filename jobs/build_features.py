@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
+from jobs.commands.job import job_main
 from jobs.planning.inputs import assembler, read_strengths
-from jobs.runtime.job import job_main
-from jobs.runtime.step import DayRecord, Outcome, Step
 from jobs.setup.exits import leave
+from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.task_writes import write_unit_tables
 from pipelines.features.feature_rows import (
     CONTEXT_ENTITIES,

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import functions as F
 
-from jobs.runtime.job import job_main
-from jobs.runtime.step import DayRecord, Outcome, Step
+from jobs.commands.job import job_main
 from jobs.setup.exits import leave
+from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.contracts import arrow_schema
 from jobs.storage.day_files import DataFile, read_file, read_files
 from jobs.storage.task_writes import write_frame, write_units

@@ -14,10 +14,10 @@ from datetime import date, timedelta
 import numpy as np
 import pyarrow as pa
 
+from jobs.commands.job import job_main
 from jobs.planning.inputs import read_stack
-from jobs.runtime.job import job_main
-from jobs.runtime.step import DayRecord, Outcome, Step
 from jobs.setup.exits import leave
+from jobs.step import DayRecord, Outcome, Step
 from pipelines.models.elementary import probabilities
 from pipelines.models.field_metrics import evaluate_fields
 from pipelines.models.fields import Coded

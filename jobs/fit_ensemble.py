@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.runtime.job import job_main
-from jobs.runtime.step import DayRecord, Outcome, Step
+from jobs.commands.job import job_main
 from jobs.setup.exits import leave
+from jobs.step import DayRecord, Outcome, Step
 from pipelines.models.calibration import fit_calibration
 from pipelines.models.ensemble import fit_ensemble
 from pipelines.models.field_factors import fit_field_factors

@@ -12,10 +12,10 @@ from functools import partial
 
 import pyarrow as pa
 
+from jobs.commands.job import job_main
 from jobs.planning.planner import refit_day
-from jobs.runtime.job import job_main
-from jobs.runtime.step import DayRecord, Outcome, Step
 from jobs.setup.exits import leave
+from jobs.step import DayRecord, Outcome, Step
 from pipelines.features.dense import dense_inputs, image_width
 from pipelines.features.text_basis import TextBasis
 from pipelines.features.text_svd_spark import fit_text_basis

@@ -21,12 +21,12 @@ from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 
+from jobs.commands.job import job_main
 from jobs.landing.canonical_logs import select_log
 from jobs.landing.judged_logs import JudgedLog, judge
 from jobs.landing.typed_days import Aside, TypedDays, typed_days, write_good_rows
-from jobs.runtime.job import job_main
-from jobs.runtime.step import DayRecord, Outcome, Step
 from jobs.setup.exits import InputMissing, leave
+from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.day_files import WRITTEN
 from jobs.storage.task_writes import frame_files, write_frame
 from pipelines.logs.labels import click_cutoff, clicks_of

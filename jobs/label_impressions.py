@@ -12,9 +12,9 @@ from datetime import date, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.runtime.job import job_main
-from jobs.runtime.step import DayRecord, Outcome, Step
+from jobs.commands.job import job_main
 from jobs.setup.exits import leave
+from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.contracts import arrow_schema
 from jobs.storage.day_files import read_file
 from jobs.storage.task_writes import write_units

@@ -14,6 +14,7 @@ from datetime import date, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from jobs.commands.job import job_main
 from jobs.planning.inputs import (
     assembler,
     read_bases,
@@ -22,9 +23,8 @@ from jobs.planning.inputs import (
     registry,
     request_names,
 )
-from jobs.runtime.job import job_main
-from jobs.runtime.step import DayRecord, Outcome, Step
 from jobs.setup.exits import leave
+from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.contracts import arrow_schema
 from jobs.storage.day_files import read_file
 from jobs.storage.task_writes import write_units

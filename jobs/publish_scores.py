@@ -11,9 +11,9 @@ from datetime import date
 
 import pyarrow.compute as pc
 
-from jobs.runtime.job import job_main
-from jobs.runtime.step import DayRecord, Outcome, Step
+from jobs.commands.job import job_main
 from jobs.setup.exits import QualityStop, leave
+from jobs.step import DayRecord, Outcome, Step
 from pipelines.quality.gates import failures, gates
 
 

@@ -14,6 +14,7 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from jobs.commands.job import job_main
 from jobs.planning.inputs import (
     assembler,
     read_bases,
@@ -24,9 +25,8 @@ from jobs.planning.inputs import (
     strengths_of,
     windows,
 )
-from jobs.runtime.job import job_main
-from jobs.runtime.step import DayRecord, Outcome, Step
 from jobs.setup.exits import leave
+from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.task_writes import write_units
 from pipelines.features.feature_rows import LISTING_ENTITIES, with_history
 from pipelines.features.history import COUNT_COLUMNS, Counts, moments, window_to

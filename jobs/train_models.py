@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from jobs.commands.job import job_main
 from jobs.planning.inputs import EPOCH, day_number
-from jobs.runtime.job import job_main
-from jobs.runtime.step import DayRecord, Outcome, Step
 from jobs.setup.exits import QualityStop, leave
+from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.contracts import arrow_schema
 from jobs.storage.day_files import WRITTEN, WRITTEN_DDL, DataFile, read_batches
 from pipelines.features.hashing import HASH_SEED

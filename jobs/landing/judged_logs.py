@@ -13,8 +13,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.landing.canonical_logs import YieldedLog, select_log
-from jobs.runtime.step import Step
 from jobs.setup.exits import UsageError
+from jobs.step import Step
 from pipelines.logs.click_matching import with_impression_day
 from pipelines.logs.deduplication import count_ids, id_hash, with_duplicates_refused
 from pipelines.logs.validation import REASONS, REFUSED, raw_json, with_checks

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from jobs.landing.canonical_logs import YieldedLog
 from jobs.landing.sources import Source
 from jobs.landing.typed_files import DayOfFiles, TypedFile, typed_file
-from jobs.runtime.step import Step
+from jobs.step import Step
 from jobs.storage.contracts import arrow_schema
 from jobs.storage.day_files import absolute, open_root
 from jobs.storage.task_writes import unit_files

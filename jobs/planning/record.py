@@ -9,8 +9,8 @@ from datetime import UTC, date, datetime
 from importlib import metadata
 from typing import Any
 
-from jobs.runtime.step import Outcome
 from jobs.setup.exits import ExitCode
+from jobs.step import Outcome
 from jobs.storage.tables import Tables, versions_json
 
 DONE = "done"

@@ -11,11 +11,12 @@ from typing import Protocol
 
 from jobs import FLOW
 from jobs.landing.sources import Source
+from jobs.planning.checks import check_tables
 from jobs.planning.planner import JOBS, LANDED, PlannedStep, Planner
 from jobs.planning.record import Attempt, now, read_records, table_versions
-from jobs.runtime.step import DayRecord, Outcome, Step
 from jobs.setup.config import Config
 from jobs.setup.exits import ExitCode, InputMissing, JobError, QualityStop, UsageError
+from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.lock import WriterLock
 from jobs.storage.tables import Tables
 
@@ -195,8 +196,6 @@ class Runner:
             return
 
     def _check_quality(self, planned: PlannedStep) -> None:
-        from jobs.check_quality import check_tables
-
         for table in planned.job.writes:
             landed = set(self.source.days(table)) if table in LANDED else set(planned.days)
             days = [day for day in planned.days if day in landed]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from jobs import Read
-from jobs.document import days_read, documents, main
+from jobs.commands.document import days_read, documents, main
 from jobs.setup.exits import ExitCode
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -14,7 +14,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 @pytest.mark.parametrize("name", sorted(documents()))
 def test_the_document_is_what_the_declarations_generate(name):
     stored = (DOCS / name).read_text(encoding="utf-8")
-    assert stored == documents()[name], "run: python -m jobs.document"
+    assert stored == documents()[name], "run: python -m jobs.commands.document"
 
 
 def test_check_tells_by_its_exit_code():

@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 import pytest
 from rich.console import Console
 
-from jobs.check_source import check_source, run_check
+from jobs.commands.check_source import check_source, run_check
 from jobs.landing.sources import Source
 from jobs.setup.exits import ExitCode
 from tests.support.ingesting import DAY, ingest, land, make_step, row

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from jobs import ingest_logs
 from jobs.landing.sources import Source
-from jobs.runtime.step import Outcome, Step
+from jobs.step import Outcome, Step
 from jobs.storage.tables import Tables
 
 Row = dict[str, Any]

@@ -5,7 +5,7 @@ from datetime import date
 
 import pytest
 
-from jobs.runtime.arguments import Parser, add_common, add_days, chosen_days, effective_config
+from jobs.commands.arguments import Parser, add_common, add_days, chosen_days, effective_config
 from jobs.setup.config_layers import load_config
 from jobs.setup.exits import UsageError
 

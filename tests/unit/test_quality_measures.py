@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from pyarrow.dataset import dataset
 
-from jobs.check_quality import check, check_tables, rules_of, stop_if_blocked
+from jobs.planning.checks import check, check_tables, rules_of, stop_if_blocked
 from jobs.setup.environment import conf_directory
 from jobs.setup.exits import ExitCode, QualityStop
 from jobs.storage.contracts import arrow_schema
@@ -253,7 +253,7 @@ def test_a_rule_that_cannot_be_evaluated_is_an_error_and_stops(tables, config, m
             }
         }
     )  # fmt: skip
-    monkeypatch.setattr("jobs.check_quality.rules_of", lambda folder: broken)
+    monkeypatch.setattr("jobs.planning.checks.rules_of", lambda folder: broken)
     tables.write_rows("impressions", [impression(0)], [DAY])
     results = check(tables, config, "r", ("impressions",), [DAY])
     assert [r.status for r in results] == ["ERROR"]

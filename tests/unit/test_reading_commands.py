@@ -17,8 +17,8 @@ import mmh3
 import pytest
 from rich.console import Console
 
-from jobs import runs, scores
-from jobs.runtime.arguments import Parser, add_common
+from jobs.commands import runs, scores
+from jobs.commands.arguments import Parser, add_common
 from jobs.setup.exits import InputMissing, UsageError
 from jobs.storage.tables import Tables
 from tests.support.report_tables import DS, config, row, write_runs, write_scores
@@ -164,8 +164,8 @@ def test_lists_are_shown_without_loading_kernels_or_plots(root: Path) -> None:
     code = (
         "import sys\n"
         "from rich.console import Console\n"
-        "from jobs import runs, scores\n"
-        "from jobs.runtime.arguments import Parser\n"
+        "from jobs.commands import runs, scores\n"
+        "from jobs.commands.arguments import Parser\n"
         "from jobs.storage.tables import Tables\n"
         "for command in (runs, scores):\n"
         "    parser = Parser()\n"

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from jobs.report import configure, run
+from jobs.commands.arguments import Parser
+from jobs.commands.report import configure, run
 from jobs.reporting.collect import collect_report
 from jobs.reporting.summary import machine_report, print_summary, write_report
-from jobs.runtime.arguments import Parser
 from jobs.setup.exits import InputMissing, UsageError
 from jobs.storage.tables import Tables
 from pipelines.models.judged import MetricRow, ReliabilityRow

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress
 
-from jobs.runtime.arguments import iso_date
+from jobs.commands.arguments import iso_date
 from jobs.setup.config import Config
 from jobs.setup.exits import ExitCode, UsageError
 from pipelines.simulation.config import SimulationConfig

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs import FLOW
-from jobs.runtime.arguments import iso_date
+from jobs.commands.arguments import iso_date
 from jobs.setup.config import Config
 from jobs.setup.exits import ExitCode, InputMissing
 from jobs.storage.reading import Row, read_runs

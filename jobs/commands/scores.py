@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow.compute as pc
 from rich.console import Console
 
+from jobs.commands.arguments import iso_date
 from jobs.reporting.summary import listing_table
-from jobs.runtime.arguments import iso_date
 from jobs.setup.config import Config
 from jobs.setup.exits import ExitCode, UsageError
 from jobs.storage.published import ScoresOf, read_scores

@@ -41,7 +41,7 @@ def run(
     int
         Exit code.
     """
-    from jobs.runtime.arguments import chosen_days, names_days
+    from jobs.commands.arguments import chosen_days, names_days
 
     source = Source.load(config.source.name, config.storage.landing)
     last = None if names_days(arguments) else source.last_complete_day()

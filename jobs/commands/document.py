@@ -1,6 +1,7 @@
-"""Write docs/tables.md and docs/flow.md from the declarations: ``python -m jobs.document``.
+"""Write docs/tables.md and docs/flow.md from the declarations.
 
-Both are never edited by hand; a test holds them against what this writes.
+``python -m jobs.commands.document``. Both are never edited by hand; a test holds them against
+what this writes.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from jobs.setup.exits import ExitCode
 from schemas.catalog import TABLES
 from schemas.table import STAGES, Table
 
-GENERATED = "<!-- Written by `python -m jobs.document`: change the declarations, not this file. -->"
+GENERATED = (
+    "<!-- Written by `python -m jobs.commands.document`: "
+    "change the declarations, not this file. -->"
+)
 
 TABLES_INTRO = """# Tables
 
@@ -147,7 +151,7 @@ def _cell(text: str) -> str:
 
 def arg_parser() -> argparse.ArgumentParser:
     """Command line of the module."""
-    parser = argparse.ArgumentParser(prog="python -m jobs.document", allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog="python -m jobs.commands.document", allow_abbrev=False)
     parser.description = "Write docs/tables.md and docs/flow.md from the declarations."
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if they differ")
     return parser
@@ -164,7 +168,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     ]
     if arguments.check:
         for name in stale:
-            print(f"docs/{name} differs from the declarations: python -m jobs.document")
+            print(f"docs/{name} differs from the declarations: python -m jobs.commands.document")
         return ExitCode.UNEXPECTED if stale else ExitCode.DONE
     folder.mkdir(exist_ok=True)
     for name in stale:

@@ -6,9 +6,9 @@ import argparse
 
 from rich.console import Console
 
+from jobs.commands.arguments import iso_date
 from jobs.reporting.collect import collect_report
 from jobs.reporting.summary import print_summary, write_report
-from jobs.runtime.arguments import iso_date
 from jobs.setup.config import Config
 from jobs.setup.exits import ExitCode, InputMissing
 from jobs.storage.reading import PUBLISH_JOB, read_runs
