@@ -12,7 +12,6 @@ from dataclasses import asdict, replace
 from datetime import date, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from jobs.planning.record import now
 from jobs.setup.config import Config
@@ -25,9 +24,6 @@ from pipelines.quality.past import Past
 from pipelines.quality.results import QualityResult, blocking, judge
 from pipelines.quality.rule_files import RuleError, TableRules, load_rules, reference
 from pipelines.quality.rules import CompareRule
-
-if TYPE_CHECKING:
-    pass
 
 SHOWN = 5
 """Failures named in the message of a stopped run; all are in `quality_results`."""

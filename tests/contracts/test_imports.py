@@ -5,12 +5,20 @@ from pathlib import Path
 
 import pytest
 
+from jobs import FLOW
+
 ROOT = Path(__file__).parents[2]
 ALLOWED = {
     "schemas": {"schemas"},
     "pipelines": {"pipelines", "schemas"},
     "jobs": {"jobs", "pipelines", "schemas"},
 }
+ROOMS = ("commands", "reporting", "planning", "landing", "storage", "setup")
+"""The rooms of `jobs`, from the door inwards: each imports itself and what stands after it."""
+WORDS = {"jobs/__init__.py", "jobs/step.py"}
+"""What every room speaks of: the flow, and what a job is given and gives back."""
+ENTRY = ("jobs/commands/job.py", "jobs.__main__.main")
+"""The one arrow upwards: a job file, run as a script, is the command line with its own name."""
 OURS = {"jobs", "pipelines", "schemas", "tests", "conf"}
 
 
@@ -41,6 +49,76 @@ def test_imports_point_one_way(package):
         for path in modules(package)
         for name in imported(path)
         if name.split(".")[0] in OURS - ALLOWED[package]
+    ]
+    assert not wrong
+
+
+def room_of(path):
+    """The room of a file below jobs/; '' for the jobs themselves."""
+    return path.parts[1] if len(path.parts) > 2 else ""
+
+
+def level(room):
+    return 1 + ROOMS.index(room) if room else 0
+
+
+def imported_at_run_time(path):
+    """As `imported`, without what only types need."""
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    for_types = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in for_types:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def room_named(name):
+    """The room that a dotted name of `jobs` is in; None for the words that every room speaks."""
+    parts = name.split(".")
+    if parts[1] in ROOMS:
+        return parts[1]
+    is_word = parts[1] == "step" or not (ROOT / "jobs" / f"{parts[1]}.py").exists()
+    return None if is_word else ""
+
+
+def test_every_file_of_jobs_stands_in_a_room():
+    rooms = {room_of(path) for path in modules("jobs")} - {"", "dags"}
+    assert rooms == set(ROOMS)
+    jobs = {f"jobs/{job.name}.py" for job in FLOW}
+    assert {str(path) for path in modules("jobs") if not room_of(path)} == {
+        *jobs,
+        *WORDS,
+        "jobs/__main__.py",
+    }
+
+
+def test_rooms_import_downwards():
+    wrong = [
+        f"{path} imports {name}"
+        for path in modules("jobs")
+        for name in imported_at_run_time(path)
+        if name.split(".")[0] == "jobs" and (str(path), name) != ENTRY
+        for there in [room_named(name)]
+        if there is not None and (str(path) in WORDS or level(there) < level(room_of(path)))
+    ]
+    assert not wrong
+
+
+def test_jobs_do_not_import_each_other():
+    names = {job.name for job in FLOW}
+    wrong = [
+        f"{path} imports {name}"
+        for path in modules("jobs")
+        for name in imported(path)
+        if name.startswith("jobs.") and name.split(".")[1] in names
     ]
     assert not wrong
 
@@ -104,7 +182,7 @@ def test_dags_import_only_the_flow():
         for path in modules("jobs/dags")
         for name in imported(path)
         if name.split(".")[0] in {"pyspark", "pipelines", "schemas"}
-        or name.startswith("jobs.runtime")
+        or (name.startswith("jobs.") and name.split(".")[1] in ROOMS)
     ]
     assert not wrong
 
