@@ -21,7 +21,8 @@ from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.contracts import arrow_schema
 from jobs.storage.day_files import read_file
 from jobs.storage.task_writes import write_units
-from pipelines.features.history import COUNT_COLUMNS, SUMS, history_before, moments, strengths
+from pipelines.features.history import COUNT_COLUMNS, SUMS, history_before
+from pipelines.features.prior_strengths import moments, strengths
 from pipelines.units_spark import collect_units
 
 

@@ -29,7 +29,8 @@ from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.task_writes import write_units
 from pipelines.features.feature_rows import LISTING_ENTITIES, with_history
-from pipelines.features.history import COUNT_COLUMNS, Counts, moments, window_to
+from pipelines.features.history import COUNT_COLUMNS, Counts, window_to
+from pipelines.features.prior_strengths import moments
 from pipelines.models.listing_part import Models
 from pipelines.scores.reference import context_terms, reference_context
 from pipelines.scores.scoring import score_listings

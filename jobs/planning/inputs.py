@@ -13,7 +13,8 @@ from jobs.setup.config import Config
 from jobs.setup.exits import InputMissing, UsageError
 from jobs.storage.tables import Tables
 from pipelines.features.assemble import Assembler
-from pipelines.features.history import Moments, Windows, strengths
+from pipelines.features.history import Windows
+from pipelines.features.prior_strengths import Moments, strengths
 from pipelines.features.registry import MODELS, Namespace, of_scope
 from pipelines.features.text_basis import TextBasis
 from pipelines.models.stack import Stack

@@ -22,7 +22,8 @@ from jobs.storage.published import ScoresOf
 from jobs.storage.reading import Row, read_where
 from jobs.storage.tables import Tables
 from pipelines.features.feature_rows import LISTING_ENTITIES, with_history
-from pipelines.features.history import COUNT_COLUMNS, SUMS, moments, window_to
+from pipelines.features.history import COUNT_COLUMNS, SUMS, window_to
+from pipelines.features.prior_strengths import moments
 from pipelines.models.listing_part import Models
 from pipelines.scores.explain import Explanation, explain
 from pipelines.scores.reference import Reference

@@ -1,9 +1,9 @@
-"""History: window sums per entity as of a day's end, and prior strengths."""
+"""History: window sums per entity as of a day's end."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -21,7 +21,6 @@ _SOURCES = {
 }
 SUMS = tuple(f"{surface}_{what}" for surface in SURFACES for what in _SOURCES)
 HISTORY_ENTITIES = ("listing", "shop", "category", "query", "user")
-RATE_SURFACES = ("search", "promoted", "both")
 COUNT_COLUMNS = ("entity_type", "entity_id", "surface", *_SOURCES.values())
 
 Integers = npt.NDArray[np.int64]
@@ -176,83 +175,3 @@ def window_to(
         .select([*keys, *SUMS])
     )
     return summed.append_column("ds", pa.repeat(pa.scalar(day, pa.date32()), len(summed)))
-
-
-@dataclass(frozen=True)
-class Strength:
-    """How strongly one kind of entity is pulled to its parent's rate, in expected clicks."""
-
-    strength: float
-    entities: int
-
-
-Moments = dict[str, int]
-"""Sums of one entity type that `strengths` needs, by ``<surface>_<name>``; they add up exactly."""
-
-
-def moments(history: pa.Table) -> dict[str, Moments]:
-    """The moments of each entity type of a day, or of a part of it.
-
-    Expected clicks are taken in thousandths here, clicks as they are.
-
-    Parameters
-    ----------
-    history : pyarrow.Table
-        entity_type and `SUMS`.
-    """
-    found: dict[str, Moments] = {}
-    for entity in history["entity_type"].unique().to_pylist():
-        own = history.filter(pc.equal(history["entity_type"], entity))
-        found[entity] = {}
-        for surface in RATE_SURFACES:
-            parts = SURFACES if surface == "both" else (surface,)
-            clicks = sum(np.asarray(own[f"{part}_clicks"]) for part in parts)
-            micro = sum(np.asarray(own[f"{part}_expected_micro"]) for part in parts)
-            # Python's integers: the squares of a large day pass 64 bits.
-            k = np.asarray(clicks).astype(object)
-            e = ((np.asarray(micro) + 500) // 1000).astype(object)
-            found[entity] |= {
-                f"{surface}_entities": int((np.asarray(micro) > 0).sum()),
-                f"{surface}_k": int(k.sum()),
-                f"{surface}_e": int(e.sum()),
-                f"{surface}_kk": int((k * k).sum()),
-                f"{surface}_ke": int((k * e).sum()),
-                f"{surface}_ee": int((e * e).sum()),
-            }
-    return found
-
-
-def strengths(
-    row: Mapping[str, int], *, min_strength: float, max_strength: float
-) -> dict[str, Strength]:
-    """Prior strength of one entity type by moments, per rate surface.
-
-    Clicks are taken as Poisson with mean E * theta and theta as Gamma with mean c and variance
-    tau^2, so that sum (k - c E)^2 - sum k estimates tau^2 sum E^2; the posterior mean of theta is
-    (k + m c) / (E + m) with m = c / tau^2.
-
-    Parameters
-    ----------
-    row : mapping
-        The entity type's `moments`.
-
-    Returns
-    -------
-    dict
-        Strength by `search`, `promoted`, `both`; the geometric mean of the limits where there is
-        nothing to estimate it from.
-    """
-    found: dict[str, Strength] = {}
-    for surface in RATE_SURFACES:
-        k, e, kk, ke, ee = (
-            float(row.get(f"{surface}_{name}", 0)) for name in ("k", "e", "kk", "ke", "ee")
-        )
-        e, ke, ee = e / 1e3, ke / 1e3, ee / 1e6
-        entities = row.get(f"{surface}_entities", 0)
-        strength = (min_strength * max_strength) ** 0.5
-        if k > 0 and e > 0 and ee > 0:
-            c = k / e
-            excess = kk - 2 * c * ke + c * c * ee - k
-            strength = c * ee / excess if excess > 0 else max_strength
-        found[surface] = Strength(min(max(strength, min_strength), max_strength), entities)
-    return found

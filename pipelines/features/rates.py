@@ -18,6 +18,7 @@ import pyarrow as pa
 Floats = npt.NDArray[np.float64]
 
 PARENTS = {"listing": "shop", "shop": "category", "category": None, "query": None, "user": None}
+RATE_SURFACES = ("search", "promoted", "both")
 DEFAULT_STRENGTH = 10.0
 
 

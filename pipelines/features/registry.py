@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipelines.features.encodings import ALL_ENCODINGS, LIST_ENCODINGS, PAIR_ENCODINGS
+from pipelines.features.rates import RATE_SURFACES
 
 MODELS = ("historical", "content")
-SCOPES = ("listing", "context", "pair")
 ENTITIES = {"listing": ("listing", "shop", "category"), "context": ("query", "user")}
 """Entities whose window sums the rows of a scope carry."""
-SURFACES = ("search", "promoted", "both")
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ def _problem(namespace: Namespace, seen: Mapping[str, Namespace]) -> str:
     if namespace.scope != "pair" and len(inputs) != wanted:
         return f": {encoding} takes {wanted} inputs, not {len(inputs)}"
     if encoding in ("rate_band", "count_band"):
-        known = [f"{e}.{s}" for e in ENTITIES[namespace.scope] for s in SURFACES]
+        known = [f"{e}.{s}" for e in ENTITIES[namespace.scope] for s in RATE_SURFACES]
         if inputs[0] not in known:
             return f": {encoding} takes <entity>.<surface>, one of {', '.join(known)}"
     return ""

@@ -13,7 +13,8 @@ from jobs.planning.inputs import registry
 from jobs.setup.config import Config
 from pipelines.features.assemble import Assembler
 from pipelines.features.feature_rows import CONTEXT_ENTITIES, LISTING_ENTITIES, with_history
-from pipelines.features.history import Windows, history_before, moments, strengths
+from pipelines.features.history import Windows, history_before
+from pipelines.features.prior_strengths import moments, strengths
 from pipelines.samples.balanced import sample_training
 from tests.support.counting import count_days
 from tests.support.rows import DAY, DAY_NUMBER, Row, arrow_rows

@@ -4,9 +4,8 @@ import random
 from datetime import timedelta
 
 import pyarrow.compute as pc
-import pytest
 
-from pipelines.features.history import SUMS, Windows, moments, window_to
+from pipelines.features.history import SUMS, Windows, window_to
 from tests.support.rows import DAY, arrow_rows
 from tests.support.stages import history_of
 from tests.support.traffic import days_before
@@ -108,25 +107,3 @@ def test_the_window_to_a_day_is_the_history_of_the_next():
 
 def test_only_entities_asked_for_are_summed():
     assert len(sums_to(some_counts(), ["shop"])) == 0
-
-
-@pytest.mark.parametrize("surface", ["search", "promoted", "both"])
-def test_moments_are_exact_and_add_up(surface):
-    yesterday = DAY - timedelta(days=1)
-    huge = [
-        counts(yesterday, surface=s, entity=f"l{k}", impressions=10**14 + k, clicks=10**10 + k)
-        for k in range(5)
-        for s in ("search", "promoted")
-    ]
-    history = history_of(
-        arrow_rows("entity_counts", huge + [h | {"ds": DAY} for h in huge]), [DAY], WINDOWS
-    )
-    found = moments(history)["listing"]
-    share = 2 if surface == "both" else 1
-    clicks = [share * (10**10 + k) for k in range(5)]
-    expected = [(share * 10 * (10**14 + k) + 500) // 1000 for k in range(5)]
-    assert found[f"{surface}_kk"] == sum(k * k for k in clicks)
-    assert found[f"{surface}_ke"] == sum(k * e for k, e in zip(clicks, expected, strict=True))
-    assert found[f"{surface}_ee"] == sum(e * e for e in expected)
-    parts = [moments(history.slice(at, 1))["listing"] for at in range(len(history))]
-    assert {name: sum(part[name] for part in parts) for name in found} == found
