@@ -61,46 +61,6 @@ def hash_strings(namespace: str, values: pa.Array | pa.ChunkedArray) -> Hashes:
     return hashes
 
 
-def hash_integers(
-    namespace: str, values: npt.NDArray[np.integer[Any]] | pa.Array | pa.ChunkedArray
-) -> Hashes:
-    """Hash every integer of a column by its decimal text, as if it had been cast to string.
-
-    Parameters
-    ----------
-    namespace : str
-        Name of the feature; ``namespace=`` precedes each value.
-    values : numpy.ndarray or pyarrow.Array or pyarrow.ChunkedArray
-        Signed integers of up to 64 bits.
-
-    Returns
-    -------
-    numpy.ndarray of int32, shape (len(values),)
-        The hashes; 0 where the value is null.
-
-    Raises
-    ------
-    TypeError
-        The values are not integers, or are unsigned 64-bit integers.
-    """
-    if isinstance(values, np.ndarray):
-        return _integers(namespace, values)
-    if not pa.types.is_integer(values.type):
-        raise TypeError(f"expected integers to hash as {namespace!r}, got {values.type}")
-    hashes = _integers(namespace, values.fill_null(0).to_numpy())
-    if values.null_count:
-        hashes[_is_null(values)] = 0
-    return hashes
-
-
-def _integers(namespace: str, values: npt.NDArray[Any]) -> Hashes:
-    if not np.can_cast(values.dtype, np.int64):
-        raise TypeError(f"expected integers to hash as {namespace!r}, got {values.dtype}")
-    hashes = np.empty(len(values), dtype=np.int32)
-    _hash_decimals(*_prefix(namespace), readonly(values, np.int64), hashes)
-    return hashes
-
-
 def _hash_chunk(namespace: str, chunk: pa.Array) -> Hashes:
     if pa.types.is_dictionary(chunk.type):
         hashes = _hash_dictionary(namespace, chunk)
@@ -243,30 +203,3 @@ def _hash_slices(
             np.uint64(offsets[row]),
             np.uint64(offsets[row + 1]),
         )
-
-
-@kernel
-def _hash_decimals(
-    state: np.uint32,
-    carry: np.uint32,
-    carried: np.uint32,
-    prefix_length: np.uint64,
-    values: npt.NDArray[np.int64],
-    hashes: Hashes,
-) -> None:
-    text = np.empty(20, dtype=np.uint8)  # -9223372036854775808 has 20 characters
-    for row in range(len(values)):
-        value = values[row]
-        # Unsigned magnitude: the lowest int64 has no positive counterpart.
-        rest = np.uint64(value) if value >= 0 else np.uint64(0) - np.uint64(value)
-        start = np.uint64(20)
-        while True:
-            start -= np.uint64(1)
-            text[start] = np.uint8(np.uint64(48) + rest % np.uint64(10))
-            rest //= np.uint64(10)
-            if rest == np.uint64(0):
-                break
-        if value < 0:
-            start -= np.uint64(1)
-            text[start] = np.uint8(45)
-        hashes[row] = _hash_one(state, carry, carried, prefix_length, text, start, np.uint64(20))

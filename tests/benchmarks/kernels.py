@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from vowpalwabbit import Workspace
 
-from pipelines.features.hashing import HASH_SEED, hash_integers, hash_strings
+from pipelines.features.hashing import HASH_SEED, hash_strings
 from pipelines.features.rows import SlotRows
 from pipelines.models.elementary import log_losses
 from pipelines.models.ftrl import FtrlParameters, FtrlState, dense_logits, learn, logits
@@ -51,7 +51,6 @@ def bench_hashing(count: int) -> None:
     encoded = texts.dictionary_encode()
     report("hash_strings", count, "strings", lambda: hash_strings("title", texts))
     report("hash_strings, dictionary", count, "strings", lambda: hash_strings("title", encoded))
-    report("hash_integers", count, "integers", lambda: hash_integers("shop", numbers))
     listed = [f"title={text}" for text in texts.to_pylist()]
     report(
         "mmh3 over a Python list", count, "strings",

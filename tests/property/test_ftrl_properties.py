@@ -9,7 +9,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.features.hashing import HASH_SEED, hash_integers, hash_strings
+from pipelines.features.hashing import HASH_SEED, hash_strings
 from pipelines.features.rows import SlotRows
 from pipelines.models.elementary import probabilities
 from pipelines.models.ftrl import FtrlParameters, FtrlState
@@ -41,12 +41,6 @@ def test_hash_equals_mmh3(
         for value in values
     ]
     assert hash_strings(namespace, column[start:]).tolist() == expected[start:]
-
-
-@given(TEXT, st.lists(st.integers(-(2**63), 2**63 - 1), max_size=8))
-def test_integer_hash_equals_mmh3_of_the_decimal_text(namespace: str, values: list[int]) -> None:
-    hashes = hash_integers(namespace, np.array(values, dtype=np.int64))
-    assert hashes.tolist() == [mmh3.hash(f"{namespace}={value}", HASH_SEED) for value in values]
 
 
 @given(ROWS, st.integers(0, 6), st.booleans())

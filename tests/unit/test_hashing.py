@@ -1,10 +1,9 @@
 """The hash of a feature: golden vectors, and every form in which a column may come."""
 
-import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipelines.features.hashing import hash_integers, hash_strings, hash_token
+from pipelines.features.hashing import hash_strings, hash_token
 
 # From mmh3.hash("tag=" + value, 42); modulo 2**22 they equal what Spark ML's HashingTF.indexOf and
 # FeatureHasher (column "tag") gave for the same text in Spark 4.2.0.
@@ -62,31 +61,13 @@ def test_nulls_give_zero() -> None:
     assert hash_strings("tag", pa.array([None, None], pa.string())).tolist() == [0, 0]
     everything_null = pa.array([None], pa.string()).dictionary_encode()
     assert hash_strings("tag", everything_null).tolist() == [0]
-    assert hash_integers("shop", pa.array([5, None])).tolist() == [hash_token("shop", "5"), 0]
 
 
 def test_empty_columns_have_no_hashes() -> None:
     assert hash_strings("tag", pa.array([], pa.string())).tolist() == []
     assert hash_strings("tag", pa.chunked_array([], pa.string())).tolist() == []
-    assert hash_integers("shop", np.array([], dtype=np.int64)).tolist() == []
-
-
-def test_integers_hash_as_their_decimal_text() -> None:
-    values = [0, -1, 9, 10, 99, 100, -(2**63), 2**63 - 1, 12345678901]
-    expected = [hash_token("shop", str(value)) for value in values]
-    assert hash_integers("shop", np.array(values)).tolist() == expected
-    chunked = pa.chunked_array([values[:4], values[4:]])
-    assert hash_integers("shop", chunked).tolist() == expected
-    assert hash_integers("shop", pa.array(values)[2:5]).tolist() == expected[2:5]
-    assert hash_integers("shop", np.array([7], dtype=np.int16)).tolist() == [
-        hash_token("shop", "7")
-    ]
 
 
 def test_other_types_are_refused() -> None:
     with pytest.raises(TypeError, match="expected strings to hash as 'tag', got int64"):
         hash_strings("tag", pa.array([1]))
-    with pytest.raises(TypeError, match="expected integers to hash as 'shop', got double"):
-        hash_integers("shop", pa.array([1.5]))
-    with pytest.raises(TypeError, match="expected integers to hash as 'shop', got float64"):
-        hash_integers("shop", np.array([1.0]))
