@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pipelines.features.arrow_buffers import offsets_and_bytes
 from pipelines.kernel import kernel, readonly
 
 _SLOT_BYTES = 4
@@ -180,14 +181,12 @@ def _check_offsets(offsets: npt.NDArray[np.int64], size: int) -> None:
 def _unpack(chunk: pa.Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
     if chunk.null_count:
         chunk = chunk.fill_null(b"")
-    _, offset_buffer, data_buffer = chunk.buffers()
-    width = np.int64 if pa.types.is_large_binary(chunk.type) else np.int32
-    ends = np.frombuffer(offset_buffer, dtype=width)[chunk.offset : chunk.offset + len(chunk) + 1]
+    ends, data = offsets_and_bytes(chunk)
     offsets = ends.astype(np.int64) - ends[0]
     if (offsets % _SLOT_BYTES).any():
         raise ValueError("packed slots: the length of a row is not a multiple of 4 bytes")
-    data = np.frombuffer(data_buffer or b"", dtype=np.uint8)[ends[0] : ends[-1]]
-    return offsets // _SLOT_BYTES, readonly(data.view("<i4"), np.int32)
+    packed = data[ends[0] : ends[-1]]
+    return offsets // _SLOT_BYTES, readonly(packed.view("<i4"), np.int32)
 
 
 @kernel

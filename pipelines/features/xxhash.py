@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipelines.kernel import kernel, readonly
+from pipelines.features.arrow_buffers import offsets_and_bytes
+from pipelines.kernel import kernel
 
 SEED = 42
 
@@ -54,12 +55,7 @@ def xxhash64(values: pa.Array | pa.ChunkedArray, *prefix: str) -> Hashes:
 
 def _hash_chunk(chunk: pa.Array, seed: np.uint64) -> Hashes:
     hashes = np.empty(len(chunk), dtype=np.int64)
-    if len(chunk):
-        _, offset_buffer, data_buffer = chunk.cast(pa.string()).buffers()
-        offsets = np.frombuffer(offset_buffer, dtype=np.int32)
-        offsets = offsets[chunk.offset : chunk.offset + len(chunk) + 1]
-        data = np.frombuffer(data_buffer or b"", dtype=np.uint8)
-        _hash_slices(readonly(offsets, np.int32), readonly(data, np.uint8), seed, hashes)
+    _hash_slices(*offsets_and_bytes(chunk.cast(pa.string())), seed, hashes)
     return hashes
 
 
