@@ -4,7 +4,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pipelines.features.randomized_svd import orthonormalise, random_start, truncate
+from pipelines.features.linear_algebra import orthonormalise
+from pipelines.features.randomized_svd import random_start, truncate
 
 Floats = npt.NDArray[np.float64]
 KEYS = np.arange(-20, 20, dtype=np.int32)
