@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from pipelines.features.linear_algebra import gram, leading_eigenvectors, multiply
 from pipelines.kernel import kernel, readonly
+from pipelines.splitmix import mix_bits
 
 Floats = npt.NDArray[np.float64]
 
@@ -34,14 +35,8 @@ def random_start(keys: npt.NDArray[np.int32], *, width: int, seed: int) -> Float
     """
     state = keys.astype(np.uint32).astype(np.uint64)[:, None] << np.uint64(32)
     state = state | np.arange(width, dtype=np.uint64)
-    state = _splitmix(state ^ _splitmix(np.array([seed % 2**64], dtype=np.uint64)))
+    state = mix_bits(state ^ mix_bits(np.array([seed % 2**64], dtype=np.uint64)))
     return (state >> np.uint64(11)).astype(np.float64) * 2.0**-52 - 1.0
-
-
-def _splitmix(state: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return state ^ (state >> np.uint64(31))
 
 
 def normal_product(

@@ -19,6 +19,7 @@ from pipelines.models.calibration_map import (
 from pipelines.models.elementary import probabilities
 from pipelines.models.isotonic import pool_adjacent_violators
 from pipelines.models.logistic import FitError, fit_logistic
+from pipelines.splitmix import mix_bits
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -54,13 +55,8 @@ class _Binned:
 
 
 def user_folds(user: npt.NDArray[np.int64], folds: int) -> IntArray:
-    """Fold of each user, in 0 .. folds - 1, by Stafford's mix of the user's 64-bit hash."""
-    mixed = user.astype(np.int64).view(np.uint64).copy()
-    mixed ^= mixed >> np.uint64(30)
-    mixed *= np.uint64(0xBF58476D1CE4E5B9)
-    mixed ^= mixed >> np.uint64(27)
-    mixed *= np.uint64(0x94D049BB133111EB)
-    mixed ^= mixed >> np.uint64(31)
+    """Fold of each user, in 0 .. folds - 1, by a mix of the user's 64-bit hash."""
+    mixed = mix_bits(user.astype(np.int64).view(np.uint64))
     return (mixed % np.uint64(folds)).astype(np.int64)
 
 

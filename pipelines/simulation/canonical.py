@@ -12,9 +12,10 @@ from pipelines.simulation.audience import COUNTRIES, DEVICES
 from pipelines.simulation.clicks import Clicks
 from pipelines.simulation.config import SimulationConfig
 from pipelines.simulation.listings import price_on
-from pipelines.simulation.randomness import Ints, Words, hex_ids, mix64, stream_key
+from pipelines.simulation.randomness import Ints, hex_ids, mix64, stream_key
 from pipelines.simulation.traffic import PAGE_TYPES, SURFACES, Traffic
 from pipelines.simulation.world import World
+from pipelines.splitmix import Words
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 _ATTRIBUTES = pa.map_(pa.string(), pa.string())

@@ -8,21 +8,18 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipelines.splitmix import Words, mix_bits
+
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-Words = NDArray[np.uint64]
 
 _HEX = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), np.uint16)
 _ID_LENGTH = 16
 
 
 def mix64(keys: Words) -> Words:
-    """Bijective 64-bit mixing (the finalizer of SplitMix64, Steele et al., OOPSLA 2014)."""
-    with np.errstate(over="ignore"):
-        mixed = keys + np.uint64(0x9E3779B97F4A7C15)
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return mixed ^ (mixed >> np.uint64(31))
+    """Bijective 64-bit mixing: what SplitMix64 gives in each of these states."""
+    return mix_bits(keys + np.uint64(0x9E3779B97F4A7C15))
 
 
 def stream_key(seed: int, stream: str, day: int = 0) -> np.uint64:
