@@ -12,7 +12,7 @@ from types import ModuleType
 from jobs import FLOW
 from jobs.commands.arguments import Parser, add_common, add_days, effective_config
 from jobs.planning.record import code_version
-from jobs.setup.exits import ExitCode, JobError, leave
+from jobs.setup.exits import ExitCode, JobError, exit_code_of, leave
 
 EXAMPLES = """examples:
   promoted-ctr simulate                       write a simulated marketplace to data/landing
@@ -128,21 +128,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if verbose:
             traceback.print_exc()
         first = str(problem).strip().splitlines()[0] if str(problem).strip() else ""
-        if _is_conflict(problem):
+        code = exit_code_of(problem)
+        if code is ExitCode.LOCKED:
             told = f"another run wrote at the same time: {first[:500]}"
-            print(f"promoted-ctr: {told}", file=sys.stderr)
-            return int(ExitCode.LOCKED)
-        print(
-            f"promoted-ctr: unexpected {type(problem).__name__}: {first[:500]} "
-            "(--verbose shows the trace)",
-            file=sys.stderr,
-        )
-        return int(ExitCode.UNEXPECTED)
-
-
-def _is_conflict(problem: Exception) -> bool:
-    """Whether Delta, through Spark or delta-rs, found that somebody else had committed first."""
-    return "[DELTA_CONCURRENT_" in str(problem) or type(problem).__name__ == "CommitFailedError"
+        else:
+            told = f"unexpected {type(problem).__name__}: {first[:500]} (--verbose shows the trace)"
+        print(f"promoted-ctr: {told}", file=sys.stderr)
+        return int(code)
 
 
 def _dispatch(arguments: argparse.Namespace) -> int:

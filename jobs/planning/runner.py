@@ -15,7 +15,7 @@ from jobs.planning.checks import check_tables
 from jobs.planning.planner import JOBS, LANDED, PlannedStep, Planner
 from jobs.planning.record import Attempt, now, read_records, table_versions
 from jobs.setup.config import Config
-from jobs.setup.exits import ExitCode, InputMissing, JobError, QualityStop, UsageError
+from jobs.setup.exits import InputMissing, JobError, QualityStop, UsageError, exit_code_of
 from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.lock import WriterLock
 from jobs.storage.tables import Tables
@@ -177,7 +177,7 @@ class Runner:
     ) -> None:
         if not isinstance(problem, Exception):
             return
-        code = problem.exit_code if isinstance(problem, JobError) else ExitCode.UNEXPECTED
+        code = exit_code_of(problem)
         status = "refused" if isinstance(problem, QualityStop) else "failed"
         passed: Outcome = problem.passed if isinstance(problem, QualityStop) else {}
         details = problem.details if isinstance(problem, QualityStop) else {}

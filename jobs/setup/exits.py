@@ -71,6 +71,20 @@ class NothingToDo(JobError):
     exit_code = ExitCode.NOTHING
 
 
+def exit_code_of(problem: Exception) -> ExitCode:
+    """What a process ends with that a problem has stopped.
+
+    A commit that came second is told apart: Delta, through Spark or delta-rs, found that somebody
+    else had committed first.
+    """
+    if isinstance(problem, JobError):
+        return problem.exit_code
+    is_conflict = type(problem).__name__ == "CommitFailedError"
+    if is_conflict or "[DELTA_CONCURRENT_" in str(problem):
+        return ExitCode.LOCKED
+    return ExitCode.UNEXPECTED
+
+
 def leave(code: int) -> NoReturn:
     """End the process with this code, whatever libraries do when they are unloaded.
 
