@@ -24,10 +24,24 @@ def toml(tmp_path):
     return write
 
 
-class TestPrecedence:
-    """base < environment < files < environment variables < --set."""
+@pytest.fixture
+def own_source(tmp_path):
+    """A source that brings settings; gives the setting that chooses it."""
 
-    def test_every_later_one_wins(self, toml, tmp_path, monkeypatch):
+    def write(text):
+        folder = tmp_path / "own"
+        folder.mkdir()
+        (folder / "source.toml").write_text('what = "a source with settings"\n')
+        (folder / "settings.toml").write_text(text)
+        return f"source.name={str(folder)!r}"
+
+    return write
+
+
+class TestPrecedence:
+    """base < environment < source < files < environment variables < --set."""
+
+    def test_every_later_one_wins(self, toml, own_source, tmp_path, monkeypatch):
         from jobs.setup import config_layers
         from jobs.setup.environment import conf_directory
 
@@ -35,15 +49,25 @@ class TestPrecedence:
         (tmp_path / "env").mkdir()
         (tmp_path / "env" / "mine.toml").write_text("[sampling]\nratio = 11.0\n")
         monkeypatch.setattr(config_layers, "conf_directory", lambda: tmp_path)
-        first, second = (toml(f"[sampling]\nratio = {r}", f"{r}.toml") for r in ("12.0", "13.0"))
-        variable = {"PROMOTED_CTR__SAMPLING__RATIO": "14"}
-        setting = ["sampling.ratio=15"]
+        source = own_source("[sampling]\nratio = 12.0\n")
+        first, second = (toml(f"[sampling]\nratio = {r}", f"{r}.toml") for r in ("13.0", "14.0"))
+        variable = {"PROMOTED_CTR__SAMPLING__RATIO": "15"}
         steps = [
-            load(env="mine"), load([first], env="mine"), load([first, second], env="mine"),
-            load([first, second], environment=variable, env="mine"),
-            load([first, second], setting, variable, env="mine"),
-        ]  # fmt: skip
-        assert [step.sampling.ratio for step in steps] == [11.0, 12.0, 13.0, 14.0, 15.0]
+            load(env="mine"),
+            load([], [source], env="mine"),
+            load([first], [source], env="mine"),
+            load([first, second], [source], env="mine"),
+            load([first, second], [source], variable, env="mine"),
+            load([first, second], [source, "sampling.ratio=16"], variable, env="mine"),
+        ]
+        assert [step.sampling.ratio for step in steps] == [11.0, 12.0, 13.0, 14.0, 15.0, 16.0]
+
+    def test_a_setting_of_the_command_line_beats_one_of_the_source(self, own_source, tmp_path):
+        own_source('[sampling]\nratio = 12.0\nsalt = "own"\n')
+        config = effective_config(
+            parse("--source", str(tmp_path / "own"), "--set", "sampling.ratio=16")
+        )
+        assert (config.sampling.ratio, config.sampling.salt) == (16.0, "own")
 
     def test_only_what_is_named_is_replaced(self, toml):
         base, own = load(), load([toml("[training.content]\nbits = 12\n")])

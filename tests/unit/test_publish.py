@@ -1,4 +1,4 @@
-"""Publishing a range: a refused day holds no other day back."""
+"""Publishing a range: a refused day holds no other day back; and what must have a score."""
 
 from datetime import date
 from types import SimpleNamespace
@@ -10,7 +10,7 @@ from jobs.setup.exits import QualityStop
 from jobs.storage.tables import Tables
 from tests.support.rows import row
 
-GOOD, BAD = date(2026, 1, 1), date(2026, 1, 2)
+FIRST, SECOND = date(2026, 1, 1), date(2026, 1, 2)
 
 
 def judged(day, ratio):
@@ -42,20 +42,52 @@ def a_score(day):
 
 
 @pytest.fixture
-def step(tmp_path, config):
-    tables = Tables(str(tmp_path))
-    for day, ratio in ((GOOD, 1.0), (BAD, 3.0)):
-        tables.write_rows("listings", [row("listings", listing_id="a", ds=day)], [day])
-        tables.write_rows("listing_scores", [a_score(day)], [day])
-        tables.write_rows("model_metrics", judged(day, ratio), [day])
-    return SimpleNamespace(tables=tables, config=config, days=[GOOD, BAD])
+def publish(tmp_path, config):
+    """Publishes days with these listings, of which one has a score, and calibration ratios."""
+
+    def run(ratios, listings=({"listing_id": "a"},), **limits):
+        tables = Tables(str(tmp_path))
+        for day, ratio in ratios.items():
+            snapshot = [row("listings", ds=day, **listing) for listing in listings]
+            tables.write_rows("listings", snapshot, [day])
+            tables.write_rows("listing_scores", [a_score(day)], [day])
+            tables.write_rows("model_metrics", judged(day, ratio), [day])
+        limited = config.publish.model_copy(update=limits)
+        step = SimpleNamespace(
+            tables=tables, config=SimpleNamespace(publish=limited), days=list(ratios)
+        )
+        return publish_scores.run(step)
+
+    return run
 
 
-def test_the_day_that_passes_is_published_and_the_other_refused(step):
-    with pytest.raises(QualityStop, match="2026-01-02 are not published") as stopped:
-        publish_scores.run(step)
-    assert set(stopped.value.passed) == {GOOD}
-    assert stopped.value.passed[GOOD].published
-    assert stopped.value.passed[GOOD].rows_out == 1
-    failed = [g["name"] for g in stopped.value.details[BAD]["gates"] if g["status"] == "FAIL"]
+@pytest.mark.parametrize(("good", "bad"), [(FIRST, SECOND), (SECOND, FIRST)])
+def test_the_day_that_passes_is_published_and_the_other_refused(publish, good, bad):
+    ratios = {good: 1.0, bad: 3.0}
+    with pytest.raises(QualityStop, match=f"{bad} are not published") as stopped:
+        publish({day: ratios[day] for day in sorted(ratios)})
+    assert set(stopped.value.passed) == {good}
+    assert stopped.value.passed[good].published
+    assert stopped.value.passed[good].rows_out == 1
+    assert set(stopped.value.details) == {bad}
+    failed = [g["name"] for g in stopped.value.details[bad]["gates"] if g["status"] == "FAIL"]
     assert failed == ["calibration_ratio"]
+
+
+@pytest.mark.parametrize(
+    ("other", "share"),
+    [
+        ({"quantity": 0}, 1.0),
+        ({"is_promoted": False}, 1.0),
+        ({"quantity": 1}, 0.5),
+        ({"quantity": None}, 0.5),
+    ],
+    ids=["out of stock", "not promoted", "live", "of unknown stock"],
+)
+def test_coverage_is_the_share_of_listings_in_a_campaign_and_not_out_of_stock(
+    publish, other, share
+):
+    listings = ({"listing_id": "a"}, {"listing_id": "b", **other})
+    (record,) = publish({FIRST: 1.0}, listings, min_coverage=0.0).values()
+    observed = {gate["name"]: gate["observed"] for gate in record.details["gates"]}
+    assert observed["coverage"] == share
