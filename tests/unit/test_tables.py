@@ -74,7 +74,7 @@ def test_the_same_days_written_again_are_the_same_rows(plain):
 
 
 def test_what_breaks_a_constraint_is_refused(plain):
-    with pytest.raises(Exception, match="strength"):
+    with pytest.raises(Exception, match="1 rows failed validation check"):
         plain.write_rows(NAME, priors(DAY, -1.0), [DAY])
     assert stored(plain) == []
 
