@@ -18,6 +18,7 @@ from jobs.commands.job import job_main
 from jobs.planning.inputs import (
     assembler,
     read_bases,
+    read_prior_precision,
     read_stack,
     read_weights,
     registry,
@@ -58,9 +59,7 @@ def _score(step: Step, day: date) -> DayRecord:
         registry(step.config), names, step.config.scoring.reference, day, models
     )
     shared = step.spark.sparkContext.broadcast(models)
-    training = step.config.training.historical
-    prior = training.beta / training.alpha + training.l2
-    fields = step.config.calibration.fields
+    prior = read_prior_precision(step.tables, day)
     run_id = step.fingerprints.get(day, "")
     listings = step.tables.day_reader("listings", [day])
 
@@ -74,7 +73,7 @@ def _score(step: Step, day: date) -> DayRecord:
         sums = window_to(day, counted, counts, given, LISTING_ENTITIES)
         # One file in one order: the table is small and read by key.
         rows = with_history(live.sort_by("listing_id"), sums, LISTING_ENTITIES)
-        for table in score_listings(rows, made, shared.value, stack, reference, fields, prior):
+        for table in score_listings(rows, made, shared.value, stack, reference, prior):
             as_of = pa.repeat(pa.scalar(day, pa.date32()), len(table))
             scored = table.append_column("model_as_of", as_of)
             named = scored.append_column("run_id", pa.repeat(pa.scalar(run_id), len(table)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import date
 
@@ -88,6 +89,14 @@ def read_weights(tables: Tables, days: Sequence[date]) -> dict[tuple[date, str],
                     own, model=run["model"], bits=run["bits"], dense=run["dense"]
                 )
     return found
+
+
+def read_prior_precision(tables: Tables, day: date) -> float:
+    """Precision of a weight that has learnt nothing, as a day's historical model was trained."""
+    runs = tables.read_arrow("training_runs", [day]).to_pylist()
+    (text,) = (run["parameters"] for run in runs if run["model"] == "historical")
+    trained = json.loads(text)
+    return float(trained["beta"] / trained["alpha"] + trained["l2"])
 
 
 def read_bases(tables: Tables, days: Sequence[date]) -> dict[date, TextBasis | None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -26,7 +25,6 @@ def score_listings(
     models: Models,
     stack: Stack,
     reference: Reference,
-    fields: Sequence[str],
     prior: float,
 ) -> list[pa.Table]:
     """Score listings.
@@ -44,8 +42,7 @@ def score_listings(
         Columns of `listing_scores` but model_as_of and run_id.
     """
     return [
-        score_batch(batch, assembler, models, stack, reference, fields, prior)
-        for batch in batches_of(rows)
+        score_batch(batch, assembler, models, stack, reference, prior) for batch in batches_of(rows)
     ]
 
 
@@ -55,7 +52,6 @@ def score_batch(
     models: Models,
     stack: Stack,
     reference: Reference,
-    fields: Sequence[str],
     prior: float,
 ) -> pa.Table:
     """Score the listings of a batch."""
@@ -72,7 +68,7 @@ def score_batch(
     whole = stack.ensemble.listing_logit(inputs)
     # Without the reference context: a server adds the terms of its own.
     context = stack.ensemble.context_logit([reference.historical], [reference.content])[0]
-    values = {name: _field(name, batch, cold, reference) for name in fields}
+    values = {name: _field(name, batch, cold, reference) for name in stack.factors.factors}
     slopes = [
         stack.ensemble.listing_logit(_raised(inputs, name)) - whole
         for name in ("historical_listing", "content_listing")

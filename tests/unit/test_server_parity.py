@@ -133,7 +133,6 @@ def served(stages, names, reference):
         MODELS,
         STACK,
         reference,
-        tuple(FACTORS),
         prior=10.0,
     )
     terms = context_terms(registry, names, reference, MODELS, STACK.ensemble)
