@@ -1,0 +1,81 @@
+"""The whole chain on a tiny marketplace, without Java: real jobs, run as the runner runs them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+from jobs.landing.sources import Source
+from jobs.planning.planner import PlannedStep
+from jobs.planning.record import Record, read_records
+from jobs.planning.runner import Runner
+from jobs.setup.config import Config
+from jobs.setup.config_layers import load_config
+from jobs.storage.tables import Tables
+from tests.support.local_spark import LocalSpark
+from tests.support.world import Warehouse
+
+SHORT_WINDOWS = (
+    "history.search_days=2", "history.promoted_days=3", "training.search_days=2",
+    "training.promoted_days=3", "training.learners_per_pass=2", "ensemble.days=2",
+    "text_svd.refit_every_days=3",
+)  # fmt: skip
+"""So short that a few days have some inside and some outside of every window."""
+SMALL_MODELS = (
+    "text_svd.rank=4", "training.historical.bits=12", "training.content.bits=12",
+)  # fmt: skip
+
+
+class Silent:
+    """Nobody is told how the run goes."""
+
+    def planned(self, steps: Sequence[PlannedStep]) -> None:
+        """Say nothing."""
+
+    def started(self, step: PlannedStep) -> None:
+        """Say nothing."""
+
+    def finished(self, step: PlannedStep, seconds: float, rows: int | None) -> None:
+        """Say nothing."""
+
+    def failed(self, step: PlannedStep, seconds: float, problem: BaseException) -> None:
+        """Say nothing."""
+
+
+@dataclass(frozen=True)
+class Chain(Warehouse):
+    """A warehouse that is made in this process, and the settings that it is made with."""
+
+    settings: tuple[str, ...] = (*SHORT_WINDOWS, *SMALL_MODELS)
+
+    @property
+    def config(self) -> Config:
+        """Its configuration."""
+        return load_config(settings=self.settings, environment={})
+
+    @property
+    def runner(self) -> Runner:
+        """A runner over what has landed now."""
+        tables = Tables(str(self.root), LocalSpark)  # type: ignore[arg-type]
+        self.root.mkdir(parents=True, exist_ok=True)
+        tables.create(["runs"])
+        source = Source.load("canonical", self.landing)
+        return Runner(self.config, source, tables, "run", Silent())
+
+    @property
+    def records(self) -> dict[tuple[str, date], Record]:
+        """What counts as made."""
+        return read_records(self.tables)
+
+    def make(self, job: str, *days: date, only: bool = False) -> list[PlannedStep]:
+        """Make days of a job, and unless told otherwise all that they need."""
+        return self.runner.run([(job, day) for day in days], only=job if only else None)
+
+    def duplicate(self, folder: Path) -> Chain:
+        """The same tables and landing files elsewhere, to be changed."""
+        shutil.copytree(self.root, folder / "warehouse")
+        shutil.copytree(self.landing, folder / "landing")
+        return replace(self, root=folder / "warehouse", landing=folder / "landing")

@@ -1,0 +1,83 @@
+"""What the jobs ask of a Spark session, done in this process: no Java, one task after the other.
+
+It does what `pipelines.units_spark` does with units of work. That results hold on any number of
+partitions and in other processes is for the tests that start Spark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+Batches = Iterator[pa.RecordBatch]
+_TYPES = {
+    "bigint": pa.int64(), "binary": pa.binary(), "date": pa.date32(), "int": pa.int32(),
+    "long": pa.int64(), "string": pa.string(),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A value that tasks read."""
+
+    value: Any
+
+    def destroy(self) -> None:
+        """Nothing was sent."""
+
+
+@dataclass(frozen=True)
+class LocalContext:
+    """The context of a session."""
+
+    defaultParallelism: int = 2  # noqa: N815
+    _jvm: None = None
+
+    def broadcast(self, value: Any) -> Shared:
+        """Keep a value."""
+        return Shared(value)
+
+
+@dataclass(frozen=True)
+class LocalFrame:
+    """Batches of a frame, made at once."""
+
+    sparkSession: LocalSpark  # noqa: N815
+    batches: Sequence[pa.RecordBatch]
+    schema: pa.Schema
+
+    def mapInArrow(self, run: Callable[[Batches], Batches], ddl: str) -> LocalFrame:  # noqa: N802
+        """What a task makes of each batch."""
+        fields = (column.rsplit(" ", 1) for column in ddl.split(", "))
+        schema = pa.schema([(name, _TYPES[kind]) for name, kind in fields])
+        made = [out.select(schema.names) for batch in self.batches for out in run(iter([batch]))]
+        return LocalFrame(self.sparkSession, [out.cast(schema) for out in made], schema)
+
+    def toArrow(self) -> pa.Table:  # noqa: N802
+        """All rows."""
+        return pa.Table.from_batches(self.batches, self.schema)
+
+    def persist(self) -> LocalFrame:
+        """They are kept anyway."""
+        return self
+
+    def unpersist(self) -> LocalFrame:
+        """Nothing to let go of."""
+        return self
+
+
+@dataclass(frozen=True)
+class LocalSpark:
+    """A session without a JVM."""
+
+    sparkContext: LocalContext = field(default_factory=LocalContext)  # noqa: N815
+
+    def range(self, start: int, end: int, step: int, slices: int) -> LocalFrame:
+        """Numbers as `id`, each in a task of its own."""
+        schema = pa.schema([("id", pa.int64())])
+        numbers = range(start, end, step)
+        batches = [pa.RecordBatch.from_pydict({"id": [n]}, schema) for n in numbers]
+        return LocalFrame(self, batches, schema)
