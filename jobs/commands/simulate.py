@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from datetime import date
 from pathlib import Path
+from typing import get_args
 
 from pydantic import ValidationError
 from rich.console import Console
@@ -14,12 +15,15 @@ from jobs.commands.arguments import iso_date
 from jobs.setup.config import Config
 from jobs.setup.exits import ExitCode, UsageError
 from pipelines.simulation.config import SimulationConfig
+from pipelines.simulation.draw_market import Scale, market_config
 from pipelines.simulation.marketplace import simulate
 
 EXAMPLES = """examples:
   promoted-ctr simulate                                  the default marketplace, 37 days
   promoted-ctr simulate --days 38                        one more day of it
   promoted-ctr simulate --seed 7 --landing /tmp/seven    another one, elsewhere
+  promoted-ctr simulate --market 3 --scale small --landing /tmp/three/landing
+                                                         a market with effects of its own
   promoted-ctr simulate --dirty 5 --format jsonl         with 5 rows of every kind of dirt a day
 
 The same arguments give the same bytes. The truth (data/truth unless --truth says otherwise) lies
@@ -30,37 +34,62 @@ _SIZES = ("listings", "users", "queries", "shops")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Own flags."""
-    defaults = SimulationConfig.model_fields
     parser.epilog = EXAMPLES
     parser.add_argument("--truth", metavar="DIR", help="where the planted truth goes")
-    parser.add_argument("--days", type=int, default=defaults["days"].default)
-    parser.add_argument("--start", type=iso_date, default=defaults["start"].default, metavar="D")
-    parser.add_argument("--seed", type=int, default=defaults["seed"].default)
+    parser.add_argument(
+        "--market", type=int, metavar="SEED", help="a market with effects drawn from this seed"
+    )
+    parser.add_argument(
+        "--scale", choices=get_args(Scale),
+        help="impressions of a drawn market in 37 days: .3, 1.5 (the default) or 4.4 million",
+    )  # fmt: skip
+    parser.add_argument("--days", type=int)
+    parser.add_argument("--start", type=iso_date, metavar="D")
+    parser.add_argument("--seed", type=int)
     for surface in ("search", "promoted"):
         name = f"{surface}_impressions_per_day"
-        parser.add_argument(
-            f"--{surface}-per-day", dest=name, type=int, default=defaults[name].default, metavar="N"
-        )
+        parser.add_argument(f"--{surface}-per-day", dest=name, type=int, metavar="N")
     for name in _SIZES:
-        parser.add_argument(f"--{name}", type=int, default=defaults[name].default, metavar="N")
-    parser.add_argument("--format", choices=("parquet", "jsonl", "csv"), default="parquet")
+        parser.add_argument(f"--{name}", type=int, metavar="N")
+    parser.add_argument("--format", choices=("parquet", "jsonl", "csv"))
     parser.add_argument(
-        "--dirty", dest="dirty_rows_per_kind", type=int, default=0, metavar="N",
+        "--dirty", dest="dirty_rows_per_kind", type=int, metavar="N",
         help="rows of every kind of dirt a day",
     )  # fmt: skip
 
 
-def run(arguments: argparse.Namespace, config: Config, console: Console) -> int:
-    """Simulate what is not there yet."""
+def _asked(arguments: argparse.Namespace) -> SimulationConfig:
+    """The world that was asked for: what is not given is the default, or drawn.
+
+    Raises
+    ------
+    UsageError
+        If a value is impossible, or one flag goes against another.
+    """
     names = (
         "days", "start", "seed", "format", "dirty_rows_per_kind", *_SIZES,
         "search_impressions_per_day", "promoted_impressions_per_day",
     )  # fmt: skip
+    given = {name: getattr(arguments, name) for name in names}
+    given = {name: value for name, value in given.items() if value is not None}
     try:
-        world = SimulationConfig(**{name: getattr(arguments, name) for name in names})
+        if arguments.market is None:
+            if arguments.scale is not None:
+                raise UsageError("--scale is for a drawn market: give --market too")
+            return SimulationConfig(**given)
+        if arguments.seed is not None:
+            raise UsageError("--market is the seed of a drawn market: leave --seed away")
+        if arguments.market < 0:
+            raise UsageError("--market: a seed is 0 or more")
+        return market_config(arguments.market, arguments.scale or "medium", **given)
     except ValidationError as problem:
         first = problem.errors()[0]
         raise UsageError(f"{first['loc'][0]}: {first['msg']}") from None
+
+
+def run(arguments: argparse.Namespace, config: Config, console: Console) -> int:
+    """Simulate what is not there yet."""
+    world = _asked(arguments)
     landing = Path(config.storage.landing)
     truth = Path(arguments.truth) if arguments.truth else landing.parent / "truth"
     try:

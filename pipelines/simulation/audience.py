@@ -8,7 +8,7 @@ import numpy as np
 
 from pipelines.simulation.config import SimulationConfig
 from pipelines.simulation.randomness import Floats, Ints, generator, zipf_cdf
-from pipelines.simulation.vocabulary import Vocabulary
+from pipelines.simulation.vocabulary import Vocabulary, is_repeated
 
 DEVICES = ("mobile_app", "mobile_web", "desktop")
 DEVICE_CDF = np.array([0.45, 0.75, 1.0])
@@ -48,6 +48,9 @@ def make_audience(config: SimulationConfig, vocabulary: Vocabulary) -> Audience:
     topic = np.sort(rng.integers(0, config.topics, config.queries))
     words = vocabulary.draw_words(topic, QUERY_WORDS, rng)
     words[np.arange(QUERY_WORDS) >= rng.integers(1, QUERY_WORDS + 1, config.queries)[:, None]] = -1
+    if config.market is not None:
+        # A word counts once, so that the words a title shares with the query can be counted.
+        words[is_repeated(words)] = -1
     topic_weight = np.exp(0.4 * rng.standard_normal((2, config.topics)))
     # A topic that no query has cannot be asked for.
     topic_weight *= np.bincount(topic, minlength=config.topics) > 0

@@ -14,8 +14,9 @@ from pipelines.simulation.clicks import (
     unknowable_part,
 )
 from pipelines.simulation.config import SimulationConfig
+from pipelines.simulation.pages import MEAN_PAGE
 from pipelines.simulation.randomness import Floats
-from pipelines.simulation.traffic import MEAN_PAGE, simulate_traffic, topic_shares
+from pipelines.simulation.traffic import simulate_traffic, topic_shares
 from pipelines.simulation.world import World
 
 SEARCH_WINDOW_DAYS, PROMOTED_WINDOW_DAYS = 14, 30
@@ -62,7 +63,7 @@ def _sample(world: World, config: SimulationConfig, surface: int) -> _Sample:
     for day in REFERENCE_DAYS:
         traffic = simulate_traffic(world, config, day, surface, _ROWS_PER_DAY, _STREAM)
         logit, new = base_logits(world, config, traffic)
-        logit += unknowable_part(traffic, config.seed, _STREAM)
+        logit += unknowable_part(traffic, config, _STREAM)
         # The rates are meant for the market's middle, not for the reference week's mood.
         logits.append(logit - market_effect(config, day))
         newness.append(new)
@@ -85,12 +86,17 @@ def calibrate(world: World, config: SimulationConfig) -> tuple[Intercepts, int]:
     quantile = float(np.quantile(seen_before, config.cold_traffic_share))
     threshold = int(np.floor(quantile)) + 1
     cold = promoted.seen_before < threshold
-    found = Intercepts(search=-4.0, promoted=-4.0, newness=0.5)
+    market = config.market
+    found = Intercepts(
+        search=-4.0, promoted=-4.0, newness=0.5 if market is None else market.newness
+    )
     for _ in range(_ROUNDS):
         p_search = click_probability(search.logit, search.newness, 0, found)
         p_promoted = click_probability(promoted.logit, promoted.newness, 1, found)
         to_all = float(np.log(config.promoted_click_rate / p_promoted.mean()))
         to_cold = float(np.log(p_promoted[cold].mean() / config.cold_click_rate)) + to_all
+        if market is not None:
+            to_cold = 0.0
         effect = float(np.average(promoted.newness[cold], weights=p_promoted[cold]))
         found = Intercepts(
             search=found.search + float(np.log(config.search_click_rate / p_search.mean())),

@@ -12,8 +12,9 @@ from pipelines.simulation.audience import COUNTRIES, DEVICES
 from pipelines.simulation.clicks import Clicks
 from pipelines.simulation.config import SimulationConfig
 from pipelines.simulation.listings import price_on
+from pipelines.simulation.pages import PAGE_TYPES, SURFACES
 from pipelines.simulation.randomness import Ints, hex_ids, mix64, stream_key
-from pipelines.simulation.traffic import PAGE_TYPES, SURFACES, Traffic
+from pipelines.simulation.traffic import Traffic
 from pipelines.simulation.world import World
 from pipelines.splitmix import Words
 
@@ -50,6 +51,7 @@ LISTINGS = pa.schema(
         ("attributes", _ATTRIBUTES),
     ]
 )
+_LONG_DICTIONARY = 50_000
 _MATERIALS = ("wood", "glass", "cotton", "silver", "paper", "clay")
 
 
@@ -134,7 +136,14 @@ def listings_table(world: World, config: SimulationConfig, day: int) -> pa.Table
 
 
 def _coded(codes: Ints, texts: pa.Array) -> pa.DictionaryArray:
-    """Dictionary array; negative codes are null."""
+    """Dictionary array; negative codes are null.
+
+    A long dictionary is cut to what occurs: Parquet would write it whole and not use it.
+    """
+    if len(texts) > _LONG_DICTIONARY:
+        occurring, codes = np.unique(codes, return_inverse=True)
+        unknown = int(occurring[0] < 0)
+        texts, codes = texts.take(pa.array(occurring[unknown:])), codes - unknown
     indices = pa.array(codes.astype(np.int32), mask=codes < 0)
     return pa.DictionaryArray.from_arrays(indices, texts)
 

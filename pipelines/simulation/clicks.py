@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 from pipelines.simulation.audience import COUNTRY_EFFECT, DEVICE_EFFECT
 from pipelines.simulation.config import SimulationConfig
 from pipelines.simulation.listings import newness_on, quality_on
+from pipelines.simulation.market_logits import day_level, market_logits
+from pipelines.simulation.matching import matched_words
+from pipelines.simulation.pages import SURFACES
 from pipelines.simulation.randomness import Floats, Ints, generator
-from pipelines.simulation.traffic import SURFACES, Traffic
+from pipelines.simulation.traffic import Traffic
 from pipelines.simulation.world import World
 
 POSITION_SLOPE = (0.50, 0.35)
@@ -57,6 +60,8 @@ def base_logits(world: World, config: SimulationConfig, traffic: Traffic) -> tup
     tuple of arrays (impressions,)
         Logit without intercept and newness handicap, newness in [0, 1].
     """
+    if world.planted is not None:
+        return market_logits(world, world.planted, config, traffic)
     catalogue, audience, day = world.catalogue, world.audience, traffic.day
     live = catalogue.live(day)
     quality = np.zeros(len(catalogue.first_day))
@@ -70,21 +75,12 @@ def base_logits(world: World, config: SimulationConfig, traffic: Traffic) -> tup
     logit -= POSITION_SLOPE[traffic.surface] * np.log(traffic.position)
     logit += np.where(user >= 0, audience.user_effect[user] + TASTE * likes, LOGGED_OUT)
     logit += np.where(query >= 0, audience.query_effect[query], 0.0)
-    logit += MATCH * _matched_share(world, traffic)
+    matched, words = matched_words(world, traffic)
+    logit += MATCH * (matched / np.maximum(words, 1))
     logit += DEVICE_EFFECT[traffic.device] + COUNTRY_EFFECT[traffic.country]
     logit += PAGE_TYPE_EFFECT[traffic.page_type]
     logit += 0.12 * np.sin((hour - 14.0) * np.pi / 12) + market_effect(config, day)
     return logit, newness[listing]
-
-
-def _matched_share(world: World, traffic: Traffic) -> Floats:
-    """Share of the query's words that stand in the listing's title; 0 without a query."""
-    words = world.audience.query_words[traffic.query]
-    present = (words >= 0) & (traffic.query >= 0)[:, None]
-    word = np.maximum(words, 0)
-    bits = world.title_bits[traffic.listing[:, None], word >> 3]
-    matched = ((bits >> (word & 7).astype(np.uint8)) & 1).astype(np.bool_) & present
-    return np.asarray(matched.sum(axis=1) / np.maximum(present.sum(axis=1), 1))
 
 
 def market_effect(config: SimulationConfig, day: int) -> float:
@@ -92,6 +88,8 @@ def market_effect(config: SimulationConfig, day: int) -> float:
 
     Its mean over the first five weeks is 0, so that the configured rates hold for them.
     """
+    if config.market is not None:
+        return day_level(config.market, config, day)
     phases = generator(config.seed, "market").uniform(0, 2 * np.pi, 2)
 
     def drift(days: Ints) -> Floats:
@@ -102,10 +100,11 @@ def market_effect(config: SimulationConfig, day: int) -> float:
     return float(drift(np.array([day]))[0] - drift(np.arange(35)).mean())
 
 
-def unknowable_part(traffic: Traffic, seed: int, stream: str) -> Floats:
+def unknowable_part(traffic: Traffic, config: SimulationConfig, stream: str) -> Floats:
     """Part of the true logit of each impression that no log can know, (impressions,)."""
-    rng = generator(seed, f"{stream} noise {SURFACES[traffic.surface]}", traffic.day)
-    return np.asarray(NOISE_SD * rng.standard_normal(len(traffic.listing)))
+    rng = generator(config.seed, f"{stream} noise {SURFACES[traffic.surface]}", traffic.day)
+    deviation = NOISE_SD if config.market is None else config.market.noise
+    return np.asarray(deviation * rng.standard_normal(len(traffic.listing)))
 
 
 def click_probability(logit: Floats, newness: Floats, surface: int, found: Intercepts) -> Floats:

@@ -6,12 +6,17 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pipelines.simulation.market import Market
+
 FORMAT_VERSION = 1
 """Raised whenever the same configuration would give other bytes."""
+
+MARKET_VERSION = 1
+"""The same for drawn markets."""
 
 LandingFormat = Literal["parquet", "jsonl", "csv"]
 
@@ -51,6 +56,9 @@ class SimulationConfig(BaseModel):
     search_click_rate: float = Field(default=0.025, gt=0, lt=0.5)
     cold_traffic_share: float = Field(default=0.045, gt=0, lt=0.5)
     bot_traffic_share: float = Field(default=0.0, ge=0, lt=0.5)
+    market: Market | None = Field(
+        default=None, description="effects of a drawn market instead of the reference market's"
+    )
 
     @model_validator(mode="after")
     def _must_be_possible(self) -> Self:
@@ -67,9 +75,17 @@ class SimulationConfig(BaseModel):
         """Last day that is simulated in full."""
         return self.start + timedelta(days=self.days - 1)
 
+    def settings(self) -> dict[str, Any]:
+        """All settings as JSON holds them; of the reference market, all but ``market``."""
+        unset = {"market"} if self.market is None else set()
+        return self.model_dump(mode="json", exclude=unset)
+
     def world_hash(self) -> str:
         """Hex digest of all that decides a day's bytes, so of everything but ``days``."""
-        content = self.model_dump(mode="json", exclude={"days"}) | {"version": FORMAT_VERSION}
+        content = self.settings() | {"version": FORMAT_VERSION}
+        if self.market is not None:
+            content["market_version"] = MARKET_VERSION
+        del content["days"]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def config_hash(self) -> str:

@@ -56,7 +56,7 @@ def make_day(
     for surface, volume in enumerate(volumes):
         traffic = simulate_traffic(world, config, day, surface, volume, "traffic")
         logit, newness = base_logits(world, config, traffic)
-        logit += unknowable_part(traffic, config.seed, "traffic")
+        logit += unknowable_part(traffic, config, "traffic")
         probability = click_probability(logit, newness, surface, intercepts)
         probability = np.where(traffic.is_bot, BOT_CLICK_RATE, probability)
         clicked, drawn = draw_clicks(probability, traffic, config.seed)

@@ -15,7 +15,7 @@ from pipelines.simulation.randomness import (
     hashed_uniform,
     stream_key,
 )
-from pipelines.simulation.vocabulary import Vocabulary
+from pipelines.simulation.vocabulary import Vocabulary, is_repeated
 
 TITLE_WORDS = 10
 TAGS = 5
@@ -93,11 +93,11 @@ def _cohort(config: SimulationConfig, vocabulary: Vocabulary, day: int) -> Catal
     )
     topic = vocabulary.category_topic[category]
     words = vocabulary.draw_words(topic, TITLE_WORDS, rng)
-    words[_is_repeated(words)] = -1
+    words[is_repeated(words)] = -1
     length = rng.integers(4, TITLE_WORDS + 1, count)
     words[np.arange(TITLE_WORDS) >= length[:, None]] = -1
     tags = vocabulary.draw_words(topic, TAGS, rng)
-    tags[_is_repeated(tags)] = -1
+    tags[is_repeated(tags)] = -1
     tags[np.arange(TAGS) >= rng.integers(0, TAGS + 1, count)[:, None]] = -1
     log_price = vocabulary.category_log_price[category] + 0.6 * rng.standard_normal(count)
     # Adding a topic's mean image makes images of one topic alike, as they are.
@@ -105,7 +105,7 @@ def _cohort(config: SimulationConfig, vocabulary: Vocabulary, day: int) -> Catal
     is_free_shipping = rng.random(count) < 0.4
     content = (
         TEXT_SD * _text_worth(vocabulary, words)
-        + IMAGE_SD * _image_worth(config, image)
+        + IMAGE_SD * image_worth(config, image)
         + CATEGORY_SD * vocabulary.category_effect[category]
         + FREE_SHIPPING * is_free_shipping
     )
@@ -134,13 +134,6 @@ def _cohort(config: SimulationConfig, vocabulary: Vocabulary, day: int) -> Catal
         drift=np.stack(drift, axis=1),
         popularity=QUALITY_IN_POPULARITY * (content + own) + BID_SD * bid,
     )
-
-
-def _is_repeated(words: Ints) -> NDArray[np.bool_]:
-    """Whether a row's word stands further left already, (n, width)."""
-    width = words.shape[1]
-    same = words[:, :, None] == words[:, None, :]
-    return np.asarray((same & np.tri(width, k=-1, dtype=np.bool_)).any(axis=2))
 
 
 def _ages_us(day: int, count: int, rng: np.random.Generator) -> Ints:
@@ -173,7 +166,8 @@ def _text_worth(vocabulary: Vocabulary, words: Ints) -> Floats:
     return np.asarray(effects.sum(axis=1) / np.sqrt(present.sum(axis=1)))
 
 
-def _image_worth(config: SimulationConfig, image: Floats) -> Floats:
+def image_worth(config: SimulationConfig, image: Floats) -> Floats:
+    """Linear worth of image vectors, of variance 1 over listings, (rows,)."""
     if not config.image_dimensions:
         return np.zeros(len(image))
     weights = generator(config.seed, "image weights").standard_normal(config.image_dimensions)
@@ -191,6 +185,14 @@ def price_on(catalogue: Catalogue, listing: Ints, day: int, seed: int) -> Floats
     return np.asarray(np.round(np.maximum(price, 0.5), 2))
 
 
+def price_distance(
+    catalogue: Catalogue, vocabulary: Vocabulary, listing: Ints, day: int, seed: int
+) -> Floats:
+    """Log price on a day less its category's mean, in deviations of a category, (listings,)."""
+    typical = vocabulary.category_log_price[catalogue.category[listing]]
+    return np.asarray((np.log(price_on(catalogue, listing, day, seed)) - typical) / 0.6)
+
+
 def quality_on(
     catalogue: Catalogue, vocabulary: Vocabulary, listing: Ints, day: int, config: SimulationConfig
 ) -> Floats:
@@ -198,8 +200,7 @@ def quality_on(
     shop_effect = SHOP_SD * generator(config.seed, "shops").standard_normal(config.shops)
     amplitude, period, phase = catalogue.drift[listing].T
     drift = amplitude * np.sin(2 * np.pi * day / period + phase)
-    typical = vocabulary.category_log_price[catalogue.category[listing]]
-    distance = (np.log(price_on(catalogue, listing, day, config.seed)) - typical) / 0.6
+    distance = price_distance(catalogue, vocabulary, listing, day, config.seed)
     price_fit = PRICE_SD * (1.0 - np.minimum(distance**2, 6.0)) / np.sqrt(2.0)
     category = catalogue.category[listing]
     phase = generator(config.seed, "category drift").uniform(0, 2 * np.pi, config.categories)

@@ -13,6 +13,7 @@ from pipelines.simulation.config import SimulationConfig, SimulationSummary
 from pipelines.simulation.days import SimulatedDay, clicks_landing, make_day, truth_table
 from pipelines.simulation.dirty import write_dirty_rows
 from pipelines.simulation.landing import day_folder, write_atomically, write_parquet, write_table
+from pipelines.simulation.market_truth import write_market_truth
 from pipelines.simulation.summary import SummaryFile
 from pipelines.simulation.window_counts import WindowCounts
 from pipelines.simulation.world import make_world
@@ -42,6 +43,7 @@ def simulate(
     truth
         Folder of the planted truth, outside ``landing``: ``ds=YYYY-MM-DD.parquet`` with
         impression_id, surface, listing_id, probability, clicked, is_cold; and ``summary.json``.
+        Of a drawn market also what :func:`write_market_truth` writes.
     on_day
         Called with each day written and its number of impressions.
 
@@ -94,6 +96,7 @@ def simulate(
         before = made
         if on_day is not None:
             on_day(config.start + timedelta(days=day), made.impressions.num_rows)
+    write_market_truth(world, config, truth)
     return summary.summary(days_written=len(missing))
 
 

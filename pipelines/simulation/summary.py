@@ -72,7 +72,7 @@ class SummaryFile:
         content = {
             "world_hash": summary.world_hash,
             "config_hash": summary.config_hash,
-            "config": self._config.model_dump(mode="json"),
+            "config": self._config.settings(),
             **self._fixed,
             "rates": summary.rates,
             "days": dict(sorted(self.days.items())),

@@ -9,15 +9,11 @@ from numpy.typing import NDArray
 
 from pipelines.simulation.audience import COUNTRY_CDF, DEVICE_CDF
 from pipelines.simulation.config import SimulationConfig
+from pipelines.simulation.pages import LONGEST_PAGE, MEAN_PAGE, PAGE_TYPE_CDF, SURFACES
 from pipelines.simulation.randomness import Floats, Ints, draw, generator
-from pipelines.simulation.world import World
+from pipelines.simulation.world import Exposure, World
 from schemas.table import DAY_US
 
-SURFACES = ("search", "promoted")
-PAGE_TYPES = ("search", "category", "home")
-PAGE_TYPE_CDF = np.array([[1.0, 1.0, 1.0], [0.75, 0.9, 1.0]])
-LONGEST_PAGE = (48, 8)
-MEAN_PAGE = (14.0, 6.0)
 _FROM_TOPIC, _OWN_QUERY, _LOGGED_OUT = 0.85, 0.4, 0.12
 _HOUR_CDF = np.cumsum(1.0 + 0.7 * np.sin((np.arange(24) - 11) * np.pi / 12))
 _HOUR_CDF /= _HOUR_CDF[-1]
@@ -58,7 +54,7 @@ def simulate_traffic(
     for pages in (int(count / MEAN_PAGE[surface] * 1.8) + 8, count):
         rng = generator(config.seed, f"{stream} {SURFACES[surface]}", day)
         user, topic, page_type, query = _ask(world, surface, pages, rng)
-        page, listing, order = _fill(world, day, surface, topic, rng)
+        page, listing, order = _fill(world, day, surface, topic, query, rng)
         if len(page) >= count:
             break
     page, listing, order = page[:count], listing[:count], order[:count]
@@ -116,17 +112,37 @@ def _ask(
 
 
 def _fill(
-    world: World, day: int, surface: int, topic: Ints, rng: np.random.Generator
+    world: World, day: int, surface: int, topic: Ints, query: Ints, rng: np.random.Generator
 ) -> tuple[Ints, Ints, Floats]:
     """Page, listing and rank of every impression, in order of pages."""
     pages = len(topic)
     length = 1 + np.minimum(rng.geometric(1 / MEAN_PAGE[surface], pages), LONGEST_PAGE[surface] - 1)
     page = np.repeat(np.arange(pages), length)
     exposure = world.exposure(day, surface)
-    listing = exposure.draw(topic[page], rng.random(len(page)) < _FROM_TOPIC, rng.random(len(page)))
+    low, high = _drawn_from(world, exposure, topic[page], query[page], rng.random(len(page)))
+    listing = exposure.draw(low, high, rng.random(len(page)))
     order = world.catalogue.popularity[listing] + rng.gumbel(size=len(page))
     kept = _first_of_page(page, listing, len(world.catalogue.first_day))
     return page[kept], listing[kept], order[kept]
+
+
+def _drawn_from(
+    world: World, exposure: Exposure, topic: Ints, query: Ints, uniform: Floats
+) -> tuple[Ints, Ints]:
+    """Where in the exposure each impression's listing is drawn from: first place, place after."""
+    start, everywhere = exposure.topic_start, len(exposure.listing)
+    if world.planted is None:
+        is_on_topic = uniform < _FROM_TOPIC
+        return np.where(is_on_topic, start[topic], 0), np.where(
+            is_on_topic, start[topic + 1], everywhere
+        )
+    market = world.planted.market
+    on_leaf = np.where(query >= 0, market.on_leaf, 0.0)
+    place = [uniform < on_leaf, uniform < on_leaf + (1.0 - on_leaf) * market.on_topic]
+    leaf = world.planted.query_leaf[query]
+    low = np.select(place, [exposure.leaf_start[leaf], start[topic]], 0)
+    high = np.select(place, [exposure.leaf_end[leaf], start[topic + 1]], everywhere)
+    return low, high
 
 
 def topic_shares(world: World, surface: int) -> Floats:

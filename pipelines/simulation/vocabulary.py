@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipelines.simulation.config import SimulationConfig
 from pipelines.simulation.randomness import Floats, Ints, draw, generator, zipf_cdf
@@ -74,3 +75,10 @@ def make_vocabulary(config: SimulationConfig) -> Vocabulary:
         category_effect=rng.standard_normal(config.categories),
         category_log_price=3.2 + 0.5 * rng.standard_normal(config.categories),
     )
+
+
+def is_repeated(words: Ints) -> NDArray[np.bool_]:
+    """Whether a row's word stands further left already, (n, width)."""
+    width = words.shape[1]
+    same = words[:, :, None] == words[:, None, :]
+    return np.asarray((same & np.tri(width, k=-1, dtype=np.bool_)).any(axis=2))

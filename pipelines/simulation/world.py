@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pipelines.simulation.audience import Audience, make_audience
 from pipelines.simulation.config import SimulationConfig
 from pipelines.simulation.listings import Catalogue, make_catalogue
+from pipelines.simulation.planted import Planted, make_planted
 from pipelines.simulation.randomness import Floats, Ints
 from pipelines.simulation.vocabulary import Vocabulary, make_vocabulary
 
@@ -23,32 +24,35 @@ NEW_LISTING_DAMPING = 0.75
 class Exposure:
     """Chances of the listings of one surface and day to be shown.
 
-    ``listing`` is sorted by topic, ``cumulative`` its running weight with a leading zero, and
-    topic t lies at ``start[t]`` up to ``start[t + 1]``.
+    ``listing`` is sorted by topic, in a drawn market by category leaf within a topic;
+    ``cumulative`` is its running weight with a leading zero. Topic t lies at ``topic_start[t]`` up
+    to ``topic_start[t + 1]``, leaf c of a drawn market at ``leaf_start[c]`` up to ``leaf_end[c]``.
     """
 
     listing: Ints
     cumulative: Floats
-    start: Ints
+    topic_start: Ints
+    leaf_start: Ints
+    leaf_end: Ints
 
-    def draw(self, topic: Ints, within_topic: NDArray[np.bool_], uniform: Floats) -> Ints:
-        """Listings drawn by weight, of the topic where asked for and it has any."""
-        low = np.where(within_topic, self.cumulative[self.start[topic]], 0.0)
-        high = np.where(within_topic, self.cumulative[self.start[topic + 1]], self.cumulative[-1])
-        is_empty = high <= low
-        low = np.where(is_empty, 0.0, low)
-        high = np.where(is_empty, self.cumulative[-1], high)
-        found = np.searchsorted(self.cumulative, low + uniform * (high - low), side="right") - 1
+    def draw(self, low: Ints, high: Ints, uniform: Floats) -> Ints:
+        """Listings drawn by weight from places ``low`` up to ``high``, from all where none is."""
+        least, most = self.cumulative[low], self.cumulative[high]
+        is_empty = most <= least
+        least = np.where(is_empty, 0.0, least)
+        most = np.where(is_empty, self.cumulative[-1], most)
+        found = np.searchsorted(self.cumulative, least + uniform * (most - least), "right") - 1
         return np.asarray(self.listing[np.clip(found, 0, len(self.listing) - 1)])
 
 
 @dataclass(frozen=True)
 class World:
-    """All that a day's traffic is drawn from."""
+    """All that a day's traffic is drawn from; ``planted`` are the effects of a drawn market."""
 
     vocabulary: Vocabulary
     catalogue: Catalogue
     audience: Audience
+    planted: Planted | None = None
 
     def exposure(self, day: int, surface: int) -> Exposure:
         """Weights of exposure on a day index; promoted pages (surface 1) show promoted ones."""
@@ -58,15 +62,22 @@ class World:
             live = live[catalogue.is_promoted[live]]
         if not len(live):
             raise ValueError("no live promoted listing: the world is too small")
-        live = live[np.argsort(catalogue.topic[live], kind="stable")]
+        leaves = len(self.vocabulary.category_paths)
+        place = catalogue.topic[live] * leaves
+        if self.planted is not None:
+            place += catalogue.category[live]
+        order = np.argsort(place, kind="stable")
+        live, place = live[order], place[order]
         shyness = 1.0 - NEW_LISTING_DAMPING * np.exp(-(day - catalogue.first_day[live]) / 5.0)
         is_new = catalogue.first_day[live] > 0
         weight = np.exp(catalogue.popularity[live]) * np.where(is_new, shyness, 1.0)
-        topics = np.arange(self.vocabulary.topics + 1)
+        leaf_place = self.vocabulary.category_topic * leaves + np.arange(leaves)
         return Exposure(
             listing=live,
             cumulative=np.concatenate([[0.0], np.cumsum(weight)]),
-            start=np.searchsorted(catalogue.topic[live], topics),
+            topic_start=np.searchsorted(place, np.arange(self.vocabulary.topics + 1) * leaves),
+            leaf_start=np.searchsorted(place, leaf_place),
+            leaf_end=np.searchsorted(place, leaf_place, side="right"),
         )
 
     @cached_property
@@ -95,11 +106,12 @@ class World:
 def make_world(config: SimulationConfig, last_day: int) -> World:
     """The world of a configuration, with all listings that arrive up to a day index."""
     vocabulary = make_vocabulary(config)
-    return World(
-        vocabulary=vocabulary,
-        catalogue=make_catalogue(config, vocabulary, last_day),
-        audience=make_audience(config, vocabulary),
-    )
+    catalogue = make_catalogue(config, vocabulary, last_day)
+    audience = make_audience(config, vocabulary)
+    if config.market is None:
+        return World(vocabulary, catalogue, audience)
+    planted = make_planted(config, vocabulary, catalogue, audience)
+    return World(vocabulary, replace(catalogue, popularity=planted.popularity), audience, planted)
 
 
 def _numbered(prefix: str, count: int) -> pa.Array:

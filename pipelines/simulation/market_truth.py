@@ -1,0 +1,91 @@
+"""What a drawn market is made of, kept beside its truth: its numbers and all planted effects."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from pipelines.simulation.audience import COUNTRIES, DEVICES
+from pipelines.simulation.config import SimulationConfig
+from pipelines.simulation.landing import write_atomically, write_parquet
+from pipelines.simulation.pages import PAGE_TYPES
+from pipelines.simulation.planted import Planted
+from pipelines.simulation.randomness import Floats
+from pipelines.simulation.world import World
+
+
+def write_market_truth(world: World, config: SimulationConfig, truth: Path) -> None:
+    """Write ``market.json``, ``listings.parquet`` and ``effects.parquet``.
+
+    ``market.json`` holds the drawn numbers (``market``), the settings that were drawn or given
+    (``settings``), and for the effects of ids and words the deviation that their values happen to
+    have (``realized``). ``listings.parquet`` has a row for each listing of the days: own, content,
+    search and promoted, which add up to its static logit on a surface; ``effects.parquet`` a row
+    for each value of the other effects.
+    """
+    planted = world.planted
+    if planted is None or config.market is None:
+        return
+    by_name = _effects(world, planted)
+    arrived = np.flatnonzero(world.catalogue.first_day < config.days)
+    listings = pa.table(
+        {
+            "listing_id": world.names["listing"].take(pa.array(arrived)),
+            "category": pa.array(world.vocabulary.category_paths).take(
+                pa.array(world.catalogue.category[arrived])
+            ),
+            "own": planted.own[arrived],
+            "content": planted.content[arrived],
+            "search": planted.listing_surface[0, arrived],
+            "promoted": planted.listing_surface[1, arrived],
+        }
+    )
+    effects = pa.concat_tables(
+        pa.table({"effect": pa.array([name] * len(values)), "value": keys, "logit": values})
+        for name, (keys, values) in by_name.items()
+    )
+    realized = {"listing": float(planted.own[arrived].std())} | {
+        name: float(values.std()) for name, (_, values) in by_name.items()
+    }
+    content = {
+        "market": config.market.model_dump(mode="json"),
+        "settings": {name: value for name, value in config.settings().items() if name != "market"},
+        "realized": realized,
+    }
+
+    def write(draft: Path) -> None:
+        draft.write_text(json.dumps(content, indent=1) + "\n")
+
+    write_atomically(truth / "market.json", write)
+    write_atomically(truth / "listings.parquet", partial(write_parquet, listings))
+    write_atomically(truth / "effects.parquet", partial(write_parquet, effects))
+
+
+def _effects(world: World, planted: Planted) -> dict[str, tuple[pa.Array, Floats]]:
+    """Names of values and their logits, by effect."""
+    words = pa.array(world.vocabulary.words)
+    paths = [path.split(" > ") for path in world.vocabulary.category_paths]
+    levels = planted.levels
+    tops, branches = (
+        pa.array([" > ".join(paths[leaf][:depth]) for leaf in np.unique(level, True)[1]])
+        for depth, level in ((1, levels.top), (2, levels.branch))
+    )
+    parts = planted.content_parts
+    return {
+        "word": (words, parts["word"]),
+        "tag": (words, parts["tag"]),
+        "shop": (world.names["shop"], parts["shop"][: len(world.names["shop"])]),
+        "category_top": (tops, parts["category_top"]),
+        "category_branch": (branches, parts["category_branch"]),
+        "category_leaf": (pa.array(world.vocabulary.category_paths), parts["category_leaf"]),
+        "user": (world.names["user"], planted.user),
+        "query": (world.names["query"], planted.query_own),
+        "query_word": (words, planted.query_word),
+        "device": (pa.array(DEVICES), planted.device),
+        "country": (pa.array(COUNTRIES), planted.country),
+        "page_type": (pa.array(PAGE_TYPES), planted.page_type),
+    }
