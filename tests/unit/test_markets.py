@@ -60,10 +60,14 @@ def test_days_added_later_equal_days_made_at_once(tmp_path: Path) -> None:
     assert files(tmp_path / "grown") == files(tmp_path / "whole")
 
 
+@pytest.fixture(scope="module")
+def markets() -> list[Market]:
+    return [draw_market(seed) for seed in range(200)]
+
+
 @pytest.mark.parametrize("name", RANGES)
-def test_numbers_are_drawn_from_their_range_or_are_0(name: str) -> None:
+def test_numbers_are_drawn_from_their_range_or_are_0(name: str, markets: list[Market]) -> None:
     drawn = RANGES[name]
-    markets = [draw_market(seed) for seed in range(200)]
     size = np.array([market.size if drawn.is_sized else 1.0 for market in markets])
     values = np.array([getattr(market, name) for market in markets]) / size
     assert np.mean(values == 0) == pytest.approx(drawn.zero, abs=0.12)
