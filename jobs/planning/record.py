@@ -11,7 +11,7 @@ from typing import Any
 
 from jobs.setup.exits import ExitCode
 from jobs.step import Outcome
-from jobs.storage.tables import Tables, versions_json
+from jobs.storage.tables import Tables
 
 DONE = "done"
 
@@ -86,8 +86,8 @@ class Attempt:
                 "fingerprint": fingerprints.get(day, ""),
                 "config_hash": self.config_hash,
                 "code_version": code_version(),
-                "versions_in": versions_json(dict(self.versions_in)),
-                "versions_out": versions_json(dict(self.versions_out)),
+                "versions_in": json.dumps(dict(self.versions_in), sort_keys=True),
+                "versions_out": json.dumps(dict(self.versions_out), sort_keys=True),
                 "published": record.published,
                 "details": json.dumps(record.details, sort_keys=True, default=str),
             }

@@ -10,7 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.storage.tables import Tables, day_condition
+from jobs.storage.delta_log import day_condition
+from jobs.storage.tables import Tables
 
 Row = dict[str, Any]
 

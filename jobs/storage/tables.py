@@ -6,45 +6,32 @@ the driver by delta-rs, and delta-rs commits both: at a hundredth of the cost of
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from jobs.setup.exits import UsageError
 from jobs.storage.contracts import ContractError, arrow_schema, refuse_other_days
-from jobs.storage.day_files import (
-    DataFile,
-    DayFileWriter,
-    DayReader,
-    absolute,
-    address_of,
+from jobs.storage.creation import complete_table, create_table
+from jobs.storage.day_files import DataFile, DayFileWriter, DayReader, absolute
+from jobs.storage.delta_log import (
+    add_actions,
+    day_condition,
+    logged_days,
+    logged_files,
+    logged_rows,
 )
 from pipelines.units_spark import Batches
 from schemas.catalog import TABLES
-from schemas.table import Table
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
+    from deltalake.transaction import AddAction, RemoveAction
     from pyarrow.dataset import Dataset
     from pyspark.sql import DataFrame, SparkSession
-
-
-def day_condition(days: Sequence[date]) -> str:
-    """SQL condition for exactly these days; a range where they are contiguous."""
-    ordered = sorted(set(days))
-    if not ordered:
-        raise ValueError("no days given")
-    span = (ordered[-1] - ordered[0]).days + 1
-    if span == len(ordered):
-        return f"ds >= '{ordered[0]}' AND ds <= '{ordered[-1]}'"
-    listed = ", ".join(f"'{day}'" for day in ordered)
-    return f"ds IN ({listed})"
 
 
 class Tables:
@@ -89,52 +76,12 @@ class Tables:
         return name in self._handles or DeltaTable.is_deltatable(self.path(name))
 
     def create(self, names: Iterable[str]) -> None:
-        """Create the tables that are not there yet, with constraints and column comments."""
-        from deltalake import DeltaTable, Schema
-
+        """Create the tables that are not there yet; refuse those that another version made."""
         for name in names:
-            table = TABLES[name]
             if self.exists(name):
-                handle = self.delta(name)
-                self._check_columns(table, [field.name for field in handle.schema().fields])
-                # Creation is two commits: a run killed between them left no constraints.
-                if table.constraints and handle.version() == 0:
-                    handle.alter.add_constraint(dict(table.constraints))
-                continue
-            keep = f"interval {table.retention_days} days"
-            if "://" not in self.root:
-                try:
-                    Path(self.path(name)).mkdir(parents=True, exist_ok=True)
-                except OSError as problem:
-                    raise UsageError(
-                        f"cannot write to {self.root}: {problem.strerror}; choose another --root"
-                    ) from problem
-            handle = DeltaTable.create(
-                self.path(name),
-                schema=Schema.from_json(table.struct.json()),
-                mode="ignore",
-                partition_by=list(table.partition_by),
-                name=name,
-                description=f"One row per {table.grain}.",
-                configuration={
-                    "delta.deletedFileRetentionDuration": keep,
-                    "delta.logRetentionDuration": keep,
-                    # Days are found by partition; minima of ids would cost half of a write again.
-                    "delta.dataSkippingNumIndexedCols": "0",
-                },
-            )
-            if table.constraints:
-                handle.alter.add_constraint(dict(table.constraints))
-
-    def _check_columns(self, table: Table, stored: Sequence[str]) -> None:
-        """Refuse a table that another version of the code has made."""
-        changed = sorted(set(stored) ^ set(table.column_names))
-        if changed:
-            raise UsageError(
-                f"{self.path(table.name)} was made by another version, with other columns "
-                f"({', '.join(changed)}): choose another --root, or remove this table, and its "
-                "days are made again"
-            )
+                complete_table(self.delta(name), self.path(name), TABLES[name])
+            else:
+                create_table(self.path(name), TABLES[name])
 
     def version(self, name: str) -> int:
         """The newest Delta version of a table; -1 where there is none."""
@@ -144,24 +91,14 @@ class Tables:
         """The days for which a table holds files."""
         if not self.exists(name):
             return set()
-        return {_day(part["ds"]) for part in self.delta(name).partitions()}
+        return logged_days(self.delta(name))
 
     def row_counts(self, name: str, days: Sequence[date] | None = None) -> dict[date, int]:
         """Rows of a partitioned table per day, from the log alone."""
         if not self.exists(name):
             return {}
-        actions = pa.table(self.delta(name).get_add_actions(flatten=True))
-        counts: dict[date, int] = {}
-        if "partition.ds" not in actions.column_names:
-            return counts
-        pairs = zip(
-            actions["partition.ds"].to_pylist(), actions["num_records"].to_pylist(), strict=True
-        )
-        for at, rows in pairs:
-            day = _day(at)
-            if days is None or day in days:
-                counts[day] = counts.get(day, 0) + (rows or 0)
-        return counts
+        counts = logged_rows(self.delta(name))
+        return {day: rows for day, rows in counts.items() if days is None or day in days}
 
     def read(self, name: str, days: Sequence[date] | None = None) -> DataFrame:
         """Read days of a table with Spark; an empty frame where nothing was written yet."""
@@ -217,21 +154,9 @@ class Tables:
             The Delta version written.
         """
         from deltalake import Schema
-        from deltalake.transaction import AddAction, RemoveAction
 
         refuse_other_days(name, written, days)
-        at = int(time.time() * 1000)
-        files: list[AddAction | RemoveAction] = [
-            AddAction(
-                path=file["path"],
-                size=file["size"],
-                partition_values={"ds": str(file["ds"])},
-                modification_time=at,
-                data_change=True,
-                stats=json.dumps({"numRecords": file["rows"]}),
-            )
-            for file in written.sort_by([("ds", "ascending"), ("path", "ascending")]).to_pylist()
-        ]
+        files: list[AddAction | RemoveAction] = [*add_actions(written, int(time.time() * 1000))]
         replaced = sorted(self.days(name) & set(days))
         if files or replaced:
             self.delta(name).create_write_transaction(
@@ -249,14 +174,7 @@ class Tables:
         """The data files of days of a table, by day and path."""
         if not self.exists(name) or not days:
             return []
-        actions = pa.table(self.delta(name).get_add_actions(flatten=True))
-        found = zip(actions["partition.ds"].to_pylist(), actions["path"].to_pylist(), strict=True)
-        wanted = set(days)
-        return sorted(
-            DataFile(_day(day), address_of(self.address(name), path))
-            for day, path in found
-            if _day(day) in wanted
-        )
+        return logged_files(self.delta(name), self.address(name), days)
 
     def day_reader(
         self, name: str, days: Sequence[date], columns: Sequence[str] | None = None
@@ -299,13 +217,3 @@ class Tables:
         """`write_arrow` for rows given as dictionaries."""
         table = pa.Table.from_pylist(list(rows), schema=arrow_schema(name))
         return self.write_arrow(name, table, days)
-
-
-def _day(value: object) -> date:
-    """A partition value as the log gives it: a date, or its text."""
-    return value if isinstance(value, date) else date.fromisoformat(str(value))
-
-
-def versions_json(versions: dict[str, int]) -> str:
-    """`{table: version}` as sorted JSON, for `runs`."""
-    return json.dumps(versions, sort_keys=True)

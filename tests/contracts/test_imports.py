@@ -19,6 +19,7 @@ WORDS = {"jobs/__init__.py", "jobs/step.py"}
 """What every room speaks of: the flow, and what a job is given and gives back."""
 ENTRY = ("jobs/commands/job.py", "jobs.__main__.main")
 """The one arrow upwards: a job file, run as a script, is the command line with its own name."""
+MAX_LINES = 250
 OURS = {"jobs", "pipelines", "schemas", "tests", "conf"}
 
 
@@ -98,6 +99,16 @@ def test_every_file_of_jobs_stands_in_a_room():
         *WORDS,
         "jobs/__main__.py",
     }
+
+
+def test_files_of_jobs_hold_one_concept():
+    """A file that grows beyond what one sitting takes in has a second concept to be found."""
+    sizes = {
+        str(path): len((ROOT / path).read_text(encoding="utf-8").splitlines())
+        for path in modules("jobs")
+    }
+    assert sizes
+    assert {path: lines for path, lines in sizes.items() if lines > MAX_LINES} == {}
 
 
 def test_rooms_import_downwards():

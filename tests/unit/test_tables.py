@@ -9,7 +9,8 @@ from pyspark.sql import types as T
 
 from jobs.setup.exits import UsageError
 from jobs.storage.contracts import ContractError, contract_differences
-from jobs.storage.tables import Tables, day_condition
+from jobs.storage.delta_log import day_condition
+from jobs.storage.tables import Tables
 from schemas.catalog import TABLES
 from tests.support.rows import DAY, row
 

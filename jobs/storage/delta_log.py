@@ -1,0 +1,95 @@
+"""What a table's Delta log says of its files, and what it is told of new ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from jobs.storage.day_files import DataFile, address_of
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+    from deltalake.transaction import AddAction
+
+
+def day_condition(days: Sequence[date]) -> str:
+    """SQL condition for exactly these days; a range where they are contiguous."""
+    ordered = sorted(set(days))
+    if not ordered:
+        raise ValueError("no days given")
+    span = (ordered[-1] - ordered[0]).days + 1
+    if span == len(ordered):
+        return f"ds >= '{ordered[0]}' AND ds <= '{ordered[-1]}'"
+    listed = ", ".join(f"'{day}'" for day in ordered)
+    return f"ds IN ({listed})"
+
+
+def logged_days(handle: DeltaTable) -> set[date]:
+    """The days that have files."""
+    return {_day(part["ds"]) for part in handle.partitions()}
+
+
+def logged_rows(handle: DeltaTable) -> dict[date, int]:
+    """Rows of each day; {} of a table without days."""
+    rows: dict[date, int] = {}
+    for day, count in _of_files(handle, "num_records"):
+        rows[day] = rows.get(day, 0) + (count or 0)
+    return rows
+
+
+def logged_files(handle: DeltaTable, root: str, days: Sequence[date]) -> list[DataFile]:
+    """The data files of days, by day and path.
+
+    Parameters
+    ----------
+    root : str
+        Address of the table's folder.
+    """
+    wanted = set(days)
+    return sorted(
+        DataFile(day, address_of(root, path))
+        for day, path in _of_files(handle, "path")
+        if day in wanted
+    )
+
+
+def _of_files(handle: DeltaTable, column: str) -> Iterator[tuple[date, Any]]:
+    """Day and one column of every file's entry; nothing of a table without days."""
+    entries = pa.table(handle.get_add_actions(flatten=True))
+    if "partition.ds" in entries.column_names:
+        days, values = entries["partition.ds"].to_pylist(), entries[column].to_pylist()
+        yield from zip(map(_day, days), values, strict=True)
+
+
+def add_actions(written: pa.Table, time_ms: int) -> list[AddAction]:
+    """Log entries of new files.
+
+    Parameters
+    ----------
+    written : pyarrow.Table
+        As of `day_files.WRITTEN`.
+    time_ms : int
+        When they were written, in milliseconds since 1970.
+    """
+    from deltalake.transaction import AddAction
+
+    return [
+        AddAction(
+            path=file["path"],
+            size=file["size"],
+            partition_values={"ds": str(file["ds"])},
+            modification_time=time_ms,
+            data_change=True,
+            stats=json.dumps({"numRecords": file["rows"]}),
+        )
+        for file in written.sort_by([("ds", "ascending"), ("path", "ascending")]).to_pylist()
+    ]
+
+
+def _day(value: object) -> date:
+    """A partition value as the log gives it: a date, or its text."""
+    return value if isinstance(value, date) else date.fromisoformat(str(value))
