@@ -18,6 +18,7 @@ from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.contracts import arrow_schema
 from jobs.storage.day_files import DataFile, read_file, read_files
 from jobs.storage.task_writes import write_frame, write_units
+from pipelines.days import with_day
 from pipelines.logs.counts import (
     HOME_COLUMNS,
     TRAFFIC_COLUMNS,
@@ -46,8 +47,7 @@ def run(step: Step) -> Outcome:
             ),
             rates[file.ds],
         )
-        day = pa.repeat(pa.scalar(file.ds, pa.date32()), len(counted))
-        yield from counted.append_column("ds", day).to_batches()
+        yield from with_day(counted, file.ds).to_batches()
 
     if len({file.ds for file in shown}) == len(shown):
         write_units(step.tables, "entity_counts", len(shown), count, days)
@@ -70,8 +70,7 @@ def _position_rates(step: Step, shown: Sequence[DataFile]) -> dict[date, pa.Tabl
     def count(number: int) -> Iterator[pa.RecordBatch]:
         file = shown[number]
         counted = count_positions(read_file(file, schema, columns))
-        day = pa.repeat(pa.scalar(file.ds, pa.date32()), len(counted))
-        yield from counted.append_column("ds", day).to_batches()
+        yield from with_day(counted, file.ds).to_batches()
 
     counted = collect_units(
         step.spark, len(shown), count,

@@ -16,6 +16,7 @@ from jobs.commands.job import job_main
 from jobs.planning.planner import refit_day
 from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
+from pipelines.days import with_day
 from pipelines.features.dense import dense_inputs, image_width
 from pipelines.features.text_basis import TextBasis
 from pipelines.features.text_svd_spark import fit_text_basis
@@ -36,19 +37,11 @@ def run(step: Step) -> Outcome:
         listings = step.tables.read_arrow("listings", [day], columns=columns).sort_by("listing_id")
         width = basis.rank + image_width(listings)
         dense = dense_inputs(listings, basis if len(basis.terms) else None, width)
-        ds = pa.scalar(day, pa.date32())
-        table = basis.to_arrow()
-        terms.append(table.append_column("ds", pa.repeat(ds, len(table))))
+        terms.append(with_day(basis.to_arrow(), day))
         offsets = pa.array(range(0, dense.size + 1, width), pa.int32())
-        vectors.append(
-            pa.table(
-                {
-                    "listing_id": listings["listing_id"],
-                    "vector": pa.ListArray.from_arrays(offsets, pa.array(dense.reshape(-1))),
-                    "ds": pa.repeat(ds, len(listings)),
-                }
-            )
-        )
+        vector = pa.ListArray.from_arrays(offsets, pa.array(dense.reshape(-1)))
+        rows = pa.table({"listing_id": listings["listing_id"], "vector": vector})
+        vectors.append(with_day(rows, day))
         details: dict[str, object] = {
             "refit_day": str(anchors[day]),
             "singular_values": [round(float(value), 6) for value in basis.singular_values],

@@ -29,6 +29,7 @@ from jobs.planning.inputs import (
 from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.task_writes import write_units
+from pipelines.days import with_day
 from pipelines.features.feature_rows import LISTING_ENTITIES, with_history
 from pipelines.features.history import COUNT_COLUMNS, Counts, window_to
 from pipelines.features.prior_strengths import moments
@@ -74,8 +75,7 @@ def _score(step: Step, day: date) -> DayRecord:
         # One file in one order: the table is small and read by key.
         rows = with_history(live.sort_by("listing_id"), sums, LISTING_ENTITIES)
         for table in score_listings(rows, made, shared.value, stack, reference, prior):
-            as_of = pa.repeat(pa.scalar(day, pa.date32()), len(table))
-            scored = table.append_column("model_as_of", as_of)
+            scored = with_day(table, day, "model_as_of")
             named = scored.append_column("run_id", pa.repeat(pa.scalar(run_id), len(table)))
             yield from named.to_batches()
 

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from jobs.setup.exits import InputMissing
 from jobs.storage.day_files import open_root
+from pipelines.days import with_day
 from pipelines.logs.certain import certain_rows, clicked_impressions, repeated_ids
 from schemas.logs import ID_COLUMN
 
@@ -134,7 +135,7 @@ class DayOfFiles:
                 is_good &= np.asarray(pc.is_valid(clicked["impression_ds"]))
                 for name in clicked.column_names:
                     made = made.append_column(name, clicked[name])
-            made = made.append_column("ds", pa.repeat(pa.scalar(self.day, pa.date32()), len(rows)))
+            made = with_day(made, self.day)
             if not is_good.all():
                 made = made.filter(pa.array(is_good))
                 doubtful.append(rows.filter(pa.array(~is_good)))

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from jobs.storage.constraints import check_rows
+from pipelines.days import with_day
 from pipelines.units_spark import Batches
 from schemas.catalog import TABLES
 
@@ -73,7 +74,7 @@ def read_file(file: DataFile, schema: pa.Schema, columns: Sequence[str] | None =
         filesystem.open_input_file(path), coerce_int96_timestamp_unit="us"
     ).read([column for column in wanted if column != "ds"])
     if "ds" in wanted:
-        stored = stored.append_column("ds", pa.repeat(pa.scalar(file.ds, pa.date32()), len(stored)))
+        stored = with_day(stored, file.ds)
     return stored.select(wanted).cast(pa.schema([schema.field(column) for column in wanted]))
 
 
@@ -93,8 +94,7 @@ def read_batches(file: DataFile, schema: pa.Schema, columns: Sequence[str]) -> B
     with filesystem.open_input_file(path) as opened:
         stored = pq.ParquetFile(opened, coerce_int96_timestamp_unit="us")
         for batch in stored.iter_batches(columns=[name for name in columns if name != "ds"]):
-            ds = pa.repeat(pa.scalar(file.ds, pa.date32()), batch.num_rows)
-            yield batch.append_column("ds", ds).select(wanted.names).cast(wanted)
+            yield with_day(batch, file.ds).select(wanted.names).cast(wanted)
 
 
 @dataclass(frozen=True)

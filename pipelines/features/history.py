@@ -12,6 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.days import with_day
+
 SURFACES = ("search", "promoted")
 # What is summed, by the column of `entity_counts` that holds it.
 _SOURCES = {
@@ -127,8 +129,7 @@ def _columns(surface: str) -> slice:
 
 def _with_type(entity: str, sums: pa.Table, day: date) -> pa.Table:
     kind = pa.repeat(pa.scalar(entity, pa.string()), len(sums))
-    ds = pa.repeat(pa.scalar(day, pa.date32()), len(sums))
-    return sums.add_column(0, "entity_type", kind).append_column("ds", ds)
+    return with_day(sums.add_column(0, "entity_type", kind), day)
 
 
 def window_to(
@@ -174,4 +175,4 @@ def window_to(
         .rename_columns({f"{name}_sum": name for name in SUMS})
         .select([*keys, *SUMS])
     )
-    return summed.append_column("ds", pa.repeat(pa.scalar(day, pa.date32()), len(summed)))
+    return with_day(summed, day)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.days import with_day
 from pipelines.logs.counts import count_entities, count_positions, position_rates
 from schemas.logs import ENTITY_COUNTS
 from tests.support.rows import Row, arrow_rows
@@ -32,7 +33,7 @@ def count_days(
         )
         for part in split:
             counted = count_entities(part, known, rates)
-            parts.append(counted.append_column("ds", pa.repeat(pa.scalar(day), len(counted))))
+            parts.append(with_day(counted, day))
     counts = pa.concat_tables(parts).select(list(ENTITY_COUNTS.column_names))
     keys = list(ENTITY_COUNTS.keys)
     sums = [name for name in counts.column_names if name not in keys]
