@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.commands.job import job_main
-from jobs.planning.inputs import EPOCH, day_number
 from jobs.setup.exits import QualityStop, leave
 from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.contracts import arrow_schema
 from jobs.storage.day_files import WRITTEN, WRITTEN_DDL, DataFile, read_batches
+from pipelines.days import day_number, numbered_day
 from pipelines.features.hashing import HASH_SEED
 from pipelines.features.keys import id_keys
 from pipelines.features.registry import MODELS
@@ -85,7 +85,7 @@ def _train(step: Step, end_days: Sequence[date]) -> Outcome:
     is_file = pc.is_valid(made["path"])
     summaries = [json.loads(text) for text in made["summary"].drop_null().to_pylist()]
     runs = [
-        _training_run(step, summary["model"], EPOCH + timedelta(days=summary["day"]), summary)
+        _training_run(step, summary["model"], numbered_day(summary["day"]), summary)
         for summary in sorted(summaries, key=lambda s: (s["day"], s["model"]))
     ]
     _check(step, runs)
@@ -128,7 +128,7 @@ def _training_run(step: Step, model: str, ds: date, summary: Summary) -> dict[st
         "dense": int(summary["dense"]),
         "rows": rows,
         "clicks": int(summary["clicks"]),
-        "first_day": EPOCH + timedelta(days=int(summary["first_day"])),
+        "first_day": numbered_day(int(summary["first_day"])),
         "days": int(summary["days"]),
         "progressive_log_loss": summary["log_loss"] / rows if rows else 0.0,
         "slots": int(summary["slots"]),

@@ -1,13 +1,25 @@
-"""Log days: as the column `ds`."""
+"""Log days: as numbers since 1970, and as the column `ds`."""
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import TypeVar
 
 import pyarrow as pa
 
+EPOCH = date(1970, 1, 1)
+
 Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
+
+
+def day_number(day: date) -> int:
+    """Days since 1970."""
+    return (day - EPOCH).days
+
+
+def numbered_day(number: int) -> date:
+    """The day of a `day_number`."""
+    return EPOCH + timedelta(days=number)
 
 
 def with_day(rows: Rows, day: date, name: str = "ds") -> Rows:

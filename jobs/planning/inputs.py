@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from jobs.setup.config import Config
 from jobs.setup.exits import InputMissing, UsageError
 from jobs.storage.tables import Tables
+from pipelines.days import day_number
 from pipelines.features.assemble import Assembler
 from pipelines.features.history import Windows
 from pipelines.features.prior_strengths import Moments, strengths
@@ -20,13 +21,6 @@ from pipelines.features.registry import MODELS, Namespace, of_scope
 from pipelines.features.text_basis import TextBasis
 from pipelines.models.stack import Stack
 from pipelines.models.weights import Weights
-
-EPOCH = date(1970, 1, 1)
-
-
-def day_number(day: date) -> int:
-    """Days since 1970."""
-    return (day - EPOCH).days
 
 
 def registry(config: Config) -> tuple[Namespace, ...]:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.days import day_number
 from schemas.logs import ID_COLUMN, LOGS
 from schemas.table import DAY_US, Column
 
@@ -108,7 +109,7 @@ def clicked_impressions(clicks: pa.Table, shown: Mapping[date, Callable[[], pa.T
 def _log_is_certain(batch: pa.RecordBatch, log: str, day: date) -> Mask:
     certain = _truth(pc.not_equal(batch.column(ID_COLUMN[log]), ""))
     if "ts" in batch.schema.names:
-        start = (day - date(1970, 1, 1)).days * DAY_US
+        start = day_number(day) * DAY_US
         since = pc.subtract(batch.column("ts").cast(pa.int64()), start)
         certain &= _truth(pc.and_(pc.greater_equal(since, 0), pc.less(since, DAY_US)))
     if log == "impressions":

@@ -8,6 +8,7 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.days import day_number
 from schemas.logs import LABELED_IMPRESSIONS
 
 _HOUR_US = 3_600_000_000
@@ -22,7 +23,7 @@ def click_cutoff(day: date, hours: int) -> int:
     hours : int
         After the end of the day.
     """
-    return ((day - date(1970, 1, 1)).days * 24 + 24 + hours) * _HOUR_US
+    return (day_number(day) * 24 + 24 + hours) * _HOUR_US
 
 
 @dataclass(frozen=True)

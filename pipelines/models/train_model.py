@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import pyarrow as pa
 
+from pipelines.days import numbered_day, with_day
 from pipelines.models.ftrl_state import FtrlParameters
 from pipelines.models.level import LevelPrior, bias_slot, level_shift
 from pipelines.models.training import DenseInputs, new_learners, train
@@ -57,14 +58,12 @@ def train_model(
         size = len(found.slot)
         shift = level_shift(learner, kept, level)
         found.weight[found.slot == bias_slot(parameters.bits)] += shift
-        ds = pa.array([learner.end_day], pa.int32()).cast(pa.date32())[0]
         columns = {
             "model": pa.repeat(pa.scalar(model), size),
             "slot": pa.array(found.slot),
             "weight": pa.array(found.weight),
             "z": pa.array(found.z),
             "n": pa.array(found.n),
-            "ds": pa.repeat(ds, size),
         }
         days = sorted(learner.days)
         summary = {
@@ -77,4 +76,5 @@ def train_model(
             "slots": size,
             "level_shift": shift,
         }
-        yield pa.RecordBatch.from_pydict(columns), learner.end_day, summary
+        rows = with_day(pa.RecordBatch.from_pydict(columns), numbered_day(learner.end_day))
+        yield rows, learner.end_day, summary

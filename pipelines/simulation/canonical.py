@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.days import day_number
 from pipelines.simulation.audience import COUNTRIES, DEVICES
 from pipelines.simulation.clicks import Clicks
 from pipelines.simulation.config import SimulationConfig
@@ -57,7 +56,7 @@ _MATERIALS = ("wood", "glass", "cotton", "silver", "paper", "clay")
 
 def day_start_us(config: SimulationConfig, day: int) -> int:
     """Microseconds from the epoch to the start of a day index (UTC)."""
-    return ((config.start - date(1970, 1, 1)).days + day) * 86_400_000_000
+    return (day_number(config.start) + day) * 86_400_000_000
 
 
 def impression_keys(config: SimulationConfig, traffic: Traffic) -> Words:
