@@ -25,13 +25,7 @@ _CLICK_COLUMNS = ("impression_id", "user_id", "listing_id", "ts", "impression_ts
 
 def run(step: Step) -> Outcome:
     """Label the impressions file by file, each with the clicks of its day and the next."""
-    labels = step.config.labels
-    rules = LabelRules(
-        labels.click_window_hours,
-        labels.cutoff_hours,
-        labels.max_clicks_per_user_and_listing,
-        labels.max_clicks_per_user,
-    )
+    rules = step.config.labels
     days = list(step.days)
     shown = step.tables.files("impressions", days)
     clicked = step.tables.files("clicks", [*days, days[-1] + timedelta(days=1)])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import date, timedelta
 
 import numpy as np
@@ -23,8 +24,7 @@ from pipelines.days import day_number, numbered_day
 from pipelines.features.hashing import HASH_SEED
 from pipelines.features.keys import id_keys
 from pipelines.features.registry import MODELS
-from pipelines.models.ftrl_state import FtrlParameters
-from pipelines.models.level import LevelPrior
+from pipelines.models.ftrl_parameters import FtrlParameters
 from pipelines.models.train_model import Summary, train_model
 from pipelines.models.training import DenseInputs
 from pipelines.units_spark import collect_units
@@ -41,8 +41,8 @@ def run(step: Step) -> Outcome:
 
 def parameters(step: Step, model: str) -> FtrlParameters:
     """Hyper-parameters of a model."""
-    given = getattr(step.config.training, model)
-    return FtrlParameters(hash_seed=HASH_SEED, **given.model_dump())
+    of_model: FtrlParameters = getattr(step.config.training, model)
+    return of_model
 
 
 def _train(step: Step, end_days: Sequence[date]) -> Outcome:
@@ -64,7 +64,7 @@ def _train(step: Step, end_days: Sequence[date]) -> Outcome:
             own[model],
             search_days=training.search_days,
             promoted_days=training.promoted_days,
-            level=LevelPrior(**training.level.model_dump()),
+            level=training.level,
             dense=dense.value if model == "content" else None,
         )
         told: list[str] = []
@@ -122,8 +122,8 @@ def _training_run(step: Step, model: str, ds: date, summary: Summary) -> dict[st
     rows = int(summary["rows"])
     return {
         "model": model,
-        "parameters": json.dumps(getattr(step.config.training, model).model_dump(), sort_keys=True),
-        "hash_seed": own.hash_seed,
+        "parameters": json.dumps(asdict(own), sort_keys=True),
+        "hash_seed": HASH_SEED,
         "bits": own.bits,
         "dense": int(summary["dense"]),
         "rows": rows,

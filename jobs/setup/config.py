@@ -1,6 +1,7 @@
 """The configuration's sections: types and limits.
 
-Every value has its default, with the reason, in ``conf/base``; `config_layers` reads them.
+Every value has its default, with the reason, in ``conf/base``; `config_layers` reads them. A
+section that the core takes as it is, such as `GateLimits`, is declared there.
 """
 
 from __future__ import annotations
@@ -8,22 +9,24 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipelines.logs.labels import LabelRules
+from pipelines.models.ftrl_parameters import FtrlParameters
+from pipelines.models.level_prior import LevelPrior
+from pipelines.parameters import Count, Parameters, Positive
+from pipelines.quality.gates import GateLimits
+
 Share = Annotated[float, Field(gt=0, lt=1)]
 Days = Annotated[int, Field(ge=1, le=400)]
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
 
 
 class Section(BaseModel):
     """A part of the configuration: unknown keys are errors, values do not change."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, allow_inf_nan=False, coerce_numbers_to_str=True
-    )
+    model_config = cast(ConfigDict, Parameters.__pydantic_config__)
 
 
 class StorageConfig(Section):
@@ -44,13 +47,6 @@ class SourceConfig(Section):
 class IngestConfig(Section):
     max_string_bytes: Annotated[int, Field(ge=16)]
     max_typed_day_bytes: Annotated[int, Field(ge=0)]
-
-
-class LabelsConfig(Section):
-    click_window_hours: Positive
-    cutoff_hours: Annotated[int, Field(ge=0, le=24)]
-    max_clicks_per_user_and_listing: Annotated[int, Field(ge=1)]
-    max_clicks_per_user: Annotated[int, Field(ge=1)]
 
 
 class HistoryConfig(Section):
@@ -98,30 +94,14 @@ class FeaturesConfig(Section):
     more: tuple[NamespaceConfig, ...]
 
 
-class FtrlConfig(Section):
-    alpha: Positive
-    beta: Annotated[float, Field(ge=0)]
-    l1: Annotated[float, Field(ge=0)]
-    l2: Annotated[float, Field(ge=0)]
-    bits: Annotated[int, Field(ge=8, le=28)]
-
-
-class LevelConfig(Section):
-    drift: Positive
-    surface: Annotated[float, Field(ge=0)]
-    day: Annotated[float, Field(ge=0)]
-    weekday: Annotated[float, Field(ge=0)]
-    weekend: Annotated[float, Field(ge=0)]
-
-
 class TrainingConfig(Section):
     search_days: Days
     promoted_days: Days
     learners_per_pass: Annotated[int, Field(ge=1, le=64)]
     min_clicks: Count
-    level: LevelConfig
-    historical: FtrlConfig
-    content: FtrlConfig
+    level: LevelPrior
+    historical: FtrlParameters
+    content: FtrlParameters
 
     @property
     def window_days(self) -> int:
@@ -149,19 +129,6 @@ class ScoringConfig(Section):
     reference: dict[str, str]
 
 
-class PublishConfig(Section):
-    model: str
-    require_evaluation: bool
-    min_judged_clicks: Count
-    min_ratio: Positive
-    max_ratio: Positive
-    min_field_ratio: Positive
-    max_field_ratio: Positive
-    min_field_clicks: Positive
-    max_normalized_entropy: Positive
-    min_coverage: Annotated[float, Field(ge=0, le=1)]
-
-
 class QualityConfig(Section):
     great_expectations: bool
     history_days: Days
@@ -175,7 +142,7 @@ class Config(Section):
     spark: SparkConfig
     source: SourceConfig
     ingest: IngestConfig
-    labels: LabelsConfig
+    labels: LabelRules
     history: HistoryConfig
     sampling: SamplingConfig
     text_svd: TextSvdConfig
@@ -185,12 +152,12 @@ class Config(Section):
     calibration: CalibrationConfig
     evaluation: EvaluationConfig
     scoring: ScoringConfig
-    publish: PublishConfig
+    publish: GateLimits
     quality: QualityConfig
 
     def section_hash(self, names: Sequence[str]) -> str:
         """A hash of the named sections."""
-        return _digest({name: getattr(self, name).model_dump(mode="json") for name in names})
+        return _digest(self.model_dump(mode="json", include=set(names)))
 
     @property
     def hash(self) -> str:

@@ -15,6 +15,8 @@ from jobs.setup.environment import conf_directory
 from jobs.setup.exits import UsageError
 
 ENVIRONMENT_PREFIX = "PROMOTED_CTR__"
+UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
+"""What pydantic calls a key too many, of a model and of a dataclass."""
 
 
 def _merge(layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -146,5 +148,6 @@ def load_config(
     except ValidationError as problem:
         first = problem.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+        wrong = first["msg"].removeprefix("Value error, ")
+        what = "unknown key" if first["type"] in UNKNOWN else wrong
         raise UsageError(f"configuration: {where}: {what}") from None

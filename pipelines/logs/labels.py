@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Annotated
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from annotated_types import Ge, Le
 
 from pipelines.days import day_number
+from pipelines.parameters import Parameters, Positive
 from schemas.logs import LABELED_IMPRESSIONS
 
 _HOUR_US = 3_600_000_000
@@ -27,7 +30,7 @@ def click_cutoff(day: date, hours: int) -> int:
 
 
 @dataclass(frozen=True)
-class LabelRules:
+class LabelRules(Parameters):
     """What makes a click count, and how much a person clicks.
 
     Attributes
@@ -40,10 +43,10 @@ class LabelRules:
         Clicked impressions of a day above which the traffic is not a person's.
     """
 
-    click_window_hours: float
-    cutoff_hours: int
-    max_clicks_per_user_and_listing: int
-    max_clicks_per_user: int
+    click_window_hours: Positive
+    cutoff_hours: Annotated[int, Ge(0), Le(24)]
+    max_clicks_per_user_and_listing: Annotated[int, Ge(1)]
+    max_clicks_per_user: Annotated[int, Ge(1)]
 
     def cutoff(self, day: date) -> int:
         """When clicks on the day's impressions stop to count, in microseconds since 1970."""

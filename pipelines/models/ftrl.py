@@ -12,7 +12,8 @@ import numpy.typing as npt
 from pipelines.features.rows import SlotRows
 from pipelines.kernel import column, readonly
 from pipelines.models import ftrl_kernels as kernels
-from pipelines.models.ftrl_state import Coordinates, DivergenceError, FtrlParameters, FtrlState
+from pipelines.models.ftrl_parameters import FtrlParameters
+from pipelines.models.ftrl_state import Coordinates, DivergenceError, FtrlState
 from pipelines.models.linear import dense_logits, logit_variance, logits
 
 __all__ = [

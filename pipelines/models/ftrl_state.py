@@ -1,4 +1,4 @@
-"""State of FTRL-Proximal: hyper-parameters, coordinates, and their stored form."""
+"""State of FTRL-Proximal: coordinates, and their stored form."""
 
 from dataclasses import asdict, dataclass, field
 from typing import NamedTuple, Self
@@ -9,6 +9,7 @@ import numpy.typing as npt
 from pipelines.features.hashing import HASH_SEED
 from pipelines.kernel import readonly
 from pipelines.models import ftrl_kernels as kernels
+from pipelines.models.ftrl_parameters import FtrlParameters
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int32]
@@ -16,51 +17,6 @@ Ints = npt.NDArray[np.int32]
 
 class DivergenceError(ValueError):
     """Learning left the finite numbers; the state may not be used any more."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FtrlParameters:
-    """Hyper-parameters, and what ties a slot to a feature.
-
-    Attributes
-    ----------
-    alpha, beta : float
-        Learning rate of a coordinate: alpha / (beta + sqrt(n)).
-    l1, l2 : float
-        Regularization strengths (lambda 1 and lambda 2).
-    bits : int
-        The table has 2**bits slots.
-    hash_seed : int
-        Seed of the feature hash.
-
-    Raises
-    ------
-    ValueError
-        alpha is not positive, another one is negative, beta and l2 are both 0 (the first step
-        of a coordinate would divide by zero), or bits is outside 1..30.
-    """
-
-    alpha: float
-    beta: float
-    l1: float
-    l2: float
-    bits: int
-    hash_seed: int = HASH_SEED
-
-    def __post_init__(self) -> None:
-        if not all(np.isfinite([self.alpha, self.beta, self.l1, self.l2])):
-            raise ValueError(f"FTRL parameters must be finite: {self}")
-        if self.alpha <= 0 or min(self.beta, self.l1, self.l2) < 0 or self.beta + self.l2 <= 0:
-            raise ValueError(
-                f"FTRL needs alpha > 0, beta, l1, l2 >= 0 and beta + l2 > 0, got {self}"
-            )
-        if not 1 <= self.bits <= 30:
-            raise ValueError(f"FTRL table bits must be within 1..30, got {self.bits}")
-
-    @property
-    def base(self) -> float:
-        """Beta + alpha l2, which `shrink` adds to sqrt(n) of a coordinate."""
-        return self.beta + self.alpha * self.l2
 
 
 class Coordinates(NamedTuple):
@@ -118,6 +74,7 @@ class FtrlState:
         n: Floats,
         *,
         trained_with: FtrlParameters,
+        hash_seed: int = HASH_SEED,
         dense: int = 0,
         rows: int = 0,
         clicks: int = 0,
@@ -134,6 +91,8 @@ class FtrlState:
             As of `touched`.
         trained_with : FtrlParameters
             Stored with the coordinates.
+        hash_seed : int
+            Of the feature hash that gave the slots, stored with them.
         dense, rows, clicks, watermark
             As of the stored state.
         allow_changes : bool
@@ -146,6 +105,8 @@ class FtrlState:
             The parameters differ, a slot is out of range or occurs twice, or z or n is not
             finite or n is negative.
         """
+        if hash_seed != HASH_SEED:
+            raise ValueError(f"the stored slots have the hash seed {hash_seed}, not {HASH_SEED}")
         _check_same_parameters(parameters, trained_with, allow_changes)
         state = cls.new(parameters, dense=dense)
         state.rows, state.clicks, state.watermark = rows, clicks, watermark
@@ -205,7 +166,6 @@ class FtrlState:
 def _check_same_parameters(new: FtrlParameters, old: FtrlParameters, allow_changes: bool) -> None:
     before = asdict(old)
     changed = {name: value for name, value in asdict(new).items() if value != before[name]}
-    fixed = changed.keys() & {"bits", "hash_seed"}
-    if fixed or (changed and not allow_changes):
+    if "bits" in changed or (changed and not allow_changes):
         listing = ", ".join(f"{name} {before[name]} -> {changed[name]}" for name in changed)
         raise ValueError(f"the stored state was learnt with other parameters: {listing}")

@@ -19,79 +19,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pipelines.features.hashing import hash_token
-from pipelines.features.rates import weekdays
 from pipelines.kernel import kernel
 from pipelines.models.cholesky import cholesky_solve
 from pipelines.models.elementary import logistic
+from pipelines.models.level_prior import Days, Flags, Floats, LevelPrior
 from pipelines.models.linear import dense_logits, logits
 from pipelines.models.training import Block, Learner
-
-Floats = npt.NDArray[np.float64]
-Days = npt.NDArray[np.int32]
-Flags = npt.NDArray[np.bool_]
 
 BIAS = ("bias", "1")
 _MAX_STEPS = 100
 # Convergence is quadratic: after such a step the mode is exact to rounding.
 _TOLERANCE = 1e-9
-# Nothing is known of the intercept itself: a standard deviation of a logit weighs like one click.
-_INTERCEPT = 1.0
-_WEEKEND_SHARE = 2 / 7
-_SATURDAY = 5
-
-
-@dataclass(frozen=True)
-class LevelPrior:
-    """How the level of a market moves, as standard deviations in logits.
-
-    Attributes
-    ----------
-    drift : float
-        Of the change from one day to the next, which stays, of both surfaces alike.
-    surface : float
-        Of the same of each surface for itself.
-    day : float
-        Of what one day has for itself, such as a holiday, and no other.
-    weekday : float
-        Of what a day of the week has every week.
-    weekend : float
-        Of what Saturdays and Sundays have in common against the other days.
-    """
-
-    drift: float
-    surface: float
-    day: float
-    weekday: float
-    weekend: float
-
-    def covariance(self, one: tuple[Days, Flags], other: tuple[Days, Flags], start: int) -> Floats:
-        """Covariance of levels, shape (len(one), len(other)).
-
-        Parameters
-        ----------
-        one, other : (days since 1970, whether of search)
-        start : int
-            The day before the first: the drift begins there.
-        """
-        (day, search), (other_day, other_search) = one, other
-        since = np.minimum.outer(day - start, other_day - start).astype(np.float64)
-        same_surface = np.equal.outer(search, other_search)
-        of_week = weekdays(day), weekdays(other_day)
-        weekends = [(w >= _SATURDAY) - _WEEKEND_SHARE for w in of_week]
-        return np.asarray(
-            same_surface * (_INTERCEPT**2 + self.surface**2 * since)
-            + self.drift**2 * since
-            + self.day**2 * np.equal.outer(day, other_day)
-            + self.weekday**2 * np.equal.outer(*of_week)
-            + self.weekend**2 * np.multiply.outer(*weekends)
-        )
 
 
 def level_shift(learner: Learner, blocks: Sequence[Block], prior: LevelPrior) -> float:

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import pyarrow as pa
 
 from pipelines.days import numbered_day, with_day
-from pipelines.models.ftrl_state import FtrlParameters
-from pipelines.models.level import LevelPrior, bias_slot, level_shift
+from pipelines.models.ftrl_parameters import FtrlParameters
+from pipelines.models.level import bias_slot, level_shift
+from pipelines.models.level_prior import LevelPrior
 from pipelines.models.training import DenseInputs, new_learners, train
 
 Summary = dict[str, float]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from pipelines.models.judged import (
     CALIBRATION_RATIO,
@@ -18,6 +18,7 @@ from pipelines.models.judged import (
     FIELD_MARK,
     NORMALIZED_ENTROPY,
 )
+from pipelines.parameters import Count, Parameters, Positive, ShareOrAll
 
 GateStatus = Literal["PASS", "WARN", "FAIL", "SKIP"]
 MetricRow = Mapping[str, Any]
@@ -25,48 +26,40 @@ MetricRow = Mapping[str, Any]
 ENTROPY_DIFFERENCE = NORMALIZED_ENTROPY + DIFFERENCE
 
 
-class GateConfig(Protocol):
-    """Limits of the gates: section `publish` of the configuration."""
+@dataclass(frozen=True, kw_only=True)
+class GateLimits(Parameters):
+    """Limits of the gates: section `publish` of the configuration.
 
-    @property
-    def model(self) -> str:
-        """Model in `model_metrics` whose probabilities are published."""
+    Attributes
+    ----------
+    model : str
+        Model in `model_metrics` whose probabilities are published.
+    require_evaluation : bool
+        Whether scores of models that no day has judged yet are refused.
+    min_judged_clicks : int
+        Clicks from which ratio and normalized entropy are judged.
+    min_ratio, max_ratio : float
+        Bounds of the calibration ratio, predicted over observed clicks, over all traffic.
+    min_field_ratio, max_field_ratio : float
+        The same of a field value.
+    min_field_clicks : float
+        Expected clicks from which a field value is judged by itself.
+    max_normalized_entropy : float
+        Must not be reached; 1 is as good as the mean click rate.
+    min_coverage : float
+        Least share of the live promoted listings that have a score.
+    """
 
-    @property
-    def require_evaluation(self) -> bool:
-        """Whether scores of models that no day has judged yet are refused."""
-
-    @property
-    def min_judged_clicks(self) -> int:
-        """Clicks from which ratio and normalized entropy are judged."""
-
-    @property
-    def min_ratio(self) -> float:
-        """Least calibration ratio, predicted over observed clicks, over all traffic."""
-
-    @property
-    def max_ratio(self) -> float:
-        """Greatest calibration ratio over all traffic."""
-
-    @property
-    def min_field_ratio(self) -> float:
-        """Least calibration ratio of a field value."""
-
-    @property
-    def max_field_ratio(self) -> float:
-        """Greatest calibration ratio of a field value."""
-
-    @property
-    def min_field_clicks(self) -> float:
-        """Expected clicks from which a field value is judged by itself."""
-
-    @property
-    def max_normalized_entropy(self) -> float:
-        """Normalized entropy that must not be reached; 1 is as good as the mean click rate."""
-
-    @property
-    def min_coverage(self) -> float:
-        """Least share of the live promoted listings that have a score."""
+    model: str
+    require_evaluation: bool
+    min_judged_clicks: Count
+    min_ratio: Positive
+    max_ratio: Positive
+    min_field_ratio: Positive
+    max_field_ratio: Positive
+    min_field_clicks: Positive
+    max_normalized_entropy: Positive
+    min_coverage: ShareOrAll
 
 
 @dataclass(frozen=True)
@@ -81,7 +74,7 @@ class GateResult:
 
 
 def gates(
-    rows: Sequence[MetricRow], coverage: float | None, config: GateConfig
+    rows: Sequence[MetricRow], coverage: float | None, limits: GateLimits
 ) -> list[GateResult]:
     """Judge whether a day's scores may be published.
 
@@ -91,24 +84,23 @@ def gates(
         The day's rows of `model_metrics`.
     coverage : float or None
         Share of the live promoted listings that have a score; None where there is no listing.
-    config : GateConfig
-        The limits.
+    limits : GateLimits
 
     Returns
     -------
     list of GateResult
         One per gate; field values that pass are summed up in one.
     """
-    overall = _find(rows, config.model, "mixed", CALIBRATION_RATIO)
-    results = [coverage_gate(coverage, config), evaluation_gate(overall, config)]
+    overall = _find(rows, limits.model, "mixed", CALIBRATION_RATIO)
+    results = [coverage_gate(coverage, limits), evaluation_gate(overall, limits)]
     if overall is None or overall["rows"] == 0:
         return results
     return [
         *results,
-        ratio_gate(overall, config),
-        entropy_gate(_find(rows, config.model, "mixed", NORMALIZED_ENTROPY), config),
-        baseline_gate(_find(rows, config.model, "mixed", ENTROPY_DIFFERENCE), config),
-        *field_gates(rows, config),
+        ratio_gate(overall, limits),
+        entropy_gate(_find(rows, limits.model, "mixed", NORMALIZED_ENTROPY), limits),
+        baseline_gate(_find(rows, limits.model, "mixed", ENTROPY_DIFFERENCE), limits),
+        *field_gates(rows, limits),
     ]
 
 
@@ -117,21 +109,21 @@ def failures(results: Sequence[GateResult]) -> list[GateResult]:
     return [result for result in results if result.status == "FAIL"]
 
 
-def coverage_gate(coverage: float | None, config: GateConfig) -> GateResult:
+def coverage_gate(coverage: float | None, limits: GateLimits) -> GateResult:
     """Ask for a score of nearly every live promoted listing."""
-    expected = f">= {config.min_coverage:g}"
+    expected = f">= {limits.min_coverage:g}"
     if coverage is None:
         reason = "there is no live promoted listing to score"
         return GateResult("coverage", "FAIL", None, expected, reason)
-    status: GateStatus = "PASS" if coverage >= config.min_coverage else "FAIL"
+    status: GateStatus = "PASS" if coverage >= limits.min_coverage else "FAIL"
     details = f"{coverage:.2%} of the live promoted listings have a score"
     return GateResult("coverage", status, coverage, expected, details)
 
 
-def evaluation_gate(overall: MetricRow | None, config: GateConfig) -> GateResult:
+def evaluation_gate(overall: MetricRow | None, limits: GateLimits) -> GateResult:
     """Ask that the models were judged on traffic that they had not learnt from."""
     rows = 0 if overall is None else int(overall["rows"])
-    expected = "rows > 0" if config.require_evaluation else "recorded only"
+    expected = "rows > 0" if limits.require_evaluation else "recorded only"
     if rows > 0 and overall is not None:
         details = f"judged on {rows} impressions and {overall['clicks']} clicks"
         return GateResult("evaluation", "PASS", float(rows), expected, details)
@@ -139,7 +131,7 @@ def evaluation_gate(overall: MetricRow | None, config: GateConfig) -> GateResult
         "no traffic was judged out of time: that takes weights, an ensemble and a calibration map "
         "made on earlier days"
     )
-    if config.require_evaluation:
+    if limits.require_evaluation:
         details = (
             f"{why}. Load earlier days and run again, or publish scores that nothing has judged "
             "by setting publish.require_evaluation = false"
@@ -149,28 +141,28 @@ def evaluation_gate(overall: MetricRow | None, config: GateConfig) -> GateResult
     return GateResult("evaluation", "SKIP", 0.0, expected, details)
 
 
-def ratio_gate(overall: MetricRow, config: GateConfig) -> GateResult:
+def ratio_gate(overall: MetricRow, limits: GateLimits) -> GateResult:
     """Ask for predicted clicks near the observed ones over all traffic."""
     return _bounded(
-        "calibration_ratio", overall, config.min_ratio, config.max_ratio, config.min_judged_clicks
+        "calibration_ratio", overall, limits.min_ratio, limits.max_ratio, limits.min_judged_clicks
     )
 
 
-def entropy_gate(row: MetricRow | None, config: GateConfig) -> GateResult:
+def entropy_gate(row: MetricRow | None, limits: GateLimits) -> GateResult:
     """Ask for better predictions than the mean click rate of the same rows (He et al. 2014)."""
-    expected = f"< {config.max_normalized_entropy:g}"
+    expected = f"< {limits.max_normalized_entropy:g}"
     name = "normalized_entropy"
     if row is None:
         return GateResult(name, "FAIL", None, expected, "not in model_metrics")
-    unjudged = _unjudged(name, row, expected, config.min_judged_clicks)
+    unjudged = _unjudged(name, row, expected, limits.min_judged_clicks)
     if unjudged is not None:
         return unjudged
     value = float(row["value"])
-    status: GateStatus = "PASS" if value < config.max_normalized_entropy else "FAIL"
+    status: GateStatus = "PASS" if value < limits.max_normalized_entropy else "FAIL"
     return GateResult(name, status, value, expected, _interval(row))
 
 
-def baseline_gate(row: MetricRow | None, config: GateConfig) -> GateResult:
+def baseline_gate(row: MetricRow | None, limits: GateLimits) -> GateResult:
     """Refuse a model whose normalized entropy is above the baseline's on the same rows.
 
     It fails where the whole interval of the difference is above 0, and warns where only the
@@ -179,7 +171,7 @@ def baseline_gate(row: MetricRow | None, config: GateConfig) -> GateResult:
     name, expected = "normalized_entropy_against_baseline", "difference <= 0"
     if row is None:
         return GateResult(name, "FAIL", None, expected, "not in model_metrics")
-    unjudged = _unjudged(name, row, expected, config.min_judged_clicks)
+    unjudged = _unjudged(name, row, expected, limits.min_judged_clicks)
     if unjudged is not None:
         return unjudged
     value, low = float(row["value"]), row.get("low")
@@ -189,23 +181,23 @@ def baseline_gate(row: MetricRow | None, config: GateConfig) -> GateResult:
     return GateResult(name, status, value, expected, _interval(row))
 
 
-def field_gates(rows: Sequence[MetricRow], config: GateConfig) -> list[GateResult]:
+def field_gates(rows: Sequence[MetricRow], limits: GateLimits) -> list[GateResult]:
     """Ask for the same of every field value from which enough clicks were expected.
 
     One that promised them and got none has no ratio, and fails.
     """
-    low, high = config.min_field_ratio, config.max_field_ratio
-    of_fields = [r for r in rows if r["model"] == config.model and FIELD_MARK in r["segment"]]
+    low, high = limits.min_field_ratio, limits.max_field_ratio
+    of_fields = [r for r in rows if r["model"] == limits.model and FIELD_MARK in r["segment"]]
     promised = {r["segment"]: r["value"] for r in of_fields if r["metric"] == EXPECTED_CLICKS}
     judged = [
         _bounded(f"calibration_ratio of {row['segment']}", row, low, high, 0)
         for row in of_fields
         if row["metric"] == CALIBRATION_RATIO
-        and promised.get(row["segment"], 0.0) >= config.min_field_clicks
+        and promised.get(row["segment"], 0.0) >= limits.min_field_clicks
     ]
-    name, expected = "calibration_ratio of field values", f"{config.min_field_clicks:g} clicks each"
+    name, expected = "calibration_ratio of field values", f"{limits.min_field_clicks:g} clicks each"
     if not judged:
-        reason = f"no field value has {config.min_field_clicks:g} expected clicks"
+        reason = f"no field value has {limits.min_field_clicks:g} expected clicks"
         return [GateResult(name, "SKIP", None, expected, reason)]
     failed = failures(judged)
     if failed:

@@ -5,17 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from jobs.setup.config import PublishConfig
 from pipelines.models.judged import CALIBRATION_RATIO as RATIO
 from pipelines.models.judged import COMPARED, EXPECTED_CLICKS
 from pipelines.models.judged import NORMALIZED_ENTROPY as ENTROPY
 from pipelines.models.metrics import METRICS
-from pipelines.quality.gates import ENTROPY_DIFFERENCE, failures, gates
+from pipelines.quality.gates import ENTROPY_DIFFERENCE, GateLimits, failures, gates
 
 
 def shipped(**changes):
     values = tomllib.loads(Path("conf/base/publish.toml").read_text())["publish"]
-    return PublishConfig(**(values | changes))
+    return GateLimits(**(values | changes))
 
 
 @pytest.fixture(scope="module")

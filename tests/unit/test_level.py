@@ -8,8 +8,9 @@ from scipy.optimize import minimize
 
 from pipelines.features.rows import SlotRows
 from pipelines.models.elementary import probabilities
-from pipelines.models.ftrl_state import FtrlParameters
-from pipelines.models.level import LevelPrior, bias_slot, forecast, level_shift
+from pipelines.models.ftrl_parameters import FtrlParameters
+from pipelines.models.level import bias_slot, forecast, level_shift
+from pipelines.models.level_prior import LevelPrior
 from pipelines.models.training import Block, new_learners
 
 PARAMETERS = FtrlParameters(alpha=0.1, beta=1.0, l1=0.0, l2=0.0, bits=10)

@@ -1,5 +1,6 @@
 """Publishing a range: a refused day holds no other day back; and what must have a score."""
 
+from dataclasses import replace
 from datetime import date
 from types import SimpleNamespace
 
@@ -52,7 +53,7 @@ def publish(tmp_path, config):
             tables.write_rows("listings", snapshot, [day])
             tables.write_rows("listing_scores", [a_score(day)], [day])
             tables.write_rows("model_metrics", judged(day, ratio), [day])
-        limited = config.publish.model_copy(update=limits)
+        limited = replace(config.publish, **limits)
         step = SimpleNamespace(
             tables=tables, config=SimpleNamespace(publish=limited), days=list(ratios)
         )

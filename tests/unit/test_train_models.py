@@ -1,5 +1,6 @@
 """The job that learns: what it refuses to learn from, and that nothing is written then."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -43,7 +44,7 @@ def learn(tables, config, clicks):
         vector = {"listing_id": "l1", "vector": [1.0, 0.5], "ds": day}
         tables.write_rows("listing_vectors", [vector], [day])
     small = {
-        model: getattr(config.training, model).model_copy(update={"bits": 8})
+        model: replace(getattr(config.training, model), bits=8)
         for model in ("historical", "content")
     }
     training = config.training.model_copy(update=small)

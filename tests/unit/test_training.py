@@ -8,14 +8,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from pipelines.features.hashing import HASH_SEED
 from pipelines.features.rows import SlotRows
 from pipelines.models.ftrl import FtrlParameters
 from pipelines.models.training import Block, DenseInputs, new_learners, train
 
 SEARCH, PROMOTED = 14, 30
 LAST = 20_500
-PARAMETERS = FtrlParameters(alpha=0.1, beta=1.0, l1=0.01, l2=0.1, bits=8, hash_seed=HASH_SEED)
+PARAMETERS = FtrlParameters(alpha=0.1, beta=1.0, l1=0.01, l2=0.1, bits=8)
 
 
 def sample(first, last, a_day=12, seed=3):
@@ -167,7 +166,7 @@ def test_weights_live_on_the_natural_scale_whatever_the_sampling():
             "slots": SlotRows.from_column(np.full(size, 3, np.int32)).to_binary(),
         }
     )
-    plain = FtrlParameters(alpha=1.0, beta=1.0, l1=0.0, l2=0.0, bits=8, hash_seed=HASH_SEED)
+    plain = FtrlParameters(alpha=1.0, beta=1.0, l1=0.0, l2=0.0, bits=8)
     (learner,) = new_learners([LAST], plain, search_days=1, promoted_days=1)
     train([rows], [learner])
     (weight,) = learner.state.touched().weight.tolist()
