@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from jobs.commands.arguments import iso_date
+from jobs.reporting.market import market_table
 from jobs.setup.config import Config
 from jobs.setup.exits import ExitCode, UsageError
 from pipelines.simulation.config import SimulationConfig
@@ -106,6 +107,8 @@ def run(arguments: argparse.Namespace, config: Config, console: Console) -> int:
         ) from None
     except OSError as problem:
         raise UsageError(f"cannot write to {problem.filename}: {problem.strerror}") from None
+    if world.market is not None:
+        console.print(market_table(world, world.market))
     rates = summary.rates
     console.print(
         f"{summary.days_written} of {world.days} days written to {landing} "

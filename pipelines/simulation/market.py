@@ -41,7 +41,7 @@ class Market(BaseModel):
         Deviations: the listing's own, a word of the title, a tag, the shop, the first level,
         first two levels and whole path of the category, the values of the attribute ``shipping``.
     image
-        Deviation over listings of a linear function of the image vector.
+        About the deviation over listings of a linear function of the image vector.
     user, query, query_word
         Deviations: ids, words of the query.
     user_category, query_listing

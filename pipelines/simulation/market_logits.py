@@ -16,6 +16,8 @@ from pipelines.simulation.world import World
 _DAY_CORRELATION = 0.8
 # Days after which nothing is left of a day's shock to the level.
 _MEMORY_DAYS = 40
+# Of min(x^2, 6), x normal.
+_HUMP_DEVIATION = 1.2834
 _PAIR = 1 << 32
 
 
@@ -57,7 +59,7 @@ def _of_listings(
     part += (planted.leaf_surface[surface] + leaf_walk(market, config, day))[leaf]
     if market.price:
         distance = price_distance(catalogue, world.vocabulary, live, day, config.seed)
-        part += market.price * (1.0 - np.minimum(distance**2, 6.0)) / np.sqrt(2.0)
+        part -= market.price * np.minimum(distance**2, 6.0) / _HUMP_DEVIATION
     if market.listing_drift:
         # Its wave has the period and the phase of the price's, and an amplitude of its own.
         _, period, phase = catalogue.drift[live].T

@@ -12,10 +12,12 @@ import pyarrow as pa
 from pipelines.simulation.audience import COUNTRIES, DEVICES
 from pipelines.simulation.config import SimulationConfig
 from pipelines.simulation.landing import write_atomically, write_parquet
-from pipelines.simulation.pages import PAGE_TYPES
+from pipelines.simulation.pages import PAGE_TYPES, SURFACES
 from pipelines.simulation.planted import Planted
 from pipelines.simulation.randomness import Floats
 from pipelines.simulation.world import World
+
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 def write_market_truth(world: World, config: SimulationConfig, truth: Path) -> None:
@@ -30,7 +32,7 @@ def write_market_truth(world: World, config: SimulationConfig, truth: Path) -> N
     planted = world.planted
     if planted is None or config.market is None:
         return
-    by_name = _effects(world, planted)
+    by_name = planted_effects(world, planted)
     arrived = np.flatnonzero(world.catalogue.first_day < config.days)
     listings = pa.table(
         {
@@ -65,10 +67,12 @@ def write_market_truth(world: World, config: SimulationConfig, truth: Path) -> N
     write_atomically(truth / "effects.parquet", partial(write_parquet, effects))
 
 
-def _effects(world: World, planted: Planted) -> dict[str, tuple[pa.Array, Floats]]:
+def planted_effects(world: World, planted: Planted) -> dict[str, tuple[pa.Array, Floats]]:
     """Names of values and their logits, by effect."""
     words = pa.array(world.vocabulary.words)
+    leaves = pa.array(world.vocabulary.category_paths)
     paths = [path.split(" > ") for path in world.vocabulary.category_paths]
+    places = pa.array([str(place) for place in range(1, planted.position.shape[1] + 1)])
     levels = planted.levels
     tops, branches = (
         pa.array([" > ".join(paths[leaf][:depth]) for leaf in np.unique(level, True)[1]])
@@ -81,11 +85,21 @@ def _effects(world: World, planted: Planted) -> dict[str, tuple[pa.Array, Floats
         "shop": (world.names["shop"], parts["shop"][: len(world.names["shop"])]),
         "category_top": (tops, parts["category_top"]),
         "category_branch": (branches, parts["category_branch"]),
-        "category_leaf": (pa.array(world.vocabulary.category_paths), parts["category_leaf"]),
+        "category_leaf": (leaves, parts["category_leaf"]),
         "user": (world.names["user"], planted.user),
         "query": (world.names["query"], planted.query_own),
         "query_word": (words, planted.query_word),
         "device": (pa.array(DEVICES), planted.device),
         "country": (pa.array(COUNTRIES), planted.country),
         "page_type": (pa.array(PAGE_TYPES), planted.page_type),
+        "weekday": (pa.array(WEEKDAYS), planted.weekday),
+        "leaf_surface": _with_surface(leaves, planted.leaf_surface),
+        "device_surface": _with_surface(pa.array(DEVICES), planted.device_surface),
+        "position_with_slope": _with_surface(places, planted.position),
     }
+
+
+def _with_surface(values: pa.Array, effects: Floats) -> tuple[pa.Array, Floats]:
+    """Names and logits of pairs of a surface and a value, search first."""
+    names = [f"{surface} x {value}" for surface in SURFACES for value in values.to_pylist()]
+    return pa.array(names), effects.ravel()

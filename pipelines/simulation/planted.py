@@ -177,4 +177,6 @@ def _query_leaf(config: SimulationConfig, audience: Audience) -> Ints:
     topic = np.searchsorted(audience.query_start, queries, side="right") - 1
     leaves = (config.categories - topic + config.topics - 1) // config.topics
     uniform = hashed_uniform(queries, stream_key(config.seed, "market query leaf"))
-    return np.asarray(topic + config.topics * np.floor(uniform * leaves).astype(np.int64))
+    leaf = topic + config.topics * np.floor(uniform * leaves).astype(np.int64)
+    # With more topics than leaves some have none.
+    return np.asarray(np.minimum(leaf, config.categories - 1))
