@@ -17,7 +17,7 @@ from jobs.storage.tables import Tables
 from jobs.storage.task_writes import write_units
 from schemas.catalog import TABLES
 from schemas.table import Column, Table
-from tests.support.local_session import LocalSession
+from tests.support.local_spark import LocalSpark
 from tests.support.rows import DAY
 
 CHECKS = [
@@ -69,7 +69,7 @@ def good_and_breaking(name, check):
 
 @pytest.fixture
 def tables(tmp_path):
-    return Tables(str(tmp_path), LocalSession)
+    return Tables(str(tmp_path), LocalSpark)
 
 
 @pytest.mark.parametrize(("name", "check"), CHECKS)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from scipy.optimize import minimize
 
@@ -11,6 +12,8 @@ from pipelines.models.elementary import probabilities
 from pipelines.models.ftrl_parameters import FtrlParameters
 from pipelines.models.level import bias_slot, forecast, level_shift
 from pipelines.models.level_prior import LevelPrior
+from pipelines.models.linear import logits
+from pipelines.models.train_model import train_model
 from pipelines.models.training import Block, new_learners
 
 PARAMETERS = FtrlParameters(alpha=0.1, beta=1.0, l1=0.0, l2=0.0, bits=10)
@@ -126,6 +129,11 @@ def a_block(days, clicked, *, rate=0.1, seed=3):
     )
 
 
+def weekend(day):
+    """Whether a day is a Saturday or a Sunday."""
+    return (day - MONDAY) % 7 >= 5
+
+
 @pytest.fixture
 def learnt():
     """A learner of twenty days."""
@@ -134,6 +142,50 @@ def learnt():
     learner = new_learners([19], PARAMETERS, search_days=14, promoted_days=15)[0]
     learner.learn(block)
     return learner, block
+
+
+def test_the_level_is_that_of_the_day_after_the_end_day():
+    """A model that has learnt up to a Friday serves a Saturday."""
+    weekly = replace(PRIOR, weekend=0.5)
+    day = np.repeat(MONDAY + np.arange(19), 300)
+    block = a_block(day, np.random.default_rng(6).uniform(size=len(day)) < 0.2 + 0.2 * weekend(day))
+    friday = MONDAY + 18
+    (learner,) = new_learners([friday], PARAMETERS, search_days=14, promoted_days=19)
+    learner.learn(block)
+    logit = logits(learner.state.weights(), block.rows) + block.glm_offset
+    rows = (logit, block.clicked, block.day, block.is_search)
+    shift = level_shift(learner, [block], weekly)
+    assert shift == forecast(*rows, friday + 1, weekly)
+    assert shift > forecast(*rows, friday, weekly) + 0.3
+
+
+def test_a_model_s_intercept_is_what_was_learnt_and_the_level_of_the_day_served():
+    day = np.repeat(MONDAY + np.arange(19), 300)
+    block = a_block(day, np.random.default_rng(6).uniform(size=len(day)) < 0.2 + 0.2 * weekend(day))
+    features = pa.RecordBatch.from_pydict(
+        {
+            "ds": pa.array(block.day).cast(pa.date32()),
+            "order_key": block.order_key,
+            "clicked": block.clicked.astype(bool),
+            "surface": ["promoted"] * len(day),
+            "sampling_rate": np.full(len(day), 0.1),
+            "listing_key": block.listing_key,
+            "slots": block.rows.to_binary(),
+        }
+    )
+    windows = {"search_days": 14, "promoted_days": 19}
+    ((weights, end_day, summary),) = train_model(
+        [features], "historical", [MONDAY + 18], PARAMETERS, level=PRIOR, dense=None, **windows
+    )
+    (learner,) = new_learners([end_day], PARAMETERS, **windows)
+    learner.learn(block)
+    assert summary["level_shift"] == level_shift(learner, [block], PRIOR) != 0.0
+    z, n = (weights[name].to_numpy() for name in ("z", "n"))
+    learnt = -z / ((PARAMETERS.beta + np.sqrt(n)) / PARAMETERS.alpha + PARAMETERS.l2)
+    is_bias = weights["slot"].to_numpy() == bias_slot(10)
+    expected = learnt + summary["level_shift"] * is_bias
+    assert is_bias.sum() == 1
+    assert weights["weight"].to_numpy() == pytest.approx(expected, rel=1e-12)
 
 
 def test_days_outside_the_window_of_their_surface_do_not_count(learnt):

@@ -53,6 +53,19 @@ def test_normalized_entropy_is_one_for_the_rows_own_click_rate() -> None:
     assert found["discrimination"].value == pytest.approx(0.0, abs=1e-12)
 
 
+@pytest.mark.parametrize(("segment", "rate"), [("cold", 0.04), ("warm", 0.12)])
+def test_normalized_entropy_of_a_segment_is_one_for_the_segment_s_own_click_rate(
+    segment: str, rate: float
+) -> None:
+    clicked = np.random.default_rng(2).random(ROWS) < np.where(IS_COLD, 0.04, 0.12)
+    own = np.where(IS_COLD, clicked[IS_COLD].mean(), clicked[~IS_COLD].mean())
+    found = rows_of(Judged(clicked, USER, IS_COLD, {"m": own}), segment)
+    assert found["normalized_entropy"].clicks / found["normalized_entropy"].rows == pytest.approx(
+        rate, rel=0.2
+    )
+    assert found["normalized_entropy"].value == pytest.approx(1.0, abs=1e-12)
+
+
 def test_normalized_entropy_splits_into_miscalibration_and_discrimination() -> None:
     good, shifted = judge(TRUTH), judge(probabilities(LOGIT + 1.0))
     for found in (good, shifted):

@@ -102,11 +102,18 @@ class TestStack:
         base = 1 / (1 + np.exp(2.0 * 1.1 + 0.3))
         assert p == pytest.approx([1.5 * base, base], rel=1e-12)
 
-    def test_cold_is_below_the_threshold(self):
-        table = pa.table({"window_impressions": [0, 4, 5]})
+    def test_cold_is_below_the_threshold_for_the_segment_and_for_the_ensemble(self):
+        impressions = [0, 4, 5, 6]
+        none = dict.fromkeys(
+            ("historical_listing", "content_listing", "shop_window_impressions", "age_days"),
+            [0.0] * len(impressions),
+        )
+        table = pa.table({"window_impressions": impressions, **none})
         stack = Stack.from_rows(ensemble_rows(intercept=0.0), CURVE)
         assert stack.cold_threshold == 5
-        assert is_cold(table, stack.cold_threshold).tolist() == [True, True, False]
+        assert is_cold(table, stack.cold_threshold).tolist() == [True, True, False, False]
+        inputs = ensemble_inputs(table, stack.cold_threshold, context=False)
+        assert inputs.is_cold.tolist() == [1.0, 1.0, 0.0, 0.0]
 
     def test_unknown_evidence_counts_as_none(self):
         table = pa.table(

@@ -47,6 +47,15 @@ def test_the_estimate_stays_inside_its_limits():
     assert strengths(equal, **LIMITS)["search"].strength == 200.0
 
 
+def test_ratios_that_hardly_vary_are_pulled_no_harder_than_is_allowed():
+    # Ten clicks expected of each, and their variance 10.05: by moments a strength of 2,000.
+    clicks = np.array([7, 13] * 17 + [6, 14] * 3)
+    given = planted_moments(np.full(40, 10.0), clicks)
+    unbounded = strengths(given, min_strength=0.5, max_strength=1e9)
+    assert unbounded["search"].strength == pytest.approx(2000.0)
+    assert strengths(given, **LIMITS)["search"].strength == 200.0
+
+
 def test_nothing_to_estimate_from_gives_the_middle_of_the_limits():
     nothing = dict.fromkeys(planted_moments(np.ones(1), np.ones(1, int)), 0)
     assert strengths(nothing, **LIMITS)["both"].strength == 10.0

@@ -11,7 +11,7 @@ from jobs.setup.exits import ExitCode, QualityStop
 from jobs.step import Step
 from jobs.storage.tables import Tables
 from pipelines.features.rows import SlotRows
-from tests.support.local_session import LocalSession
+from tests.support.local_spark import LocalSpark
 from tests.support.rows import DAY
 
 NEXT = DAY + timedelta(days=1)
@@ -34,7 +34,7 @@ def features(day, clicks, rows=400):
 
 @pytest.fixture
 def tables(tmp_path):
-    return Tables(str(tmp_path), LocalSession)
+    return Tables(str(tmp_path), LocalSpark)
 
 
 def learn(tables, config, clicks):
