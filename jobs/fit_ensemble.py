@@ -17,7 +17,7 @@ from jobs.commands.job import job_main
 from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
 from pipelines.models.calibration import fit_calibration
-from pipelines.models.ensemble import fit_ensemble
+from pipelines.models.ensemble_fit import fit_ensemble
 from pipelines.models.field_factors import fit_field_factors
 from pipelines.models.segments import cold_threshold
 from pipelines.models.stack import ensemble_inputs, fields_of, is_cold, whole

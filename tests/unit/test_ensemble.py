@@ -13,8 +13,8 @@ from pipelines.models.ensemble import (
     Ensemble,
     EnsembleInputs,
     EnsembleRow,
-    fit_ensemble,
 )
+from pipelines.models.ensemble_fit import fit_ensemble
 from pipelines.models.logistic import FitError, fit_logistic
 from pipelines.models.segments import cold_threshold
 
