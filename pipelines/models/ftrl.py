@@ -35,8 +35,6 @@ _REFUSALS = {
     kernels.BAD_ORDER: "order (day, key) is not strictly ascending",
     kernels.BAD_CLICK: "clicked is neither 0 nor 1",
     kernels.BAD_OFFSET: "glm_offset is not finite",
-    kernels.BAD_WEIGHT: "importance weight is negative or not finite",
-    kernels.BAD_VALUE: "a feature value is not finite",
     kernels.BAD_DENSE_ROW: "dense_row points outside the dense block",
     kernels.BAD_DENSE: "a dense value is not finite",
 }
@@ -50,10 +48,8 @@ def learn(
     order_day: Ints,
     order_key: npt.NDArray[np.int64],
     *,
-    values: Float32s | None = None,
     dense: Float32s | None = None,
     dense_row: Ints | None = None,
-    weights: Float32s | None = None,
     start: int = 0,
     stop: int | None = None,
 ) -> Floats:
@@ -72,14 +68,10 @@ def learn(
     order_day : numpy.ndarray of int32, shape (n,)
     order_key : numpy.ndarray of int64, shape (n,)
         (day, key) ascends strictly over the rows, and from one call to the next.
-    values : numpy.ndarray of float32, shape (len(rows.slots),), optional
-        Value of each slot; all 1 if not given.
     dense : numpy.ndarray of float32, shape (L, d), optional
         Dense inputs, as of text vectors of listings.
     dense_row : numpy.ndarray of int32, shape (n,), optional
         The row of ``dense`` that belongs to each row; -1 for none.
-    weights : numpy.ndarray of float32, shape (n,), optional
-        Importance weights, which multiply the gradients; all 1 if not given.
     start, stop : int
         Rows to learn, without a copy of the others.
 
@@ -105,8 +97,6 @@ def learn(
     offset = column("glm_offset", glm_offset, np.float64, count)
     days = column("order_day", order_day, np.int32, count)
     keys = column("order_key", order_key, np.int64, count)
-    importance = column("weights", weights, np.float32, count)
-    value = column("values", values, np.float32, len(rows.slots))
     vector_row = column("dense_row", dense_row, np.int32, count)
     vectors = _dense_block(dense, vector_row, state.dense.shape[1])
     if start == stop:
@@ -114,7 +104,7 @@ def learn(
 
     day, key = state.watermark or (0, 0)
     bad, reason = kernels.first_bad_row(
-        rows.offsets, labels, offset, days, keys, value, vectors, vector_row, importance,
+        labels, offset, days, keys, vectors, vector_row,
         state.watermark is not None, day, key, start, stop,
     )  # fmt: skip
     if reason != kernels.ROW_IS_GOOD:
@@ -122,8 +112,8 @@ def learn(
     of = state.parameters
     progressive = np.empty(stop - start)
     done = kernels.learn_rows(
-        state.table, state.dense, of.alpha, of.base, of.l1, rows.offsets, rows.slots, value,
-        vectors, vector_row, labels, offset, importance, start, stop, progressive,
+        state.table, state.dense, of.alpha, of.base, of.l1, rows.offsets, rows.slots,
+        vectors, vector_row, labels, offset, start, stop, progressive,
     )  # fmt: skip
     if done < stop:
         state.diverged = True

@@ -152,10 +152,6 @@ class FtrlState:
         """Give the weights of the dense columns, shape (d,)."""
         return self._weights(self.dense.T)
 
-    def information(self) -> Floats:
-        """Give the sums of squared gradients n of the hashed slots, shape (2**bits,)."""
-        return np.square(self.table[:, 1])
-
     def _weights(self, coordinates: Floats) -> Floats:
         weights = np.empty(len(coordinates))
         of = self.parameters

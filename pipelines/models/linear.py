@@ -8,29 +8,27 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.features.rows import SlotRows
-from pipelines.kernel import column, readonly
+from pipelines.kernel import readonly
 from pipelines.models import ftrl_kernels as kernels
 
 Floats = npt.NDArray[np.float64]
 Float32s = npt.NDArray[np.float32]
 
 
-def logits(weights: Floats, rows: SlotRows, values: Float32s | None = None) -> Floats:
+def logits(weights: Floats, rows: SlotRows) -> Floats:
     """Sum the weights of each row's slots, in their order: the logit without offset and dense part.
 
     Parameters
     ----------
     weights : numpy.ndarray of float64, shape (2**bits,)
     rows : SlotRows
-    values : numpy.ndarray of float32, shape (len(rows.slots),), optional
 
     Returns
     -------
     numpy.ndarray of float64, shape (len(rows),)
     """
     sums = np.empty(len(rows))
-    value = column("values", values, np.float32, len(rows.slots))
-    kernels.hashed_sums(_table(weights), rows.offsets, rows.slots, value, sums)
+    kernels.hashed_sums(_table(weights), rows.offsets, rows.slots, sums)
     return sums
 
 
@@ -43,13 +41,11 @@ def dense_logits(weights: Floats, dense: Float32s) -> Floats:
     return sums
 
 
-def logit_variance(
-    information: Floats, rows: SlotRows, *, prior: float, values: Float32s | None = None
-) -> Floats:
-    """Variance of each row's logit by the diagonal of the information: sum of x**2 / (n + prior).
+def logit_variance(information: Floats, rows: SlotRows, *, prior: float) -> Floats:
+    """Variance of each row's logit by the diagonal of the information: sum of 1 / (n + prior).
 
     n sums the squared gradients of a coordinate, which near the optimum estimates its Fisher
-    information sum p (1 - p) x**2; ``prior`` is the precision (1 / variance) of a weight nothing
+    information sum p (1 - p); ``prior`` is the precision (1 / variance) of a weight nothing
     is known about. McMahan et al. 2013, section 6, use the same counters as a confidence score.
     Covariances between weights are left out: compare rows by it, do not build tests on it. A
     slot that occurs twice counts as two weights.
@@ -57,11 +53,10 @@ def logit_variance(
     Parameters
     ----------
     information : numpy.ndarray of float64, shape (2**bits,)
-        n of every slot, as of `FtrlState.information`.
+        n of every slot, as of `Weights.information`.
     rows : SlotRows
     prior : float
         Positive.
-    values : numpy.ndarray of float32, shape (len(rows.slots),), optional
 
     Returns
     -------
@@ -71,8 +66,7 @@ def logit_variance(
     if not prior > 0:
         raise ValueError(f"the prior precision of a weight must be positive, got {prior}")
     sums = np.empty(len(rows))
-    value = column("values", values, np.float32, len(rows.slots))
-    kernels.variance_sums(_table(information), prior, rows.offsets, rows.slots, value, sums)
+    kernels.variance_sums(_table(information), prior, rows.offsets, rows.slots, sums)
     return sums
 
 

@@ -20,39 +20,40 @@ class Block:
     glm_offset: np.ndarray
     order_day: np.ndarray
     order_key: np.ndarray
-    values: np.ndarray | None = None
     dense: np.ndarray | None = None
     dense_row: np.ndarray | None = None
-    weights: np.ndarray | None = None
 
     def arguments(self, **changes: Any) -> dict[str, Any]:
         return {item.name: getattr(self, item.name) for item in fields(self)} | changes
+
+    def dense_values(self, row: int) -> list[float]:
+        """Dense inputs of a row; none where it has none."""
+        if self.dense is None or self.dense_row[row] < 0:
+            return []
+        return self.dense[self.dense_row[row]].tolist()
 
     def learn(self, state: FtrlState, **changes: Any) -> np.ndarray:
         return learn(state, **self.arguments(**changes))
 
 
-def make_block(count: int = 200, *, width: int = 0, plain: bool = False, seed: int = 7) -> Block:
+def make_block(count: int = 200, *, width: int = 0, seed: int = 7) -> Block:
     """Rows of 0 to 7 slots out of 40, some repeated, whose clicks depend on the slots."""
     random = np.random.default_rng(seed)
     offsets = np.concatenate([[0], np.cumsum(random.integers(0, 8, count))])
     slots = random.integers(0, 40, offsets[-1]).astype(np.int32)
     truth = random.normal(size=40)
     score = np.array([truth[slots[a:b]].sum() for a, b in itertools.pairwise(offsets)])
-    optional = {
-        "values": random.normal(size=len(slots)).astype(np.float32),
-        "weights": random.uniform(0.2, 3, count).astype(np.float32),
-    }
+    dense = {}
     if width:
-        optional["dense"] = random.normal(size=(11, width)).astype(np.float32)
-        optional["dense_row"] = random.integers(-1, 11, count).astype(np.int32)
+        dense["dense"] = random.normal(size=(11, width)).astype(np.float32)
+        dense["dense_row"] = random.integers(-1, 11, count).astype(np.int32)
     return Block(
         rows=SlotRows(offsets, slots),
         clicked=(random.random(count) < 1 / (1 + np.exp(-score))).astype(np.uint8),
         glm_offset=random.uniform(0, 2, count),
         order_day=np.sort(random.integers(0, 3, count)).astype(np.int32),
         order_key=np.arange(count, dtype=np.int64),
-        **({} if plain else optional),
+        **dense,
     )
 
 
@@ -76,18 +77,12 @@ def learn_by_the_book(
     logits = []
     for row in range(len(block.rows)):
         start, stop = block.rows.offsets[row : row + 2]
-        features = [
-            (int(block.rows.slots[i]), 1.0 if block.values is None else float(block.values[i]))
-            for i in range(start, stop)
-        ]
-        if block.dense is not None and block.dense_row[row] >= 0:
-            vector = block.dense[block.dense_row[row]]
-            features += [(-1 - j, float(x)) for j, x in enumerate(vector)]
+        features = [(int(slot), 1.0) for slot in block.rows.slots[start:stop]]
+        features += [(-1 - j, x) for j, x in enumerate(block.dense_values(row))]
         logits.append(block.glm_offset[row] + sum(weight(slot) * x for slot, x in features))
         p = 1 / (1 + math.exp(-logits[-1]))
-        importance = 1.0 if block.weights is None else float(block.weights[row])
         for slot, x in features:
-            g = importance * (p - float(block.clicked[row])) * x
+            g = (p - float(block.clicked[row])) * x
             before = n.get(slot, 0.0)
             sigma = (math.sqrt(before + g * g) - math.sqrt(before)) / of.alpha
             z[slot] = z.get(slot, 0.0) + g - sigma * weight(slot)
