@@ -31,6 +31,8 @@ Floats = npt.NDArray[np.float64]
 Float32s = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
 
+# A day before every 32-bit day number.
+_BEFORE_ALL = (-(2**40), 0)
 _REFUSALS = {
     kernels.BAD_ORDER: "order (day, key) is not strictly ascending",
     kernels.BAD_CLICK: "clicked is neither 0 nor 1",
@@ -102,19 +104,16 @@ def learn(
     if start == stop:
         return np.empty(0)
 
-    day, key = state.watermark or (0, 0)
-    bad, reason = kernels.first_bad_row(
-        labels, offset, days, keys, vectors, vector_row,
-        state.watermark is not None, day, key, start, stop,
-    )  # fmt: skip
+    examples = kernels.Examples(
+        rows.offsets, rows.slots, labels, offset, days, keys, vectors, vector_row
+    )
+    bad, reason = kernels.first_bad_row(examples, *(state.watermark or _BEFORE_ALL), start, stop)
     if reason != kernels.ROW_IS_GOOD:
         raise ValueError(f"row {bad} (day {days[bad]}, key {keys[bad]}): {_REFUSALS[reason]}")
-    of = state.parameters
     progressive = np.empty(stop - start)
     done = kernels.learn_rows(
-        state.table, state.dense, of.alpha, of.base, of.l1, rows.offsets, rows.slots,
-        vectors, vector_row, labels, offset, start, stop, progressive,
-    )  # fmt: skip
+        state.table, state.dense, state.shrinkage, examples, start, stop, progressive
+    )
     if done < stop:
         state.diverged = True
         raise DivergenceError(f"row {done} (day {days[done]}, key {keys[done]}): logit not finite")

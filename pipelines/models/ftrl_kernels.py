@@ -6,6 +6,8 @@ u = (z - sign(z) l1) / (beta + alpha l2 + root), or 0 if abs(z) <= l1, the weigh
 the update's sigma w = -(root' - root) u: one division instead of three.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -23,16 +25,38 @@ AHEAD = 64
 ROW_IS_GOOD, BAD_ORDER, BAD_CLICK, BAD_OFFSET, BAD_DENSE_ROW, BAD_DENSE = range(6)
 
 
+class Examples(NamedTuple):
+    """Rows to learn, as `pipelines.models.ftrl.learn` takes them; ``dense_row`` may be empty."""
+
+    offsets: npt.NDArray[np.int64]
+    slots: Ints
+    clicked: npt.NDArray[np.uint8]
+    glm_offset: Floats
+    order_day: Ints
+    order_key: npt.NDArray[np.int64]
+    dense: npt.NDArray[np.float32]
+    dense_row: Ints
+
+
+class Shrinkage(NamedTuple):
+    """What turns (z, root) of a coordinate into its weight; ``base`` = beta + alpha l2."""
+
+    alpha: float
+    l1: float
+    base: float
+
+
 @kernel
 def shrink(z: float, root: float, l1: float, base: float) -> float:
-    """Soft-threshold z and divide: minus the weight over alpha; ``base`` = beta + alpha l2."""
+    """Soft-threshold z and divide: minus the weight over alpha."""
     excess = max(abs(z) - l1, 0.0)
     return float(np.copysign(excess, z)) / (base + root)
 
 
 @kernel
-def fill_weights(state: Floats, alpha: float, l1: float, base: float, weights: Floats) -> None:
+def fill_weights(state: Floats, shrinkage: Shrinkage, weights: Floats) -> None:
     """Weights of all coordinates of a state of shape (d, 2)."""
+    alpha, l1, base = shrinkage
     for slot in range(len(weights)):
         weights[slot] = 0.0 - alpha * shrink(state[slot, 0], state[slot, 1], l1, base)
 
@@ -52,31 +76,20 @@ def lane_sum(terms: Floats) -> float:
 
 
 @kernel
-def first_bad_row(
-    clicked: npt.NDArray[np.uint8],
-    glm_offset: Floats,
-    order_day: Ints,
-    order_key: npt.NDArray[np.int64],
-    dense: npt.NDArray[np.float32],
-    dense_row: Ints,
-    has_watermark: bool,
-    day: int,
-    key: int,
-    start: int,
-    stop: int,
-) -> tuple[int, int]:
-    """Find the first row that may not be learnt, and why; (stop, ROW_IS_GOOD) if there is none."""
+def first_bad_row(examples: Examples, day: int, key: int, start: int, stop: int) -> tuple[int, int]:
+    """Find the first row that may not be learnt, and why; (stop, ROW_IS_GOOD) if there is none.
+
+    ``day`` and ``key`` are those of the row before.
+    """
+    dense, dense_row = examples.dense, examples.dense_row
     for row in range(start, stop):
-        if has_watermark and (
-            order_day[row] < day or (order_day[row] == day and order_key[row] <= key)
-        ):
+        row_day, row_key = examples.order_day[row], examples.order_key[row]
+        if row_day < day or (row_day == day and row_key <= key):
             return row, BAD_ORDER
-        has_watermark = True
-        day = order_day[row]
-        key = order_key[row]
-        if clicked[row] > 1:
+        day, key = row_day, row_key
+        if examples.clicked[row] > 1:
             return row, BAD_CLICK
-        if not np.isfinite(glm_offset[row]):
+        if not np.isfinite(examples.glm_offset[row]):
             return row, BAD_OFFSET
         if len(dense_row) > 0:
             source = dense_row[row]
@@ -93,20 +106,16 @@ def first_bad_row(
 def learn_rows(
     table: Floats,
     dense_state: Floats,
-    alpha: float,
-    base: float,
-    l1: float,
-    offsets: npt.NDArray[np.int64],
-    slots: Ints,
-    dense: npt.NDArray[np.float32],
-    dense_row: Ints,
-    clicked: npt.NDArray[np.uint8],
-    glm_offset: Floats,
+    shrinkage: Shrinkage,
+    examples: Examples,
     start: int,
     stop: int,
     logits: Floats,
 ) -> int:
     """Learn the rows in turn; give the first whose logit is not finite, which is not learnt."""
+    alpha, l1, base = shrinkage
+    offsets, slots = examples.offsets, examples.slots
+    dense, dense_row = examples.dense, examples.dense_row
     mask = np.uint32(len(table) - 1)
     width = dense_state.shape[1]
     shrunk = np.empty(width)
@@ -127,11 +136,11 @@ def learn_rows(
                 shrunk[column] = u
                 terms[column] = (0.0 - alpha * u) * np.float64(dense[source, column])
             logit += lane_sum(terms)
-        logit += glm_offset[row]
+        logit += examples.glm_offset[row]
         if not np.isfinite(logit):
             return row
         logits[row - start] = logit
-        slope = logistic(logit) - np.float64(clicked[row])
+        slope = logistic(logit) - np.float64(examples.clicked[row])
         for position in range(first, end):
             slot = np.uint64(np.uint32(slots[position]) & mask)
             z, root = table[slot, 0], table[slot, 1]

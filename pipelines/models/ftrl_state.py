@@ -144,6 +144,11 @@ class FtrlState:
             n=root * root,
         )
 
+    @property
+    def shrinkage(self) -> kernels.Shrinkage:
+        """The hyper-parameters as kernels take them."""
+        return kernels.Shrinkage(self.parameters.alpha, self.parameters.l1, self.parameters.base)
+
     def weights(self) -> Floats:
         """Give the weights of the hashed slots, shape (2**bits,)."""
         return self._weights(self.table)
@@ -154,8 +159,7 @@ class FtrlState:
 
     def _weights(self, coordinates: Floats) -> Floats:
         weights = np.empty(len(coordinates))
-        of = self.parameters
-        kernels.fill_weights(readonly(coordinates, np.float64), of.alpha, of.l1, of.base, weights)
+        kernels.fill_weights(readonly(coordinates, np.float64), self.shrinkage, weights)
         return weights
 
 
