@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -35,21 +36,26 @@ class LogisticFit:
     iterations: int
 
 
+class _Rows(NamedTuple):
+    """The rows to fit, and the mean and deviation by which each term is standardised."""
+
+    terms: FloatArray
+    clicks: FloatArray
+    trials: FloatArray
+    offset: FloatArray
+    centre: FloatArray
+    scale: FloatArray
+
+
 @kernel
 def _derivatives(
-    terms: FloatArray,
-    centre: FloatArray,
-    scale: FloatArray,
-    trials: FloatArray,
-    clicks: FloatArray,
-    offset: FloatArray,
-    weights: FloatArray,
-    gradient: FloatArray,
-    hessian: FloatArray,
+    data: _Rows, weights: FloatArray, gradient: FloatArray, hessian: FloatArray
 ) -> float:
+    """Log loss at the standardised weights; fills its slope, downwards, and its curvature."""
+    terms, centre, trials, clicks = data.terms, data.centre, data.trials, data.clicks
     rows, columns = terms.shape
     size = columns + 1
-    inverse = 1.0 / scale
+    inverse = 1.0 / data.scale
     row = np.empty(size)
     row[0] = 1.0
     block_gradient = np.empty(size)
@@ -62,7 +68,7 @@ def _derivatives(
         block_hessian[:] = 0.0
         block_loss = 0.0
         for i in range(start, min(start + _BLOCK_ROWS, rows)):
-            logit = offset[i] + weights[0]
+            logit = data.offset[i] + weights[0]
             for j in range(columns):
                 row[j + 1] = (terms[i, j] - centre[j]) * inverse[j]
                 logit += weights[j + 1] * row[j + 1]
@@ -125,6 +131,7 @@ def fit_logistic(
     _check(design, clicked, tried, known, intercept_l2 > 0.0)
     total = float(np.add.reduce(tried))
     centre, scale = _moments(design, tried, total)
+    data = _Rows(design, clicked, tried, known, centre, scale)
     penalty = np.full(columns + 1, l2)
     penalty[0] = intercept_l2
     weights = np.zeros(columns + 1)
@@ -135,9 +142,9 @@ def fit_logistic(
     step = np.zeros(columns + 1)
     constant = np.flatnonzero(scale == np.inf) + 1
 
-    def objective(at: FloatArray) -> float:
-        loss = _derivatives(design, centre, scale, tried, clicked, known, at, gradient, hessian)
-        return float(loss + 0.5 * np.add.reduce(penalty * at * at))
+    def objective(point: FloatArray) -> float:
+        loss = _derivatives(data, point, gradient, hessian)
+        return float(loss + 0.5 * np.add.reduce(penalty * point * point))
 
     value = objective(weights)
     for iteration in range(1, _MAX_ITERATIONS + 1):
