@@ -17,7 +17,9 @@ def kernel(function: Function) -> Function:
     gives the same bits on every CPU. Division by zero follows IEEE instead of raising.
 
     The cache looks at the kernel's own file only: after a change of a kernel that kernels of other
-    files call, remove their ``__pycache__``.
+    files call, remove their ``__pycache__``. Reading the cache looks up the named tuples of a
+    kernel's arguments by name: who renames or moves one renames the kernel too, or an older cache
+    of the same file name ends in an AttributeError.
     """
     return cast(Function, njit(cache=True, error_model="numpy")(function))
 
