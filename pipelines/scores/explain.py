@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.features.assemble import Assembler, explain_listing
+from pipelines.models.elementary import probabilities
 from pipelines.models.ensemble import CONSTANTS
 from pipelines.models.listing_part import Models, evidence, listing_part
 from pipelines.models.segments import COLD, WARM
@@ -149,7 +150,7 @@ def explain(
         context_terms=context,
         listing_logit=whole - context_logit,
         context_logit=context_logit,
-        p_ensemble=1.0 / (1.0 + math.exp(-float(logit[0]))),
+        p_ensemble=float(probabilities(logit)[0]),
         map_kind=stack.map.kind,
         map_parameters=stack.map.parameters or (),
         calibrated=float(calibrated[0]),
