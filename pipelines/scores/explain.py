@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipelines.features.assemble import Assembler, explain_listing
 from pipelines.models.elementary import probabilities
@@ -17,6 +16,7 @@ from pipelines.models.listing_part import Models, evidence, listing_part
 from pipelines.models.segments import COLD, WARM
 from pipelines.models.stack import Stack, ensemble_inputs, is_cold
 from pipelines.scores.reference import Reference
+from pipelines.scores.scoring import listing_fields
 
 
 @dataclass(frozen=True)
@@ -132,8 +132,8 @@ def explain(
     context_logit = float(ensemble.context_logit([reference.historical], [reference.content])[0])
     logit = np.array([whole])
     calibrated = stack.map.apply(logit)
-    values = {name: field_value(name, row, cold, reference) for name in stack.factors.factors}
-    fields = {name: (np.zeros(1, np.int64), [value]) for name, value in values.items()}
+    fields = listing_fields(stack.factors.factors, row, cold, reference)
+    values = {name: labels[codes[0]] for name, (codes, labels) in fields.items()}
     features = _features(row, assembler, models)
     hashed = {
         m: math.fsum(f.weight for f in features if f.model == m) for m in ("historical", "content")
@@ -163,28 +163,12 @@ def explain(
     )
 
 
-def field_value(
-    name: str, row: pa.RecordBatch, cold: np.ndarray[tuple[int], np.dtype[np.bool_]],
-    reference: Reference,
-) -> str:  # fmt: skip
-    """Give the value of a calibration field for one listing at the reference context."""
-    if name == "segment":
-        return COLD if cold[0] else WARM
-    if name == "shop":
-        return row.column("shop_id")[0].as_py() or ""
-    if name == "category":
-        top = pc.list_element(pc.split_pattern(row.column("category"), ">"), 0)
-        return pc.utf8_trim_whitespace(top)[0].as_py() or ""
-    return reference.field(name)
-
-
 def _features(
     row: pa.RecordBatch, assembler: Assembler, models: Models
 ) -> tuple[FeatureWeight, ...]:
     named = explain_listing(assembler.namespaces, row, assembler.strengths)
     masks = {model: (1 << models.of(model).bits) - 1 for model in ("historical", "content")}
-    found = [
+    return tuple(
         FeatureWeight(m, namespace, value, slot, float(models.of(m).table[slot & masks[m]]))
         for m, namespace, value, slot in named
-    ]
-    return tuple(found)
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -68,7 +69,7 @@ def score_batch(
     whole = stack.ensemble.listing_logit(inputs)
     # Without the reference context: a server adds the terms of its own.
     context = stack.ensemble.context_logit([reference.historical], [reference.content])[0]
-    values = {name: _field(name, batch, cold, reference) for name in stack.factors.factors}
+    values = listing_fields(stack.factors.factors, batch, cold, reference)
     slopes = [
         stack.ensemble.listing_logit(_raised(inputs, name)) - whole
         for name in ("historical_listing", "content_listing")
@@ -96,13 +97,20 @@ def _raised(inputs: EnsembleInputs, name: str) -> EnsembleInputs:
     return replace(inputs, **{name: getattr(inputs, name) + 1.0})
 
 
-def _field(
-    name: str, batch: pa.RecordBatch, cold: npt.NDArray[np.bool_], reference: Reference
-) -> Coded:
-    if name == "segment":
-        return segment_field(cold)
-    if name == "shop":
-        return coded(batch.column("shop_id"))
-    if name == "category":
-        return coded(top_levels(batch.column("category")))
-    return np.zeros(batch.num_rows, dtype=np.int64), [reference.field(name)]
+def listing_fields(
+    names: Iterable[str],
+    batch: pa.RecordBatch,
+    is_cold: npt.NDArray[np.bool_],
+    reference: Reference,
+) -> dict[str, Coded]:
+    """Values of calibration fields of each listing; at the reference what is not the listing's."""
+    of_listing = {
+        "segment": lambda: segment_field(is_cold),
+        "shop": lambda: coded(batch.column("shop_id")),
+        "category": lambda: coded(top_levels(batch.column("category"))),
+    }
+    nowhere = np.zeros(batch.num_rows, dtype=np.int64)
+    return {
+        name: of_listing[name]() if name in of_listing else (nowhere, [reference.field(name)])
+        for name in names
+    }

@@ -72,9 +72,8 @@ def listing(impressions=3, shop="s1", category="home > mugs"):
 def explained_and_scored(intercept=-2.0, **of_listing):
     row, assembler = listing(**of_listing), Assembler(NAMESPACES, {})
     made = explain(row, assembler, MODELS, stack(intercept), REFERENCE)
-    fields = tuple(FACTORS)
     (scored,) = score_listings(
-        pa.Table.from_batches([row]), assembler, MODELS, stack(intercept), REFERENCE, fields, 10.0
+        pa.Table.from_batches([row]), assembler, MODELS, stack(intercept), REFERENCE, 10.0
     )
     return made, scored.to_pylist()[0]
 
