@@ -1,7 +1,8 @@
-"""Log days: as numbers since 1970, and as the column `ds`."""
+"""Log days: as numbers since 1970, in runs, and as the column `ds`."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import TypeVar
 
@@ -20,6 +21,17 @@ def day_number(day: date) -> int:
 def numbered_day(number: int) -> date:
     """The day of a `day_number`."""
     return EPOCH + timedelta(days=number)
+
+
+def contiguous(days: Iterable[date]) -> list[tuple[date, ...]]:
+    """Runs of days that follow one another, ascending; a day given twice counts once."""
+    runs: list[list[date]] = []
+    for day in sorted(set(days)):
+        if runs and day - runs[-1][-1] == timedelta(days=1):
+            runs[-1].append(day)
+        else:
+            runs.append([day])
+    return [tuple(run) for run in runs]
 
 
 def with_day(rows: Rows, day: date, name: str = "ds") -> Rows:

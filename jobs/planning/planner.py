@@ -16,6 +16,7 @@ from jobs import FLOW, WRITER, Job, Read
 from jobs.landing.sources import Source
 from jobs.planning.record import Record
 from jobs.setup.config import Config
+from pipelines.days import contiguous
 
 JOBS: dict[str, Job] = {job.name: job for job in FLOW}
 LANDED = ("impressions", "clicks", "listings")
@@ -172,7 +173,7 @@ class Planner:
         return [
             PlannedStep(job, days, {day: self.fingerprint(job.name, day) or "" for day in days})
             for job in FLOW
-            for days in _ranges(wanted[job.name])
+            for days in contiguous(wanted[job.name])
         ]
 
     def missing(self, job: str, day: date) -> list[str]:
@@ -203,17 +204,6 @@ def refit_day(day: date, every: int, listing_days: set[date]) -> date:
     last = day - timedelta(days=day.toordinal() % every)
     candidates = (last + timedelta(days=ahead) for ahead in range((day - last).days + 1))
     return next((at for at in candidates if at in listing_days), day)
-
-
-def _ranges(days: set[date]) -> list[tuple[date, ...]]:
-    """Runs of contiguous days, ascending."""
-    runs: list[list[date]] = []
-    for day in sorted(days):
-        if runs and (day - runs[-1][-1]).days == 1:
-            runs[-1].append(day)
-        else:
-            runs.append([day])
-    return [tuple(run) for run in runs]
 
 
 def _digest(parts: Sequence[str]) -> str:

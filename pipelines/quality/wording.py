@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import date
+
+from pipelines.days import contiguous
 
 
 def number(value: float | None, digits: int = 0) -> str:
@@ -69,19 +71,13 @@ def seconds(value: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def day_ranges(days: Sequence[date]) -> str:
-    """Write ascending days as ranges.
+def day_ranges(days: Iterable[date]) -> str:
+    """Write days as ranges.
 
     Examples
     --------
     >>> day_ranges([date(2025, 2, 27), date(2025, 2, 28), date(2025, 3, 1), date(2025, 3, 5)])
     '27 Feb to 1 Mar, 5 Mar'
     """
-    runs: list[list[date]] = []
-    for day in days:
-        if runs and (day - runs[-1][-1]).days == 1:
-            runs[-1].append(day)
-        else:
-            runs.append([day])
-    named = [[f"{day:%-d %b}" for day in (run[0], run[-1])] for run in runs]
+    named = [[f"{day:%-d %b}" for day in (run[0], run[-1])] for run in contiguous(days)]
     return ", ".join(first if first == last else f"{first} to {last}" for first, last in named)
