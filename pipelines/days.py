@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 EPOCH = date(1970, 1, 1)
@@ -21,6 +23,17 @@ def day_number(day: date) -> int:
 def numbered_day(number: int) -> date:
     """The day of a `day_number`."""
     return EPOCH + timedelta(days=number)
+
+
+def day_numbers(dates: pa.Array) -> npt.NDArray[np.int32]:
+    """The `day_number` of every day of a column, shape (n,)."""
+    numbers: npt.NDArray[np.int32] = dates.cast(pa.int32()).to_numpy(zero_copy_only=False)
+    return numbers
+
+
+def weekdays(numbers: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+    """Day of the week of every `day_number`; 0 is Monday."""
+    return (numbers.astype(np.int64) + 3) % 7
 
 
 def contiguous(days: Iterable[date]) -> list[tuple[date, ...]]:

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.days import day_numbers
 from pipelines.features.assemble import Assembler, names_batch
 from pipelines.features.history import SUMS
 from pipelines.features.keys import id_keys
-from pipelines.features.rates import days_since_1970
 from pipelines.features.rows import SlotRows
 from pipelines.features.tokens import Tokens
 from schemas.features import FEATURE_NAMES, FEATURES
@@ -57,7 +57,7 @@ class Names:
 
     def add(self, tokens: Mapping[str, Tokens], batch: pa.RecordBatch) -> None:
         """Add the feature values of a batch."""
-        self._found += names_batch(tokens, days_since_1970(batch.column("ds")))
+        self._found += names_batch(tokens, day_numbers(batch.column("ds")))
 
     def table(self) -> pa.Table:
         """Columns of `feature_names`; each value once."""

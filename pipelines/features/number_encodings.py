@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.days import day_numbers, weekdays
 from pipelines.features.batch import Batch
-from pipelines.features.rates import days_since_1970, weekdays
 from pipelines.features.tokens import Tokens, integers
 
 QUARTER_STEPS = 40
@@ -56,7 +56,7 @@ def age_days(created: pa.Array, ds: pa.Array) -> npt.NDArray[np.float64]:
     """Days from a timestamp to the end of the day, shape (n,); NaN where there is none."""
     micros = created.cast(pa.timestamp("us", "UTC")).cast(pa.int64())
     days = np.asarray(micros.cast(pa.float64()).to_numpy(zero_copy_only=False)) / 86_400e6
-    return np.asarray(days_since_1970(ds) + 1.0 - days, dtype=np.float64)
+    return np.asarray(day_numbers(ds) + 1.0 - days, dtype=np.float64)
 
 
 def encode_rate_band(batch: Batch, inputs: tuple[str, ...]) -> Tokens:
@@ -76,7 +76,7 @@ def encode_count_band(batch: Batch, inputs: tuple[str, ...]) -> Tokens:
 
 def encode_weekday(batch: Batch, inputs: tuple[str, ...]) -> Tokens:
     """Day of the week of a date column, 1 is Monday."""
-    return integers(weekdays(days_since_1970(batch.column(inputs[0]))) + 1)
+    return integers(weekdays(day_numbers(batch.column(inputs[0]))) + 1)
 
 
 def encode_hour(batch: Batch, inputs: tuple[str, ...]) -> Tokens:

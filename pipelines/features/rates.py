@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pipelines.days import day_numbers
+
 Floats = npt.NDArray[np.float64]
 
 PARENTS = {"listing": "shop", "shop": "category", "category": None, "query": None, "user": None}
@@ -65,20 +67,9 @@ class Rates:
 
     def strength(self, entity: str, surface: str) -> Floats:
         """Prior strength of each row's day, shape (n,)."""
-        days = days_since_1970(self.batch.column("ds"))
+        days = day_numbers(self.batch.column("ds"))
         kinds, where = np.unique(days, return_inverse=True)
         values = [
             self.strengths.get((int(day), entity, surface), DEFAULT_STRENGTH) for day in kinds
         ]
         return np.asarray(values, dtype=np.float64)[where]
-
-
-def days_since_1970(dates: pa.Array) -> npt.NDArray[np.int32]:
-    """A date column as day numbers, shape (n,)."""
-    days: npt.NDArray[np.int32] = dates.cast(pa.int32()).to_numpy(zero_copy_only=False)
-    return days
-
-
-def weekdays(days: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
-    """Day of the week of days since 1970, 0 is Monday."""
-    return (days.astype(np.int64) + 3) % 7

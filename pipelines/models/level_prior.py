@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.features.rates import weekdays
+from pipelines.days import weekdays
 from pipelines.parameters import NotNegative, Parameters, Positive
 
 Floats = npt.NDArray[np.float64]

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipelines.features.rates import days_since_1970
+from pipelines.days import day_numbers
 from pipelines.features.rows import SlotRows
 from pipelines.kernel import kernel
 from pipelines.models.elementary import log_losses
@@ -146,7 +146,7 @@ class Block:
         names = surface.dictionary.to_pylist()
         search = names.index("search") if "search" in names else -1
         return cls(
-            days_since_1970(batch.column("ds")),
+            day_numbers(batch.column("ds")),
             batch.column("order_key").to_numpy(),
             batch.column("clicked").cast(pa.uint8()).to_numpy(zero_copy_only=False),
             surface.indices.to_numpy(zero_copy_only=False) == search,

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 
 from jobs.planning.inputs import registry
+from pipelines.days import day_numbers
 from pipelines.features.assemble import Assembler, explain_listing, names_batch
 from pipelines.features.hashing import hash_token
 from pipelines.features.pairs import shared_words, word_count_slots
-from pipelines.features.rates import days_since_1970
 from pipelines.features.registry import MODELS, Namespace, check_registry, of_scope
 from pipelines.features.rows import SlotRows
 from tests.support.rows import DAY, DAY_NUMBER, arrow_rows
@@ -79,7 +79,7 @@ def test_a_batch_without_rows_gives_no_rows(assembler):
 def test_names_tell_every_value_and_how_often(assembler):
     batch = listing_batch(*LISTINGS)
     tokens = assembler.tokens(batch, "listing")
-    named = pa.Table.from_batches(names_batch(tokens, days_since_1970(batch.column("ds"))))
+    named = pa.Table.from_batches(names_batch(tokens, day_numbers(batch.column("ds"))))
     told = {
         (row["namespace"], row["value"], row["ds"]): (row["rows"], row["slot"])
         for row in named.to_pylist()
