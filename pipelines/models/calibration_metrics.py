@@ -4,22 +4,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.models.elementary import probabilities
-from pipelines.models.intervals import Interval, Users, count_interval
+from pipelines.models.intervals import Interval, count_interval
 from pipelines.models.logistic import fit_logistic
 
 FloatArray = npt.NDArray[np.float64]
-
-
-def over_dispersion(p: FloatArray, clicked: npt.NDArray[np.bool_], users: Users) -> float:
-    """Variance of the clicks given the probabilities over that of Poisson clicks, at least 1.
-
-    From the residuals summed per user, after scaling the probabilities to the observed clicks.
-    """
-    clicks = int(np.count_nonzero(clicked))
-    if not clicks:
-        return 1.0
-    variance = users.variance(clicked - p * (clicks / float(np.add.reduce(p))))
-    return 1.0 if variance is None else max(1.0, variance / clicks)
 
 
 def calibration_ratio(

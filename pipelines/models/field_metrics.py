@@ -15,6 +15,7 @@ from pipelines.models.judged import (
     MetricRow,
 )
 from pipelines.models.metrics import LIMITS
+from pipelines.models.over_dispersion import over_dispersions
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -91,7 +92,7 @@ def _judge(
     impressions = np.bincount(codes, minlength=values)
     expected = np.bincount(codes, p, minlength=values)
     clicks = np.bincount(codes[clicked], minlength=values)
-    spreads = _over_dispersions(clicked, user, p, codes, clicks / expected)
+    spreads = over_dispersions(p, clicked, user, codes, clicks / expected)
     rows: list[MetricRow] = []
     for k, segment in enumerate(segments):
         total, seen = float(expected[k]), (int(impressions[k]), int(clicks[k]))
@@ -102,26 +103,3 @@ def _judge(
             MetricRow(model, segment, EXPECTED_CLICKS, total, None, None, *seen),
         ]
     return rows
-
-
-def _over_dispersions(
-    clicked: npt.NDArray[np.bool_],
-    user: IntArray,
-    p: FloatArray,
-    codes: IntArray,
-    scale: FloatArray,
-) -> FloatArray:
-    """`calibration_metrics.over_dispersion` of every value at once, shape (values,)."""
-    values = len(scale)
-    pairs, of_pair = np.unique(user * values + codes, return_inverse=True)
-    value = pairs % values
-    residual = np.bincount(of_pair, clicked - p * scale[codes], minlength=len(pairs))
-    has_click = np.bincount(of_pair[clicked], minlength=len(pairs)) > 0
-    users = np.bincount(value, minlength=values)
-    with_clicks = np.bincount(value[has_click], minlength=values)
-    clicks = np.bincount(codes[clicked], minlength=values)
-    squares = np.bincount(value, residual * residual, minlength=values)
-    known = with_clicks >= 2
-    over = np.ones(values)
-    over[known] = squares[known] * users[known] / (users[known] - 1) / clicks[known]
-    return np.maximum(over, 1.0)

@@ -25,9 +25,15 @@ class Users:
     """
 
     def __init__(self, user: npt.NDArray[np.int64], clicked: npt.NDArray[np.bool_]) -> None:
-        values, self._index = np.unique(user, return_inverse=True)
-        self.count = len(values)
-        self.with_clicks = int(np.count_nonzero(np.bincount(self._index[clicked])))
+        self.ids, self._index = np.unique(user, return_inverse=True)
+        self.count = len(self.ids)
+        self.has_click = np.bincount(self._index[clicked], minlength=self.count) > 0
+        self.with_clicks = int(np.count_nonzero(self.has_click))
+
+    def sums(self, influence: FloatArray) -> FloatArray:
+        """Sum over the rows of each user, shape (count,), in the order of ``ids``."""
+        sums = np.bincount(self._index, influence, minlength=self.count)
+        return np.asarray(sums, dtype=np.float64)
 
     def variance(self, influence: FloatArray) -> float | None:
         """Variance of an estimate whose rows' influences are given, shape (rows,).
@@ -37,7 +43,7 @@ class Users:
         """
         if self.with_clicks < 2:
             return None
-        sums = np.bincount(self._index, influence, minlength=self.count)
+        sums = self.sums(influence)
         return float(np.add.reduce(sums * sums)) * self.count / (self.count - 1)
 
     def interval(self, value: float, influence: FloatArray) -> Interval:

@@ -9,11 +9,7 @@ from scipy.special import logit as logit_of
 
 from pipelines.models.auc import auc
 from pipelines.models.calibration_map import LOGIT_LIMIT
-from pipelines.models.calibration_metrics import (
-    calibration_line,
-    calibration_ratio,
-    over_dispersion,
-)
+from pipelines.models.calibration_metrics import calibration_line, calibration_ratio
 from pipelines.models.elementary import log_losses, probabilities
 from pipelines.models.entropy import (
     mean_with_influence,
@@ -33,6 +29,7 @@ from pipelines.models.judged import (
     ReliabilityRow,
 )
 from pipelines.models.logistic import FitError
+from pipelines.models.over_dispersion import over_dispersion
 from pipelines.models.ranks import Ranks, dense_ranks
 from pipelines.models.reliability import ReliabilityBin, calibration_error, reliability_bins
 from pipelines.models.segments import SEGMENTS, segment_masks

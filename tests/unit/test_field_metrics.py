@@ -5,12 +5,13 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from pipelines.models.calibration_metrics import calibration_ratio, over_dispersion
+from pipelines.models.calibration_metrics import calibration_ratio
 from pipelines.models.difference_table import difference_table
 from pipelines.models.field_metrics import evaluate_fields
 from pipelines.models.intervals import Users
 from pipelines.models.judged import CALIBRATION_RATIO, EXPECTED_CLICKS, Judged
 from pipelines.models.metrics import evaluate
+from pipelines.models.over_dispersion import over_dispersion
 from pipelines.quality.gates import failures, gates
 
 ROWS = 60_000

@@ -9,12 +9,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from pipelines.models.auc import auc
-from pipelines.models.calibration_metrics import calibration_ratio, over_dispersion
+from pipelines.models.calibration_metrics import calibration_ratio
 from pipelines.models.difference_table import difference_table
 from pipelines.models.elementary import probabilities
 from pipelines.models.intervals import Interval, Users, count_interval
 from pipelines.models.judged import Judged, MetricRow
 from pipelines.models.metrics import METRICS, evaluate, reliability_table
+from pipelines.models.over_dispersion import over_dispersion
 from pipelines.models.ranks import Ranks, dense_ranks
 
 ROWS = 30_000
