@@ -100,11 +100,7 @@ class FieldFactors:
 
 
 def fit_field_factors(
-    p: npt.ArrayLike,
-    clicked: npt.ArrayLike,
-    fields: Mapping[str, Field],
-    *,
-    over_dispersion: float = 1.0,
+    p: npt.ArrayLike, clicked: npt.ArrayLike, fields: Mapping[str, Field]
 ) -> FieldFactors:
     """Fit (clicks + a) / (sum p + a) per value, field after field in the given order.
 
@@ -119,8 +115,6 @@ def fit_field_factors(
         Shape (rows,), boolean or 0/1.
     fields
         Name to (codes, labels): ``codes`` of shape (rows,) index ``labels``; -1 is no value.
-    over_dispersion
-        Variance of the clicks over their mean where clicks come in clumps (1 is Poisson).
 
     Raises
     ------
@@ -149,7 +143,7 @@ def fit_field_factors(
         units = np.bincount(codes[known], current[known], minlength=len(labels))
         expected = (_UNIT * units).astype(np.float64)
         clicks = np.bincount(codes[known & labels_clicked], minlength=len(labels))
-        strengths[name] = strength(expected, clicks, over_dispersion)
+        strengths[name] = strength(expected, clicks)
         if not math.isfinite(strengths[name]):
             continue
         ratios = (clicks + strengths[name]) / (expected + strengths[name])
@@ -160,7 +154,7 @@ def fit_field_factors(
     return FieldFactors(factors, expected_of, strengths)
 
 
-def strength(expected: FloatArray, clicks: npt.NDArray[np.int64], over_dispersion: float) -> float:
+def strength(expected: FloatArray, clicks: npt.NDArray[np.int64]) -> float:
     """Prior strength a = 1/tau^2 of one field, in clicks; infinite without variation.
 
     Parameters
@@ -170,10 +164,9 @@ def strength(expected: FloatArray, clicks: npt.NDArray[np.int64], over_dispersio
     """
     used = expected > 0.0
     mean, count = expected[used], clicks[used]
-    chance = over_dispersion * mean
     weight = mean / (2.0 * mean * (1.0 + _TYPICAL_VARIANCE * mean) ** 2 + 1.0)
-    excess = np.add.reduce(weight * ((count - mean) ** 2 - chance))
-    error = math.sqrt(np.add.reduce(weight**2 * (2.0 * chance**2 + chance)))
+    excess = np.add.reduce(weight * ((count - mean) ** 2 - mean))
+    error = math.sqrt(np.add.reduce(weight**2 * (2.0 * mean**2 + mean)))
     variance = excess - _CHANCE_MARGIN * error
     return float(np.add.reduce(weight * mean**2) / variance) if variance > 0.0 else math.inf
 
