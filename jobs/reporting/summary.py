@@ -16,9 +16,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from jobs.setup.exits import UsageError
+from pipelines.models.segments import SEGMENTS
 from pipelines.quality.report import (
     MODELS,
-    SEGMENTS,
     STATUS_MARKS,
     TABLE_METRICS,
     baseline_name,

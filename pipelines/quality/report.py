@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from pipelines.models.judged import CALIBRATION_RATIO, FIELD_MARK, MetricRow
+from pipelines.models.judged import (
+    AUC,
+    CALIBRATION_RATIO,
+    DIFFERENCE,
+    FIELD_MARK,
+    LOG_LOSS,
+    NORMALIZED_ENTROPY,
+    MetricRow,
+)
+from pipelines.models.segments import MIXED, SEGMENTS
 from pipelines.quality import plots
 from pipelines.quality.report_data import Check, ReportData
 from pipelines.quality.wording import day_ranges, number, percent, probability, seconds, signed
@@ -17,7 +26,6 @@ from pipelines.quality.wording import day_ranges, number, percent, probability, 
 BASELINES = {"baseline": "the smoothed click rate by position"}
 PUBLISHED_MODEL = "published"
 MODELS = ("historical", "content", "ensemble", PUBLISHED_MODEL)
-SEGMENTS = ("mixed", "cold", "warm")
 MOST_FIELDS = 12
 
 
@@ -26,32 +34,29 @@ class TableMetric:
     """One block of the 3 x 3 table: a metric as a difference to the baseline."""
 
     metric: str
-    difference: str
     title: str
     factor: float
     digits: int
     good: str
 
+    @property
+    def difference(self) -> str:
+        """The difference's name in `model_metrics`."""
+        return self.metric + DIFFERENCE
+
 
 TABLE_METRICS = (
-    TableMetric("auc", "auc_difference", "AUC, %", 100.0, 2, "higher is better"),
-    TableMetric("log_loss", "log_loss_difference", "log loss × 10³", 1e3, 2, "lower is better"),
-    TableMetric(
-        "normalized_entropy",
-        "normalized_entropy_difference",
-        "NE × 10³",
-        1e3,
-        1,
-        "lower is better",
-    ),
+    TableMetric(AUC, "AUC, %", 100.0, 2, "higher is better"),
+    TableMetric(LOG_LOSS, "log loss × 10³", 1e3, 2, "lower is better"),
+    TableMetric(NORMALIZED_ENTROPY, "NE × 10³", 1e3, 1, "lower is better"),
 )
 
 # Aryafar, Guillory, Hong (AdKDD 2017): improvements over their baseline, by segment.
 PAPER: dict[tuple[str, str], tuple[float, float, float]] = {
-    ("historical", "auc"): (1.56, 1.89, 1.55),
-    ("content", "auc"): (-1.57, 6.39, -1.74),
-    ("ensemble", "auc"): (1.87, 8.09, 1.79),
-    ("ensemble", "normalized_entropy"): (-3.64, -8.51, -3.46),
+    ("historical", AUC): (1.56, 1.89, 1.55),
+    ("content", AUC): (-1.57, 6.39, -1.74),
+    ("ensemble", AUC): (1.87, 8.09, 1.79),
+    ("ensemble", NORMALIZED_ENTROPY): (-3.64, -8.51, -3.46),
 }
 
 STATUS_ORDER = ("FAIL", "ERROR", "WARN", "SKIP", "PASS")
@@ -99,7 +104,7 @@ def _verdict(metric: MetricRow | None, block: TableMetric) -> str:
 
 def judgement(data: ReportData) -> str:
     """Say in one sentence what the evaluation found; empty where the day was not judged."""
-    ratio = data.metric(PUBLISHED_MODEL, "mixed", CALIBRATION_RATIO)
+    ratio = data.metric(PUBLISHED_MODEL, MIXED, CALIBRATION_RATIO)
     if ratio is None or ratio.value is None:
         return ""
     away = 100 * (ratio.value - 1)
