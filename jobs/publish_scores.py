@@ -15,6 +15,7 @@ from jobs.commands.job import job_main
 from jobs.setup.exits import QualityStop, leave
 from jobs.step import DayRecord, Outcome, Step
 from pipelines.quality.gates import failures, gates
+from pipelines.scores.live_listings import live_promoted
 
 
 def run(step: Step) -> Outcome:
@@ -49,8 +50,7 @@ def _coverage(step: Step, day: date) -> float | None:
     """Share of the live promoted listings that have a score."""
     columns = ["listing_id", "is_promoted", "quantity"]
     listings = step.tables.read_arrow("listings", [day], columns=columns)
-    in_stock = pc.fill_null(pc.greater(listings["quantity"], 0), True)
-    live = listings.filter(pc.and_(listings["is_promoted"], in_stock))["listing_id"]
+    live = live_promoted(listings)["listing_id"]
     if len(live) == 0:
         return None
     scored = step.tables.read_arrow("listing_scores", [day], columns=["listing_id"])["listing_id"]

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from jobs.commands.job import job_main
 from jobs.planning.inputs import (
@@ -34,6 +33,7 @@ from pipelines.features.feature_rows import LISTING_ENTITIES, with_history
 from pipelines.features.history import COUNT_COLUMNS, Counts, window_to
 from pipelines.features.prior_strengths import moments
 from pipelines.models.listing_part import Models
+from pipelines.scores.live_listings import live_promoted
 from pipelines.scores.reference import context_terms, reference_context
 from pipelines.scores.scoring import score_listings
 from pipelines.units_spark import collect_units
@@ -65,12 +65,7 @@ def _score(step: Step, day: date) -> DayRecord:
     listings = step.tables.day_reader("listings", [day])
 
     def score(number: int) -> Iterator[pa.RecordBatch]:
-        snapshot = listings(day)
-        live = snapshot.filter(
-            pc.and_(
-                snapshot["is_promoted"], pc.fill_null(pc.greater(snapshot["quantity"], 0), True)
-            )
-        )
+        live = live_promoted(listings(day))
         sums = window_to(day, counted, counts, given, LISTING_ENTITIES)
         # One file in one order: the table is small and read by key.
         rows = with_history(live.sort_by("listing_id"), sums, LISTING_ENTITIES)
