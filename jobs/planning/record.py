@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from importlib import metadata
 from typing import Any
@@ -14,6 +14,12 @@ from jobs.step import Outcome
 from jobs.storage.tables import Tables
 
 DONE = "done"
+REFUSED = "refused"
+FAILED = "failed"
+COMMITTED = "committed"
+"""Detail of an attempt that did not finish: whether it has replaced rows."""
+UNKNOWN = ""
+"""Fingerprint of a day whose rows such an attempt may have left."""
 
 
 @dataclass(frozen=True)
@@ -37,18 +43,23 @@ def code_version() -> str:
 def read_records(tables: Tables) -> dict[tuple[str, date], Record]:
     """The newest finished record of every job and day.
 
-    A later failed or refused attempt does not undo what an earlier one finished: tables are only
-    ever replaced whole.
+    A later attempt that did not finish leaves the record, and what was published. But where it was
+    refused or has replaced rows, the record no longer says what they were made from.
     """
     columns = ["job", "ds", "status", "ended", "fingerprint", "rows_out", "published", "details"]
     rows = tables.read_arrow("runs", columns=columns).sort_by("ended").to_pylist()
-    return {
-        (row["job"], row["ds"]): Record(
-            row["fingerprint"], row["rows_out"], row["published"], json.loads(row["details"])
-        )
-        for row in rows
-        if row["status"] == DONE
-    }
+    found: dict[tuple[str, date], Record] = {}
+    for row in rows:
+        key = (row["job"], row["ds"])
+        if row["status"] == DONE:
+            found[key] = Record(
+                row["fingerprint"], row["rows_out"], row["published"], json.loads(row["details"])
+            )
+        elif key in found and (
+            row["status"] == REFUSED or json.loads(row["details"]).get(COMMITTED)
+        ):
+            found[key] = replace(found[key], fingerprint=UNKNOWN)
+    return found
 
 
 @dataclass(frozen=True)

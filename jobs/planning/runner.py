@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Protocol
@@ -13,7 +13,15 @@ from jobs import FLOW
 from jobs.landing.sources import Source
 from jobs.planning.checks import check_tables
 from jobs.planning.planner import JOBS, LANDED, PlannedStep, Planner
-from jobs.planning.record import Attempt, now, read_records, table_versions
+from jobs.planning.record import (
+    COMMITTED,
+    FAILED,
+    REFUSED,
+    Attempt,
+    now,
+    read_records,
+    table_versions,
+)
 from jobs.setup.config import Config
 from jobs.setup.exits import InputMissing, JobError, QualityStop, UsageError, exit_code_of
 from jobs.step import DayRecord, Outcome, Step
@@ -143,6 +151,7 @@ class Runner:
         )
         started = now()
         versions_in = table_versions(self.tables, {read.table for read in job.reads})
+        versions_before = table_versions(self.tables, job.writes)
 
         def attempt() -> Attempt:
             out = table_versions(self.tables, job.writes)
@@ -167,28 +176,36 @@ class Runner:
             self.tables.write_rows("runs", attempt().rows(outcome, planned.fingerprints), None)
         except BaseException as problem:
             self.progress.failed(planned, seconds(), problem)
-            self._record_failure(attempt, planned, problem)
+            self._record_failure(attempt, planned, problem, versions_before)
             raise
         rows = [record.rows_out for record in outcome.values() if record.rows_out is not None]
         self.progress.finished(planned, seconds(), sum(rows) if rows else None)
 
     def _record_failure(
-        self, attempt: Callable[[], Attempt], planned: PlannedStep, problem: BaseException
+        self,
+        attempt: Callable[[], Attempt],
+        planned: PlannedStep,
+        problem: BaseException,
+        versions_before: Mapping[str, int],
     ) -> None:
         if not isinstance(problem, Exception):
             return
+        made = attempt()
         code = exit_code_of(problem)
-        status = "refused" if isinstance(problem, QualityStop) else "failed"
+        status = REFUSED if isinstance(problem, QualityStop) else FAILED
         passed: Outcome = problem.passed if isinstance(problem, QualityStop) else {}
         details = problem.details if isinstance(problem, QualityStop) else {}
-        error = {"error": str(problem)[:2000]}
+        error = {
+            "error": str(problem)[:2000],
+            COMMITTED: made.versions_out != versions_before,
+        }
         outcome = {
             day: DayRecord(details={**details.get(day, {}), **error})
             for day in planned.days
             if day not in passed
         }
-        rows = attempt().rows(outcome, planned.fingerprints, status=status, exit_code=code)
-        rows += attempt().rows(passed, planned.fingerprints)
+        rows = made.rows(outcome, planned.fingerprints, status=status, exit_code=code)
+        rows += made.rows(passed, planned.fingerprints)
         try:
             self.tables.write_rows("runs", rows, None)
         except Exception:

@@ -1,0 +1,32 @@
+"""A day that a gate refuses, by the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.chain import Chain
+from tests.unit.conftest import PUBLISHED
+
+LAST = PUBLISHED[-1]
+# What no model reaches, on however few clicks.
+STRICT = ("publish.min_judged_clicks=1", "publish.max_normalized_entropy=0.001")
+
+
+@pytest.mark.parametrize("command", ["run", "publish_scores"])
+def test_a_refused_day_ends_with_10_each_time_and_is_never_done(
+    command: str, chain: Chain, tmp_path: Path
+) -> None:
+    made = chain.duplicate(tmp_path)
+    settings = [word for setting in (*made.settings, *STRICT) for word in ("--set", setting)]
+    for name in ("first", "second"):
+        called = made.call(command, "--date", str(LAST), "--run-id", name, *settings)
+        assert called.code == 10
+        assert f"scores of {LAST} are not published" in called.err
+    rows = made.tables.read_arrow("runs").to_pylist()
+    assert [
+        (row["run_id"], row["job"], row["ds"], row["status"], row["exit_code"], row["published"])
+        for row in sorted(rows, key=lambda row: row["ended"])[-2:]
+    ] == [(name, "publish_scores", LAST, "refused", 10, False) for name in ("first", "second")]
+    assert len(rows) == chain.tables.read_arrow("runs").num_rows + 2
