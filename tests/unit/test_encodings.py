@@ -88,6 +88,16 @@ def test_count_bands_are_powers_of_two_and_zero_is_its_own():
     assert encoded("count_band", "listing.both", **columns) == [[k] for k in "023340"]
 
 
+def test_rate_bands_are_quarter_steps_of_the_log_and_begin_at_what_positions_give():
+    clicks, expected = [10, 0, 40, 15], 10_000_000
+    columns = {name: pa.array([0] * 4, pa.int64()) for name in SUMS} | {
+        "category_search_clicks": pa.array(clicks, pa.int64()),
+        "category_search_expected_micro": pa.array([expected] * 4, pa.int64()),
+    }
+    # Smoothed by ten expected clicks: 1, 1/2, 5/2 and 5/4, whose logs are 0, -.69, .92 and .22.
+    assert encoded("rate_band", "category.search", **columns) == [["0"], ["-3"], ["3"], ["0"]]
+
+
 @pytest.mark.parametrize("encoding", sorted(ENCODINGS))
 @pytest.mark.parametrize("rows", [0, 3])
 def test_a_batch_without_rows_or_without_values_is_no_special_case(encoding, rows):

@@ -108,6 +108,13 @@ def test_an_image_of_another_length_counts_as_none_and_broken_numbers_as_zero():
     assert dense_inputs(given, None, 2).tolist() == expected
 
 
+def test_the_most_frequent_length_of_an_image_is_that_of_all():
+    images = [[1.0, 2.0], [3.0, 4.0, 5.0], [6.0, 7.0]]
+    given = listings(*({"image_vector": image, "title": "?", "tags": None} for image in images))
+    assert image_width(given) == 2
+    assert dense_inputs(given, None, 2).tolist() == [[1, 2], [0, 0], [6, 7]]
+
+
 def test_listings_of_unknown_words_have_zeros_and_no_listings_no_rows():
     assert dense_inputs(listings({"title": "zzz", "tags": None}), BASIS, 2).tolist() == [[0.0, 0.0]]
     assert dense_inputs(listings(), BASIS, 2).shape == (0, 2)
