@@ -129,6 +129,12 @@ def test_logits_beyond_the_limit_are_clipped_and_counted() -> None:
         fit_calibration([np.nan], [1], [1])
 
 
+def test_however_steep_a_map_is_its_probabilities_lie_inside_0_and_1() -> None:
+    for parameters in ((90.0, 90.0, 0.0), (1.0, 1.0, 50.0), (1.0, 1.0, -800.0)):
+        found = CalibrationMap("beta", parameters).apply([-np.inf, -20.0, 0.0, 20.0, np.inf])
+        assert ((found > 0.0) & (found < 1.0)).all()
+
+
 def test_folds_keep_a_user_together_and_are_of_about_equal_size() -> None:
     folds = user_folds(np.arange(-5000, 5000), 5)
     np.testing.assert_array_equal(folds, user_folds(np.arange(-5000, 5000), 5))
@@ -159,6 +165,16 @@ def test_pooling_agrees_with_scikit_learn() -> None:
         IsotonicRegression().fit(np.arange(300), sums / weights, weights).predict(np.arange(300))
     )
     np.testing.assert_allclose(np.repeat(pooled / pooled_weights, lengths), oracle, atol=1e-12)
+
+
+def test_a_field_corrects_only_what_the_fields_before_it_have_left() -> None:
+    p, codes = np.full(40_000, 0.1), np.arange(40_000) % 2
+    clicked = np.arange(40_000) // 2 < np.where(codes, 4_000, 1_000)
+    fields = {"first": field(codes, 2), "second": field(codes, 2)}
+    found = fit_field_factors(p, clicked, fields)
+    assert found.factors["first"] == pytest.approx({"v0": 0.5, "v1": 2.0}, rel=0.01)
+    corrected = found.apply(p, fields)
+    assert np.bincount(codes, corrected) == pytest.approx([1_000, 4_000], rel=0.01)
 
 
 def field(codes: np.ndarray, values: int) -> tuple[np.ndarray, list[str]]:

@@ -104,6 +104,18 @@ def test_fewer_clicks_fit_fewer_terms_in_the_stated_order(
     assert (ensemble.rows, ensemble.clicks) == (clicks + 3000, clicks)
 
 
+@pytest.mark.parametrize("clicks", [1, 29])
+def test_a_shift_is_held_as_by_ten_clicks_of_belief_in_none(clicks: int) -> None:
+    inputs, clicked = WORLD
+    rows = np.concatenate([np.flatnonzero(clicked)[:clicks], np.flatnonzero(~clicked)[:3000]])
+    own = take(inputs, rows)
+    ensemble = fit_ensemble(own, clicked[rows])
+    assert ensemble.form == "intercept_shift"
+    # Where the penalised log loss is least, its slope is 0.
+    promised = probabilities(ensemble.logit(own)).sum()
+    assert promised + 10.0 * ensemble.weights["intercept"] == pytest.approx(clicks, abs=1e-6)
+
+
 @pytest.mark.parametrize("rows", [np.array([], dtype=int), np.flatnonzero(WORLD[1])[:5]])
 def test_without_rows_or_with_one_class_the_two_logits_are_averaged(rows: np.ndarray) -> None:
     inputs = take(WORLD[0], rows)

@@ -10,6 +10,7 @@ import pytest
 from pipelines.features.assemble import Assembler, explain_listing
 from pipelines.features.hashing import hash_token
 from pipelines.features.registry import Namespace
+from pipelines.features.text_basis import TextBasis
 from pipelines.models.calibration_map import CalibrationRow
 from pipelines.models.ensemble import Ensemble
 from pipelines.models.fields import coded, position_band, position_bands, segment_field, top_levels
@@ -115,6 +116,21 @@ class TestStack:
         inputs = ensemble_inputs(table, stack.cold_threshold, context=False)
         assert inputs.is_cold.tolist() == [1.0, 1.0, 0.0, 0.0]
 
+    def test_the_ensemble_and_the_segment_agree_on_who_is_cold(self):
+        size = 3
+        table = pa.table(
+            {
+                "window_impressions": [4, 5, 6],
+                **{
+                    name: [0.0] * size
+                    for name in ("historical_listing", "content_listing",
+                                 "shop_window_impressions", "age_days")
+                },
+            }
+        )  # fmt: skip
+        inputs = ensemble_inputs(table, 5, context=False)
+        assert inputs.is_cold.tolist() == is_cold(table, 5).tolist() == [True, False, False]
+
     def test_unknown_evidence_counts_as_none(self):
         table = pa.table(
             {
@@ -169,6 +185,26 @@ class TestListingPart:
         historical, content_variance = variances(part, models, prior=1.0)
         assert historical.tolist() == [0.5] * 3
         assert content_variance.tolist() == [1.0, 0.0, 1.0]
+
+    def test_the_text_of_a_listing_counts_by_its_dense_weights(self):
+        basis = TextBasis.from_arrow(
+            pa.table(
+                {
+                    "term": ["blue", "mug"], "document_frequency": [1, 1], "idf": [1.0, 1.0],
+                    "loadings": pa.array([[1.0, 0.0], [0.0, 0.5]], pa.list_(pa.float32())),
+                }
+            ),
+            singular_values=[1.0, 1.0],
+            documents=2,
+        )  # fmt: skip
+        content = Weights(BITS, 2, np.array([-2, -1], np.int32), np.array([4.0, 3.0]), np.ones(2))
+        batch = listings(
+            title=["blue", "mug", None], tags=pa.nulls(3, pa.list_(pa.string())),
+            image_vector=pa.nulls(3, pa.list_(pa.float32())),
+        )  # fmt: skip
+        models = Models(weights_of({}), content, basis)
+        part = listing_part(Assembler(NAMESPACES, {}), batch, models)
+        assert part.content.tolist() == [3.0, 2.0, 0.0]
 
     def test_evidence_counts_both_surfaces_and_keeps_unknown_ages_unknown(self):
         created = pa.array([None, 0], pa.timestamp("us", "UTC"))

@@ -81,12 +81,16 @@ STACK = Stack.from_rows(
 )
 
 
+RATES = {0: 0.2, 1: 0.3}
+"""Of position 1, and of all."""
+
+
 @pytest.fixture(scope="module")
 def stages(config):
     return make_stages(config, SHOWN, KNOWN)
 
 
-def predict(stages, reference, of=MODELS):
+def predict(stages, reference, of=MODELS, rates=RATES):
     models = replace(of, reference=reference.logits)
     shown = stages.labeled
     is_ours = pc.and_(shown["is_valid_traffic"], pc.equal(shown["surface"], "promoted"))
@@ -95,7 +99,7 @@ def predict(stages, reference, of=MODELS):
         score_listing_days(stages.listing_rows, stages.assembler, models),
         stages.assembler,
         models,
-        {0: 0.2, 1: 0.3},
+        rates,
     )
     return pa.concat_tables(made).sort_by("order_key").combine_chunks()
 
@@ -225,6 +229,37 @@ def test_what_is_predicted_is_valid_promoted_traffic_with_its_labels(predictions
         assert row["clicked"] == shown["clicked"]
         assert 0 < row["p_baseline"] < 1
     assert len(set(predictions["order_key"].to_pylist())) == len(predictions)
+
+
+def test_rows_of_a_user_share_a_key_and_without_one_those_of_a_page(stages, reference):
+    keys = {}
+    pages = pa.array([f"page {k % 20}" for k in range(len(stages.labeled))])
+    at = stages.labeled.schema.get_field_index("request_id")
+    of_pages = replace(stages, labeled=stages.labeled.set_column(at, "request_id", pages))
+    shown = dict(zip(of_pages.labeled["impression_id"].to_pylist(), pages.to_pylist(), strict=True))
+    for row in predict(of_pages, reference).to_pylist():
+        identifier = row["impression_id"]
+        who = TODAY[identifier]["user_id"] or shown[identifier]
+        keys.setdefault(who, set()).add(row["user_key"])
+    assert {"u1", "u2", "u3"} < set(keys)
+    assert all(len(found) == 1 for found in keys.values())
+    assert len(set.union(*keys.values())) == len(keys)
+
+
+def test_the_baseline_is_a_listing_s_ratio_times_its_position_s_rate(predictions):
+    ratios = {}
+    for row in predictions.to_pylist():
+        # Positions without a rate of their own have that of all.
+        rate = RATES.get(TODAY[row["impression_id"]]["position"], RATES[0])
+        ratios.setdefault(row["listing_id"], []).append(row["p_baseline"] / rate)
+    for found in ratios.values():
+        assert found == pytest.approx([found[0]] * len(found))
+
+
+def test_the_baseline_stays_a_probability(stages, reference):
+    for rate in (0.0, 50.0):
+        found = predict(stages, reference, rates={0: rate})["p_baseline"].to_pylist()
+        assert all(0.0 < p < 1.0 for p in found)
 
 
 def test_what_all_requests_bring_counts_for_the_listings(config, stages, names, predictions):
