@@ -35,10 +35,10 @@ def readonly(array: npt.ArrayLike, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     TypeError
         The values cannot be cast to ``dtype`` without a possible loss.
     """
-    given = np.asarray(array)
-    if given.size and not np.can_cast(given.dtype, dtype, casting="safe"):
-        raise TypeError(f"expected {np.dtype(dtype)} values, got {given.dtype}")
-    view = np.require(given, dtype=dtype, requirements=["C", "A"]).view()
+    values = np.asarray(array)
+    if values.size and not np.can_cast(values.dtype, dtype, casting="safe"):
+        raise TypeError(f"expected {np.dtype(dtype)} values, got {values.dtype}")
+    view = np.require(values, dtype=dtype, requirements=["C", "A"]).view()
     view.flags.writeable = False
     return view
 

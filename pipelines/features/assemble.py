@@ -52,14 +52,14 @@ class Assembler:
     def tokens(self, columns: pa.RecordBatch, scope: str) -> dict[str, Tokens]:
         """The feature values of a batch, by namespace of a scope (listing or context)."""
         batch = Batch(columns, self.strengths)
-        found: dict[str, Tokens] = {}
+        tokens: dict[str, Tokens] = {}
         for namespace in of_scope(self.namespaces, scope):
             if namespace.encoding == "cross":
-                found[namespace.name] = cross([found[n] for n in namespace.inputs])
+                tokens[namespace.name] = cross([tokens[n] for n in namespace.inputs])
             else:
                 encode = ENCODINGS[namespace.encoding]
-                found[namespace.name] = encode(batch, namespace.inputs)
-        return found
+                tokens[namespace.name] = encode(batch, namespace.inputs)
+        return tokens
 
     def rows(self, tokens: Mapping[str, Tokens], scope: str) -> dict[str, SlotRows]:
         """Hashed rows per model; namespaces in registered order."""
@@ -79,16 +79,16 @@ class Assembler:
 
     def pair_rows(self, query_words: SlotRows, listing_words: SlotRows) -> dict[str, SlotRows]:
         """Hashed rows of pair scope per model, from the words of query and listing."""
-        found: dict[str, SlotRows] = {}
+        hashed: dict[str, SlotRows] = {}
         shared = shared_words(query_words, listing_words)
         for namespace in of_scope(self.namespaces, "pair"):
             if namespace.encoding == "shared_words":
-                found[namespace.name] = shared
+                hashed[namespace.name] = shared
             else:
-                found[namespace.name] = word_count_slots(namespace.name, shared, query_words)
+                hashed[namespace.name] = word_count_slots(namespace.name, shared, query_words)
         return {
             model: SlotRows.concatenate(
-                [found[n.name] for n in of_scope(self.namespaces, "pair", model)]
+                [hashed[n.name] for n in of_scope(self.namespaces, "pair", model)]
             )
             if of_scope(self.namespaces, "pair", model)
             else SlotRows(np.zeros(len(shared) + 1, np.int64), np.empty(0, np.int32))
@@ -146,17 +146,17 @@ def explain_listing(
         In registered order; slot is the full-width hash.
     """
     assembler = Assembler(tuple(namespaces), strengths)
-    found: list[tuple[str, str, str, int]] = []
+    features: list[tuple[str, str, str, int]] = []
     tokens = assembler.tokens(row, "listing")
     for namespace in of_scope(assembler.namespaces, "listing"):
         values = tokens[namespace.name]
         slots = values.slots(namespace.name).slots.tolist()
         codes = values.codes if values.valid is None else values.codes[values.valid]
         labels = [values.labels[int(code)].as_py() for code in codes]
-        found += [
+        features += [
             (model, namespace.name, label, slot)
             for model in MODELS
             if namespace.serves(model)
             for label, slot in zip(labels, slots, strict=True)
         ]
-    return found
+    return features

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from pipelines.days import day_numbers
 from pipelines.features.assemble import Assembler, names_batch
-from pipelines.features.history import SUMS
+from pipelines.features.history import SUMS, of_type
 from pipelines.features.keys import id_keys
 from pipelines.features.rows import SlotRows
 from pipelines.features.tokens import Tokens
@@ -35,10 +35,12 @@ def with_history(rows: pa.Table, history: pa.Table, entities: Mapping[str, str])
         Entity type to the id column of `rows`.
     """
     for entity, key in entities.items():
-        own = history.filter(pc.equal(history["entity_type"], entity))
-        at = pc.index_in(rows[key], own["entity_id"].combine_chunks())
+        of_entity = of_type(history, entity)
+        places = pc.index_in(rows[key], of_entity["entity_id"].combine_chunks())
         for name in SUMS:
-            rows = rows.append_column(f"{entity}_{name}", own[name].combine_chunks().take(at))
+            rows = rows.append_column(
+                f"{entity}_{name}", of_entity[name].combine_chunks().take(places)
+            )
     return rows
 
 
@@ -53,18 +55,18 @@ class Names:
     """The distinct values behind the hashes of a day."""
 
     def __init__(self) -> None:
-        self._found: list[pa.RecordBatch] = []
+        self._batches: list[pa.RecordBatch] = []
 
     def add(self, tokens: Mapping[str, Tokens], batch: pa.RecordBatch) -> None:
         """Add the feature values of a batch."""
-        self._found += names_batch(tokens, day_numbers(batch.column("ds")))
+        self._batches += names_batch(tokens, day_numbers(batch.column("ds")))
 
     def table(self) -> pa.Table:
         """Columns of `feature_names`; each value once."""
         kinds = [("slot", pa.int32()), ("namespace", pa.string()), ("value", pa.string())]
         schema = pa.schema([("ds", pa.date32()), *kinds, ("rows", pa.int64())])
         return (
-            pa.Table.from_batches(self._found, schema)
+            pa.Table.from_batches(self._batches, schema)
             .group_by(["slot", "namespace", "value", "ds"], use_threads=False)
             .aggregate([("rows", "sum")])
             .rename_columns({"rows_sum": "rows"})
@@ -113,13 +115,13 @@ def listing_words(assembler: Assembler, batch: pa.RecordBatch) -> pa.Array:
 
 def batches_with_listings(rows: pa.Table, listings: pa.Table) -> Iterator[pa.RecordBatch]:
     """The rows in batches with the columns of their listings; null where in no snapshot."""
-    at = pc.index_in(rows["listing_id"], listings["listing_id"].combine_chunks())
+    places = pc.index_in(rows["listing_id"], listings["listing_id"].combine_chunks())
     columns = listings.drop_columns(["listing_id"]).combine_chunks()
     done = 0
     for batch in batches_of(rows):
-        own = columns.take(at.slice(done, batch.num_rows)).combine_chunks()
-        for name in own.column_names:
-            batch = batch.append_column(name, own[name].combine_chunks())
+        joined = columns.take(places.slice(done, batch.num_rows)).combine_chunks()
+        for name in joined.column_names:
+            batch = batch.append_column(name, joined[name].combine_chunks())
         done += batch.num_rows
         yield batch
 

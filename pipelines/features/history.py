@@ -47,6 +47,11 @@ class Windows:
         return [day - timedelta(days=back) for back in range(longest, 0, -1)]
 
 
+def of_type(rows: pa.Table, entity: str) -> pa.Table:
+    """The rows of one entity type."""
+    return rows.filter(pc.equal(rows["entity_type"], entity))
+
+
 def history_before(
     days: Sequence[date], counted: Collection[date], read: Counts, windows: Windows
 ) -> Iterator[pa.Table]:
@@ -69,25 +74,24 @@ def history_before(
     """
     ids = _entities_of(read(day) for day in days)
     sliding = {entity: _SlidingSums(ids[entity], windows) for entity in HISTORY_ENTITIES}
-    needed = {at for day in days for at in (*windows.before(day), day)} & set(counted)
-    for day in sorted(needed):
+    needed = {past_day for day in days for past_day in windows.before(day)} | set(days)
+    for day in sorted(needed & set(counted)):
         counts = read(day)
         for entity, sums in sliding.items():
-            own = counts.filter(pc.equal(counts["entity_type"], entity))
+            of_entity = of_type(counts, entity)
             if day in days:
-                yield _with_type(entity, sums.before(day, own["entity_id"].unique()), day)
+                yield _with_type(entity, sums.before(day, of_entity["entity_id"].unique()), day)
             if day != days[-1]:
-                sums.add(day, own)
+                sums.add(day, of_entity)
 
 
 def _entities_of(counts: Iterable[pa.Table]) -> dict[str, pa.Array]:
     """The distinct ids of each entity type."""
-    found: dict[str, list[pa.Array]] = defaultdict(lambda: [pa.array([], pa.string())])
+    ids: dict[str, list[pa.Array]] = defaultdict(lambda: [pa.array([], pa.string())])
     for table in counts:
         for entity in HISTORY_ENTITIES:
-            own = table.filter(pc.equal(table["entity_type"], entity))
-            found[entity].append(own["entity_id"].unique())
-    return {entity: pa.concat_arrays(found[entity]).unique() for entity in HISTORY_ENTITIES}
+            ids[entity].append(of_type(table, entity)["entity_id"].unique())
+    return {entity: pa.concat_arrays(ids[entity]).unique() for entity in HISTORY_ENTITIES}
 
 
 class _SlidingSums:
@@ -102,20 +106,20 @@ class _SlidingSums:
     def add(self, day: date, counts: pa.Table) -> None:
         """Add a day's counts, later than all before."""
         for surface in SURFACES:
-            own = counts.filter(pc.equal(counts["surface"], surface))
-            at = pc.index_in(own["entity_id"], self.ids)
-            known = own.filter(pc.is_valid(at))
-            codes = np.asarray(at.drop_null()).astype(np.int64)
+            of_surface = counts.filter(pc.equal(counts["surface"], surface))
+            places = pc.index_in(of_surface["entity_id"], self.ids)
+            known = of_surface.filter(pc.is_valid(places))
+            codes = np.asarray(places.drop_null()).astype(np.int64)
             values = np.stack([np.asarray(known[name]) for name in _SOURCES.values()], axis=1)
             self.sums[codes, _columns(surface)] += values
             self.added[surface, day] = (codes, values)
 
     def before(self, day: date, ids: pa.Array) -> pa.Table:
         """Entity ids and `SUMS` of the windows that end the day before."""
-        for surface, at in [
+        for surface, old_day in [
             key for key in self.added if (day - key[1]).days > self.windows.of(key[0])
         ]:
-            codes, values = self.added.pop((surface, at))
+            codes, values = self.added.pop((surface, old_day))
             self.sums[codes, _columns(surface)] -= values
         sums = self.sums[np.asarray(pc.index_in(ids, self.ids))]
         return pa.table({"entity_id": ids, **{name: sums[:, k] for k, name in enumerate(SUMS)}})
@@ -156,17 +160,17 @@ def window_to(
     keys = ["entity_type", "entity_id"]
     kinds = [(name, pa.string()) for name in keys] + [(name, pa.int64()) for name in SUMS]
     parts = [pa.schema(kinds).empty_table()]
-    for at in windows.before(following):
-        if at not in counted:
+    for past_day in windows.before(following):
+        if past_day not in counted:
             continue
-        counts = read(at)
-        own = counts.filter(pc.is_in(counts["entity_type"], pa.array(sorted(entities))))
-        columns = {name: own[name] for name in keys}
+        counts = read(past_day)
+        wanted = counts.filter(pc.is_in(counts["entity_type"], pa.array(sorted(entities))))
+        columns = {name: wanted[name] for name in keys}
         for surface in SURFACES:
-            is_inside = (following - at).days <= windows.of(surface)
-            counts_here = pc.and_(pc.equal(own["surface"], surface), is_inside)
+            is_inside = (following - past_day).days <= windows.of(surface)
+            counts_here = pc.and_(pc.equal(wanted["surface"], surface), is_inside)
             for what, source in _SOURCES.items():
-                columns[f"{surface}_{what}"] = pc.if_else(counts_here, own[source], 0)
+                columns[f"{surface}_{what}"] = pc.if_else(counts_here, wanted[source], 0)
         parts.append(pa.table(columns))
     summed = (
         pa.concat_tables(parts)

@@ -30,10 +30,10 @@ def shared_words(query: SlotRows, listing: SlotRows) -> SlotRows:
 
 def word_count_slots(namespace: str, shared: SlotRows, query: SlotRows) -> SlotRows:
     """How many words are shared (at most 3) out of how many (at most 3); none without a query."""
-    of = np.minimum(query.lengths, MAX_SHARED)
-    found = np.minimum(shared.lengths, of)
+    asked = np.minimum(query.lengths, MAX_SHARED)
+    matched = np.minimum(shared.lengths, asked)
     labels = pa.array([f"{f}/{n}" for n in range(MAX_SHARED + 1) for f in range(MAX_SHARED + 1)])
-    hashed = hash_strings(namespace, labels)[of * (MAX_SHARED + 1) + found]
+    hashed = hash_strings(namespace, labels)[asked * (MAX_SHARED + 1) + matched]
     return SlotRows.from_column(hashed, query.lengths > 0)
 
 

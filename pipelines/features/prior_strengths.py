@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from pipelines.features.history import SURFACES
+from pipelines.features.history import SURFACES, of_type
 from pipelines.features.rates import RATE_SURFACES
 
 
@@ -35,18 +34,18 @@ def moments(history: pa.Table) -> dict[str, Moments]:
     history : pyarrow.Table
         entity_type and `SUMS`.
     """
-    found: dict[str, Moments] = {}
+    by_entity: dict[str, Moments] = {}
     for entity in history["entity_type"].unique().to_pylist():
-        own = history.filter(pc.equal(history["entity_type"], entity))
-        found[entity] = {}
+        of_entity = of_type(history, entity)
+        by_entity[entity] = {}
         for surface in RATE_SURFACES:
             parts = SURFACES if surface == "both" else (surface,)
-            clicks = sum(np.asarray(own[f"{part}_clicks"]) for part in parts)
-            micro = sum(np.asarray(own[f"{part}_expected_micro"]) for part in parts)
+            clicks = sum(np.asarray(of_entity[f"{part}_clicks"]) for part in parts)
+            micro = sum(np.asarray(of_entity[f"{part}_expected_micro"]) for part in parts)
             # Python's integers: the squares of a large day pass 64 bits.
             k = np.asarray(clicks).astype(object)
             e = ((np.asarray(micro) + 500) // 1000).astype(object)
-            found[entity] |= {
+            by_entity[entity] |= {
                 f"{surface}_entities": int((np.asarray(micro) > 0).sum()),
                 f"{surface}_k": int(k.sum()),
                 f"{surface}_e": int(e.sum()),
@@ -54,7 +53,7 @@ def moments(history: pa.Table) -> dict[str, Moments]:
                 f"{surface}_ke": int((k * e).sum()),
                 f"{surface}_ee": int((e * e).sum()),
             }
-    return found
+    return by_entity
 
 
 def strengths(
@@ -77,7 +76,7 @@ def strengths(
         Strength by `search`, `promoted`, `both`; the geometric mean of the limits where there is
         nothing to estimate it from.
     """
-    found: dict[str, Strength] = {}
+    by_surface: dict[str, Strength] = {}
     for surface in RATE_SURFACES:
         k, e, kk, ke, ee = (
             float(row.get(f"{surface}_{name}", 0)) for name in ("k", "e", "kk", "ke", "ee")
@@ -89,5 +88,5 @@ def strengths(
             c = k / e
             excess = kk - 2 * c * ke + c * c * ee - k
             strength = c * ee / excess if excess > 0 else max_strength
-        found[surface] = Strength(min(max(strength, min_strength), max_strength), entities)
-    return found
+        by_surface[surface] = Strength(min(max(strength, min_strength), max_strength), entities)
+    return by_surface

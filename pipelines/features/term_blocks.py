@@ -97,12 +97,12 @@ class TermBlock:
         sums : numpy.ndarray of float64, shape (len(numbers), width)
             Their rows of the product; all others are zero.
         """
-        found = pc.index_in(self.terms, value_set=vocabulary)
-        is_known = pc.is_valid(found).to_numpy(zero_copy_only=False)
-        numbers = found.drop_null().to_numpy()
-        block_idf = np.zeros(len(found))
+        places = pc.index_in(self.terms, value_set=vocabulary)
+        is_known = pc.is_valid(places).to_numpy(zero_copy_only=False)
+        numbers = places.drop_null().to_numpy()
+        block_idf = np.zeros(len(places))
         block_idf[is_known] = idf[numbers]
-        block_basis = np.zeros((len(found), basis.shape[1]))
+        block_basis = np.zeros((len(places), basis.shape[1]))
         block_basis[is_known] = basis[numbers]
         weights = tfidf_weights(self.rows, block_idf)
         sums = normal_product(self.rows.indptr, self.rows.terms, weights, block_basis)

@@ -61,9 +61,9 @@ def documents(title: pa.Array, tags: pa.ListArray) -> pa.ListArray:
     >>> documents(pa.array(["Oak bowl"]), pa.array([["wood", "hand made"]])).to_pylist()
     [['oak', 'bowl', 'wood', 'hand', 'made']]
     """
-    given = _without_nulls(tags.cast(pa.list_(pa.string())))
+    tag_lists = _without_nulls(tags.cast(pa.list_(pa.string())))
     # binary_join makes a null of a list that holds one.
-    filled = pa.ListArray.from_arrays(given.offsets, given.values.fill_null(""))
+    filled = pa.ListArray.from_arrays(tag_lists.offsets, tag_lists.values.fill_null(""))
     joined = pc.binary_join(filled, " ")
     return unigrams(
         pc.binary_join_element_wise(_as_string(title), joined, " ", null_handling="skip")

@@ -50,11 +50,11 @@ def count_terms(documents: pa.ListArray, vocabulary: pa.Array) -> TermCounts:
     vocabulary : pyarrow.Array of string
         Distinct terms; their positions are the term numbers.
     """
-    found = pc.index_in(pc.list_flatten(documents), value_set=vocabulary)
-    known = pc.is_valid(found)
+    numbers = pc.index_in(pc.list_flatten(documents), value_set=vocabulary)
+    known = pc.is_valid(numbers)
     rows = pc.list_parent_indices(documents).filter(known).to_numpy().astype(np.int64)
     width = max(len(vocabulary), 1)
-    entries = rows * width + found.filter(known).to_numpy()
+    entries = rows * width + numbers.filter(known).to_numpy()
     entries, counts = np.unique(entries, return_counts=True)
     rows, terms = np.divmod(entries, width)
     indptr = np.searchsorted(rows, np.arange(len(documents) + 1))

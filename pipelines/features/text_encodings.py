@@ -23,10 +23,10 @@ def encode_words(batch: Batch, inputs: tuple[str, ...]) -> Tokens:
 
 def encode_list(batch: Batch, inputs: tuple[str, ...]) -> Tokens:
     """The lower-case entries of a list."""
-    found = lists(batch.column(inputs[0]))
-    lowered = pc.utf8_lower(found.labels).dictionary_encode()
+    entries = lists(batch.column(inputs[0]))
+    lowered = pc.utf8_lower(entries.labels).dictionary_encode()
     codes = lowered.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    return Tokens(lowered.dictionary, codes[found.codes], found.offsets)
+    return Tokens(lowered.dictionary, codes[entries.codes], entries.offsets)
 
 
 def encode_path_levels(batch: Batch, inputs: tuple[str, ...]) -> Tokens:

@@ -126,9 +126,9 @@ def _count_blocks(spark: SparkSession, read: Callable[[], pa.Table], blocks: int
         listings = read()
         if listings["listing_id"].null_count:
             raise ValueError("every listing needs a listing_id of its own")
-        own = np.mod(xxhash64(listings["listing_id"]), blocks) == number
-        if own.any():
-            packed = count_block(listings.filter(pa.array(own)))
+        is_in_block = np.mod(xxhash64(listings["listing_id"]), blocks) == number
+        if is_in_block.any():
+            packed = count_block(listings.filter(pa.array(is_in_block)))
             yield pa.RecordBatch.from_pydict({"block": pa.array([number]), "packed": packed})
 
     return map_units(spark, blocks, count, "block long, packed binary")
@@ -142,16 +142,16 @@ def _vocabulary(
     summed = parts.group_by("term", use_threads=False).aggregate([("frequency", "sum")])
     is_every = pc.equal(summed["term"], _EVERY_LISTING)
     is_kept = pc.greater_equal(summed["frequency_sum"], min_document_frequency)
-    found = (
+    kept = (
         summed.filter(pc.or_(is_every, is_kept))
         .sort_by([("frequency_sum", "descending"), ("term", "ascending")])
         .slice(0, max_terms + 1)
         .sort_by("term")
         .combine_chunks()
     )
-    if len(found) == 0:
+    if len(kept) == 0:
         return pa.array([], pa.string()), np.zeros(0, dtype=np.int64), 0
-    terms, frequency = found["term"].combine_chunks(), found["frequency_sum"].to_numpy()
+    terms, frequency = kept["term"].combine_chunks(), kept["frequency_sum"].to_numpy()
     return terms[1:], frequency[1:], int(frequency[0])
 
 

@@ -65,10 +65,10 @@ def _rotate(value: np.uint64, bits: int) -> np.uint64:
 
 
 @kernel
-def _word(data: npt.NDArray[np.uint8], at: int, size: int) -> np.uint64:
+def _word(data: npt.NDArray[np.uint8], start: int, size: int) -> np.uint64:
     word = np.uint64(0)
     for k in range(size):
-        word |= np.uint64(data[at + k]) << np.uint64(8 * k)
+        word |= np.uint64(data[start + k]) << np.uint64(8 * k)
     return word
 
 
@@ -84,33 +84,33 @@ def _merge(state: np.uint64, lane: np.uint64) -> np.uint64:
 
 @kernel
 def _hash_one(data: npt.NDArray[np.uint8], start: int, stop: int, seed: np.uint64) -> np.uint64:
-    at = start
+    position = start
     if stop - start >= 32:
         a, b = np.uint64(seed + _P1 + _P2), np.uint64(seed + _P2)
         c, d = seed, np.uint64(seed - _P1)
-        while at + 32 <= stop:
-            a = _round(a, _word(data, at, 8))
-            b = _round(b, _word(data, at + 8, 8))
-            c = _round(c, _word(data, at + 16, 8))
-            d = _round(d, _word(data, at + 24, 8))
-            at += 32
+        while position + 32 <= stop:
+            a = _round(a, _word(data, position, 8))
+            b = _round(b, _word(data, position + 8, 8))
+            c = _round(c, _word(data, position + 16, 8))
+            d = _round(d, _word(data, position + 24, 8))
+            position += 32
         state = np.uint64(_rotate(a, 1) + _rotate(b, 7) + _rotate(c, 12) + _rotate(d, 18))
         state = _merge(_merge(_merge(_merge(state, a), b), c), d)
     else:
         state = np.uint64(seed + _P5)
     state = np.uint64(state + np.uint64(stop - start))
-    while at + 8 <= stop:
-        state = np.uint64(state ^ _round(np.uint64(0), _word(data, at, 8)))
+    while position + 8 <= stop:
+        state = np.uint64(state ^ _round(np.uint64(0), _word(data, position, 8)))
         state = np.uint64(_rotate(state, 27) * _P1 + _P4)
-        at += 8
-    if at + 4 <= stop:
-        state = np.uint64(state ^ np.uint64(_word(data, at, 4) * _P1))
+        position += 8
+    if position + 4 <= stop:
+        state = np.uint64(state ^ np.uint64(_word(data, position, 4) * _P1))
         state = np.uint64(_rotate(state, 23) * _P2 + _P3)
-        at += 4
-    while at < stop:
-        state = np.uint64(state ^ np.uint64(np.uint64(data[at]) * _P5))
+        position += 4
+    while position < stop:
+        state = np.uint64(state ^ np.uint64(np.uint64(data[position]) * _P5))
         state = np.uint64(_rotate(state, 11) * _P1)
-        at += 1
+        position += 1
     state = np.uint64((state ^ (state >> np.uint64(33))) * _P2)
     state = np.uint64((state ^ (state >> np.uint64(29))) * _P3)
     return np.uint64(state ^ (state >> np.uint64(32)))

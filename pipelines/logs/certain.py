@@ -82,28 +82,28 @@ def clicked_impressions(clicks: pa.Table, shown: Mapping[date, Callable[[], pa.T
         impression_ds, impression_ts, user_id, listing_id; impression_ds is null where no impression
         is certain, because none has the id or it is later than the click.
     """
-    found = pa.table({name: pa.nulls(len(clicks), kind) for name, kind in _CLICKED.items()})
+    matched = pa.table({name: pa.nulls(len(clicks), kind) for name, kind in _CLICKED.items()})
     for day, read in shown.items():
-        is_left = pc.is_null(found["impression_ds"])
+        is_left = pc.is_null(matched["impression_ds"])
         if not pc.any(is_left).as_py():
             break
         impressions = read()
         is_clicked = pc.is_in(impressions["impression_id"], clicks["impression_id"])
         clicked = impressions.filter(is_clicked)
-        at = pc.index_in(clicks["impression_id"], clicked["impression_id"].combine_chunks())
-        theirs = clicked.take(at)
+        places = pc.index_in(clicks["impression_id"], clicked["impression_id"].combine_chunks())
+        theirs = clicked.take(places)
         columns = {
-            "impression_ds": pc.if_else(pc.is_valid(at), pa.scalar(day, pa.date32()), None),
+            "impression_ds": pc.if_else(pc.is_valid(places), pa.scalar(day, pa.date32()), None),
             "impression_ts": theirs["ts"],
             "user_id": theirs["user_id"],
             "listing_id": theirs["listing_id"],
         }
-        found = pa.table(
-            {name: pc.if_else(is_left, columns[name], found[name]) for name in _CLICKED}
+        matched = pa.table(
+            {name: pc.if_else(is_left, columns[name], matched[name]) for name in _CLICKED}
         )
-    is_in_time = pc.greater_equal(clicks["ts"], found["impression_ts"])
-    certain = pc.if_else(is_in_time, found["impression_ds"], None)
-    return found.set_column(0, "impression_ds", certain)
+    is_in_time = pc.greater_equal(clicks["ts"], matched["impression_ts"])
+    certain = pc.if_else(is_in_time, matched["impression_ds"], None)
+    return matched.set_column(0, "impression_ds", certain)
 
 
 def _log_is_certain(batch: pa.RecordBatch, log: str, day: date) -> Mask:

@@ -103,7 +103,7 @@ def count_entities(traffic: pa.Table, homes: pa.Table, rates: pa.Table) -> pa.Ta
         Columns of `entity_counts` but ds, unique by entity and surface.
     """
     valid = traffic.filter(traffic["is_valid_traffic"])
-    at = pc.index_in(_position_key(valid), _position_key(rates))
+    places = pc.index_in(_position_key(valid), _position_key(rates))
     counted = pa.table(
         {
             "listing": valid["listing_id"],
@@ -113,7 +113,7 @@ def count_entities(traffic: pa.Table, homes: pa.Table, rates: pa.Table) -> pa.Ta
             "surface": valid["surface"],
             "impressions": pa.repeat(pa.scalar(1, pa.int64()), len(valid)),
             "clicks": valid["clicked"].cast(pa.int64()),
-            "expected_clicks_micro": rates["rate_micro"].combine_chunks().take(at),
+            "expected_clicks_micro": rates["rate_micro"].combine_chunks().take(places),
         }
     )
     by_listing = _of(counted, "listing")
@@ -128,9 +128,9 @@ def count_entities(traffic: pa.Table, homes: pa.Table, rates: pa.Table) -> pa.Ta
 def _of(counted: pa.Table, entity: str) -> pa.Table:
     """Counts of one entity type, whose ids are the column of its name; null is none."""
     known = counted.filter(pc.is_valid(counted[entity]))
-    found = _sum(known, (entity, "surface"), _SUMS)
-    kind = pa.repeat(pa.scalar(entity, pa.string()), len(found))
-    return found.rename_columns(["entity_id", *found.column_names[1:]]).add_column(
+    summed = _sum(known, (entity, "surface"), _SUMS)
+    kind = pa.repeat(pa.scalar(entity, pa.string()), len(summed))
+    return summed.rename_columns(["entity_id", *summed.column_names[1:]]).add_column(
         0, "entity_type", kind
     )
 
@@ -138,8 +138,8 @@ def _of(counted: pa.Table, entity: str) -> pa.Table:
 def _sum(rows: pa.Table, keys: Iterable[str], sums: Iterable[str]) -> pa.Table:
     """Sums per key, in the order in which the keys first come."""
     keys, sums = list(keys), list(sums)
-    found = rows.group_by(keys, use_threads=False).aggregate([(name, "sum") for name in sums])
-    return found.select([*keys, *(f"{name}_sum" for name in sums)]).rename_columns([*keys, *sums])
+    summed = rows.group_by(keys, use_threads=False).aggregate([(name, "sum") for name in sums])
+    return summed.select([*keys, *(f"{name}_sum" for name in sums)]).rename_columns([*keys, *sums])
 
 
 def _position_key(rows: pa.Table) -> pa.Array:

@@ -71,11 +71,11 @@ def first_clicks(clicks: pa.Table, day: date, rules: LabelRules) -> pa.Table:
     pyarrow.Table
         One row per clicked impression: impression_id, user_id, listing_id, click_delay_s.
     """
-    own = clicks_of(clicks, day)
-    at = own["ts"].cast(pa.int64())
-    delay = pc.subtract(at, own["impression_ts"].cast(pa.int64()))
+    on_day = clicks_of(clicks, day)
+    clicked_at = on_day["ts"].cast(pa.int64())
+    delay = pc.subtract(clicked_at, on_day["impression_ts"].cast(pa.int64()))
     counts = pc.and_(
-        pc.less(at, rules.cutoff(day)),
+        pc.less(clicked_at, rules.cutoff(day)),
         pc.and_(
             pc.greater_equal(delay, 0),
             pc.less_equal(delay, int(rules.click_window_hours * _HOUR_US)),
@@ -83,7 +83,7 @@ def first_clicks(clicks: pa.Table, day: date, rules: LabelRules) -> pa.Table:
     )
     ids = ["impression_id", "user_id", "listing_id"]
     first = (
-        own.select(ids)
+        on_day.select(ids)
         .append_column("delay", delay)
         .filter(counts)
         .group_by(ids)
@@ -145,9 +145,9 @@ def label_impressions(impressions: pa.Table, first: pa.Table, invalid: Bursts) -
     pyarrow.Table
         Columns of `labeled_impressions`.
     """
-    found = pc.index_in(impressions["impression_id"], first["impression_id"].combine_chunks())
-    labeled = impressions.append_column("clicked", pc.is_valid(found)).append_column(
-        "click_delay_s", first["click_delay_s"].combine_chunks().take(found)
+    places = pc.index_in(impressions["impression_id"], first["impression_id"].combine_chunks())
+    labeled = impressions.append_column("clicked", pc.is_valid(places)).append_column(
+        "click_delay_s", first["click_delay_s"].combine_chunks().take(places)
     )
     is_valid = pa.repeat(True, len(impressions))
     if len(invalid):

@@ -51,16 +51,16 @@ def with_checks(yielded: DataFrame, log: str, *, max_string_bytes: int) -> DataF
         F.struct(*(F.col(f"`{name}`") for name in types if name != MISSING)).alias(RAW),
         *([F.col(MISSING)] if MISSING in types else []),
     )
-    found = {
+    conditions = {
         reason: F.coalesce(c, F.lit(False))
         for reason, c in _conditions(log, types, max_string_bytes).items()
     }
-    named = [F.when(condition, F.lit(reason)) for reason, condition in found.items()]
+    named = [F.when(condition, F.lit(reason)) for reason, condition in conditions.items()]
     return typed.select(
         *(column.name for column in declared),
         "ds",
         RAW,
-        _any(list(found.values())).alias(REFUSED),
+        _any(list(conditions.values())).alias(REFUSED),
         F.array_compact(F.array(*named)).alias(REASONS),
     )
 
@@ -93,7 +93,7 @@ def _conditions(
     texts = [text for column in declared.values() if (text := _text(column)) is not None]
     absent = [column for column in required if column.name not in types]
     missing = F.size(MISSING) > 0 if MISSING in types else F.lit(False)
-    found = {
+    conditions = {
         R.MISSING_COLUMN: F.lit(True) if absent else missing,
         R.NULL_KEY: _any([_is_null(c, types) for c in required if c.name in types]),
         R.EMPTY_KEY: _any([F.col(c.name) == "" for c in required if c.name.endswith("_id")]),
@@ -104,16 +104,18 @@ def _conditions(
         if column.name in types:
             reason, condition = _unparsable(column, types[column.name])
             if condition is not None:
-                found[reason] = found[reason] | condition if reason in found else condition
+                conditions[reason] = (
+                    conditions[reason] | condition if reason in conditions else condition
+                )
     if "ts" in declared:
         since = F.unix_micros("ts") - F.unix_date("ds").cast("long") * DAY_US
-        found[R.OUTSIDE_DAY] = (since < 0) | (since >= DAY_US)
+        conditions[R.OUTSIDE_DAY] = (since < 0) | (since >= DAY_US)
     if log == "impressions":
-        found[R.POSITION_BELOW_1] = F.col("position") < 1
-        found[R.UNKNOWN_SURFACE] = ~F.col("surface").isin("search", "promoted")
+        conditions[R.POSITION_BELOW_1] = F.col("position") < 1
+        conditions[R.UNKNOWN_SURFACE] = ~F.col("surface").isin("search", "promoted")
     if log == "listings":
-        found[R.NEGATIVE_PRICE] = F.col("price") < 0
-    return {reason: found[reason] for reason in R.REASONS if reason in found}
+        conditions[R.NEGATIVE_PRICE] = F.col("price") < 0
+    return {reason: conditions[reason] for reason in R.REASONS if reason in conditions}
 
 
 def _is_null(column: Declared, types: Mapping[str, T.DataType]) -> Column:

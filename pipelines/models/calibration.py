@@ -93,29 +93,29 @@ def fit_calibration(
     -----
     Platt (1999); beta: Kull, Silva Filho, Flach (AISTATS 2017).
     """
-    given = np.asarray(logit, dtype=np.float64)
+    logits = np.asarray(logit, dtype=np.float64)
     labels = np.asarray(clicked).astype(bool)
     users = np.asarray(user, dtype=np.int64)
-    if not given.shape == labels.shape == users.shape or given.ndim != 1:
-        raise ValueError(f"shapes differ: {given.shape}, {labels.shape}, {users.shape}")
+    if not logits.shape == labels.shape == users.shape or logits.ndim != 1:
+        raise ValueError(f"shapes differ: {logits.shape}, {labels.shape}, {users.shape}")
     if folds < 2:
         raise ValueError("cross-fitting needs two folds or more")
-    if np.isnan(given).any():
+    if np.isnan(logits).any():
         raise ValueError("a logit is not a number")
-    per_fold = _bin(given, labels, user_folds(users, folds), folds)
+    per_fold = _bin(logits, labels, user_folds(users, folds), folds)
     everything = _sum(per_fold)
     clicks = everything.total_clicks()
     losses: dict[str, float] = {}
     for kind in (kind for kind, needed in _CANDIDATES if clicks >= needed):
         loss = _cross_fitted_loss(kind, per_fold)
         if loss is not None:
-            losses[kind] = loss / max(len(given), 1)
+            losses[kind] = loss / max(len(logits), 1)
     chosen = min(losses, key=lambda kind: losses[kind]) if len(losses) > 1 else SHIFT
     return replace(
         _FIT[chosen](everything),
-        rows=len(given),
+        rows=len(logits),
         clicks=clicks,
-        clipped=int(np.count_nonzero(np.abs(given) > LOGIT_LIMIT)),
+        clipped=int(np.count_nonzero(np.abs(logits) > LOGIT_LIMIT)),
         candidates=losses,
     )
 
@@ -177,19 +177,19 @@ def _fit_slopes(data: _Binned, terms: list[FloatArray]) -> tuple[float, list[flo
     """
     fixed = [False] * len(terms)
     while True:
-        free = [term for term, held in zip(terms, fixed, strict=True) if not held]
-        held_slopes = [MIN_SLOPE if held else 1.0 for held in fixed]
-        offset = np.add.reduce([s * t for s, t in zip(held_slopes, terms, strict=True)])
+        free = [term for term, is_fixed in zip(terms, fixed, strict=True) if not is_fixed]
+        fixed_slopes = [MIN_SLOPE if is_fixed else 1.0 for is_fixed in fixed]
+        offset = np.add.reduce([s * t for s, t in zip(fixed_slopes, terms, strict=True)])
         columns = np.stack(free, axis=1) if free else np.empty((len(data.logit), 0))
         fit = fit_logistic(
             columns, data.clicks, trials=data.impressions, offset=offset, l2=_TINY_L2
         )
         changes = iter(fit.weights)
-        slopes = [MIN_SLOPE if held else 1.0 + next(changes) for held in fixed]
+        slopes = [MIN_SLOPE if is_fixed else 1.0 + next(changes) for is_fixed in fixed]
         below = [slope < MIN_SLOPE for slope in slopes]
         if not any(below):
             return fit.intercept, slopes
-        fixed = [held or low for held, low in zip(fixed, below, strict=True)]
+        fixed = [is_fixed or low for is_fixed, low in zip(fixed, below, strict=True)]
 
 
 def _fit_platt(data: _Binned) -> CalibrationMap:

@@ -66,10 +66,10 @@ class CalibrationMap:
         ValueError
             A logit is not a number (infinite ones are clipped).
         """
-        given = np.asarray(logit, dtype=np.float64)
-        if np.isnan(given).any():
+        logits = np.asarray(logit, dtype=np.float64)
+        if np.isnan(logits).any():
             raise ValueError("a logit is not a number")
-        clipped = np.clip(given, -LOGIT_LIMIT, LOGIT_LIMIT)
+        clipped = np.clip(logits, -LOGIT_LIMIT, LOGIT_LIMIT)
         if self.parameters is not None:
             a, b, c = self.parameters
             log_p, minus_log_rest = beta_terms(clipped)

@@ -51,10 +51,10 @@ class EnsembleInputs:
     def __post_init__(self) -> None:
         rows = np.shape(self.historical_listing)
         for name in (*LISTING_PARTS, *EVIDENCE, *CONTEXT_PARTS):
-            given = getattr(self, name)
-            if given is None:
+            column = getattr(self, name)
+            if column is None:
                 continue
-            values = np.asarray(given, dtype=np.float64)
+            values = np.asarray(column, dtype=np.float64)
             if values.shape != rows or values.ndim != 1:
                 raise ValueError(f"{name} has shape {values.shape}, historical_listing {rows}")
             if not np.isfinite(values).all():
@@ -151,13 +151,13 @@ class Ensemble:
         ValueError
             No rows, an unknown or repeated term, no intercept, or rows of several fits.
         """
-        given = [EnsembleRow(*row) for row in rows]
-        weights = {row.term: row.weight for row in given}
-        fits = {row[2:] for row in given}
+        typed = [EnsembleRow(*row) for row in rows]
+        weights = {row.term: row.weight for row in typed}
+        fits = {row[2:] for row in typed}
         unknown = weights.keys() - {*_KNOWN_TERMS, COLD_THRESHOLD}
-        if unknown or len(weights) != len(given) or len(fits) != 1 or INTERCEPT not in weights:
+        if unknown or len(weights) != len(typed) or len(fits) != 1 or INTERCEPT not in weights:
             raise ValueError(
-                f"not the rows of one ensemble: {len(given)} rows, {len(fits)} fits, "
+                f"not the rows of one ensemble: {len(typed)} rows, {len(fits)} fits, "
                 f"unknown terms {sorted(unknown)}"
             )
         threshold = weights.pop(COLD_THRESHOLD, None)

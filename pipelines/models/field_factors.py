@@ -61,14 +61,14 @@ class FieldFactors:
         ValueError
             A field with factors is missing, or a code has no label.
         """
-        given = np.asarray(p, dtype=np.float64)
-        result = given.copy()
+        calibrated = np.asarray(p, dtype=np.float64)
+        result = calibrated.copy()
         for name in sorted(self.factors):
             if name not in fields:
                 raise ValueError(f"field {name} has factors and was not given")
-            codes, labels = _checked(name, fields[name], len(given))
+            codes, labels = _checked(name, fields[name], len(calibrated))
             result *= _take([self.factors[name].get(label, 1.0) for label in labels], codes)
-        return _inside(result, given)
+        return _inside(result, calibrated)
 
     def to_rows(self) -> list[CalibrationRow]:
         """Give rows of the table `calibration_maps`: x = expected clicks, y = factor."""
@@ -136,8 +136,8 @@ def fit_field_factors(
     expected_of: dict[str, dict[str, float]] = {}
     strengths: dict[str, float] = {}
     product = base.copy()
-    for name, given in fields.items():
-        codes, labels = _checked(name, given, len(base))
+    for name, coded in fields.items():
+        codes, labels = _checked(name, coded, len(base))
         current = np.rint(_inside(product, base) / _UNIT)
         known = codes >= 0
         units = np.bincount(codes[known], current[known], minlength=len(labels))
@@ -171,8 +171,8 @@ def strength(expected: FloatArray, clicks: npt.NDArray[np.int64]) -> float:
     return float(np.add.reduce(weight * mean**2) / variance) if variance > 0.0 else math.inf
 
 
-def _checked(name: str, given: Field, rows: int) -> tuple[npt.NDArray[np.int64], list[str]]:
-    codes, labels = np.asarray(given[0], dtype=np.int64), given[1]
+def _checked(name: str, coded: Field, rows: int) -> tuple[npt.NDArray[np.int64], list[str]]:
+    codes, labels = np.asarray(coded[0], dtype=np.int64), coded[1]
     if codes.shape != (rows,):
         raise ValueError(f"field {name} has codes of shape {codes.shape} for {rows} rows")
     if rows and not -1 <= codes.min() <= codes.max() < len(labels):

@@ -53,10 +53,10 @@ def evaluate_fields(
     -----
     One sort of the rows by user and value per field, all else linear.
     """
-    given = day.probabilities[model]
-    if not ((given >= 0.0) & (given <= 1.0)).all():
+    probabilities = day.probabilities[model]
+    if not ((probabilities >= 0.0) & (probabilities <= 1.0)).all():
         return []
-    p = np.clip(given, *LIMITS)
+    p = np.clip(probabilities, *LIMITS)
     user = np.unique(day.user, return_inverse=True)[1].astype(np.int64)
     rows: list[MetricRow] = []
     for field, coded in fields.items():

@@ -38,13 +38,13 @@ class Judged:
         object.__setattr__(self, "clicked", np.asarray(self.clicked).astype(bool))
         object.__setattr__(self, "is_cold", np.asarray(self.is_cold).astype(bool))
         object.__setattr__(self, "user", np.asarray(self.user, dtype=np.int64))
-        given = {m: np.asarray(p, dtype=np.float64) for m, p in self.probabilities.items()}
-        object.__setattr__(self, "probabilities", given)
-        arrays = {"user": self.user, "is_cold": self.is_cold, **given}
+        probabilities = {m: np.asarray(p, dtype=np.float64) for m, p in self.probabilities.items()}
+        object.__setattr__(self, "probabilities", probabilities)
+        arrays = {"user": self.user, "is_cold": self.is_cold, **probabilities}
         for name, values in arrays.items():
             if values.shape != rows or len(rows) != 1:
                 raise ValueError(f"{name} has shape {values.shape}, clicked {rows}")
-        if self.baseline is not None and self.baseline not in given:
+        if self.baseline is not None and self.baseline not in probabilities:
             raise ValueError(f"no probabilities of the baseline {self.baseline}")
 
 

@@ -55,16 +55,16 @@ def train_model(
     )
     kept = train(features, learners, keep_rows=_LEVEL_ROWS)
     for learner in learners:
-        found = learner.state.touched()
-        size = len(found.slot)
+        coordinates = learner.state.touched()
+        size = len(coordinates.slot)
         shift = level_shift(learner, kept, level)
-        found.weight[found.slot == bias_slot(parameters.bits)] += shift
+        coordinates.weight[coordinates.slot == bias_slot(parameters.bits)] += shift
         columns = {
             "model": pa.repeat(pa.scalar(model), size),
-            "slot": pa.array(found.slot),
-            "weight": pa.array(found.weight),
-            "z": pa.array(found.z),
-            "n": pa.array(found.n),
+            "slot": pa.array(coordinates.slot),
+            "weight": pa.array(coordinates.weight),
+            "z": pa.array(coordinates.z),
+            "n": pa.array(coordinates.n),
         }
         days = sorted(learner.days)
         summary = {

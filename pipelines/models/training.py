@@ -36,9 +36,9 @@ class DenseInputs:
         """Row of each listing in `vectors`; -1 where it has none."""
         if len(self.keys) == 0:
             return np.full(len(listing_keys), -1, dtype=np.int32)
-        at = np.searchsorted(self.keys, listing_keys)
-        at = np.minimum(at, len(self.keys) - 1)
-        return np.where(self.keys[at] == listing_keys, at, -1).astype(np.int32)
+        places = np.searchsorted(self.keys, listing_keys)
+        places = np.minimum(places, len(self.keys) - 1)
+        return np.where(self.keys[places] == listing_keys, places, -1).astype(np.int32)
 
 
 @dataclass
@@ -194,10 +194,10 @@ def _is_among_first(
     first = np.zeros(len(block.day), dtype=np.bool_)
     for day in np.unique(block.day).tolist():
         for search in (False, True):
-            own = np.flatnonzero((block.day == day) & (block.is_search == search))
+            rows = np.flatnonzero((block.day == day) & (block.is_search == search))
             before = taken.get((day, search), 0)
-            first[own[: max(limit - before, 0)]] = True
-            taken[day, search] = before + len(own)
+            first[rows[: max(limit - before, 0)]] = True
+            taken[day, search] = before + len(rows)
     return first
 
 
@@ -210,13 +210,13 @@ def new_learners(
     dense: Mapping[int, DenseInputs] | None = None,
 ) -> list[Learner]:
     """One learner per end day, with the dense inputs of its day where the model has some."""
-    found = []
+    learners = []
     for day in end_days:
         inputs = dense.get(day) if dense is not None else None
         width = inputs.vectors.shape[1] if inputs is not None else 0
         state = FtrlState.new(parameters, dense=width)
-        found.append(Learner(day, search_days, promoted_days, state, inputs))
-    return found
+        learners.append(Learner(day, search_days, promoted_days, state, inputs))
+    return learners
 
 
 @kernel

@@ -40,13 +40,13 @@ class Weights:
     @classmethod
     def from_arrow(cls, rows: pa.Table, *, model: str, bits: int, dense: int) -> Weights:
         """From rows of `model_weights` of one day."""
-        own = rows.filter(pc.equal(rows["model"], model)).sort_by("slot")
+        of_model = rows.filter(pc.equal(rows["model"], model)).sort_by("slot")
         return cls(
             bits,
             dense,
-            own["slot"].to_numpy().astype(np.int32),
-            own["weight"].to_numpy().astype(np.float64),
-            own["n"].to_numpy().astype(np.float64),
+            of_model["slot"].to_numpy().astype(np.int32),
+            of_model["weight"].to_numpy().astype(np.float64),
+            of_model["n"].to_numpy().astype(np.float64),
         )
 
     @cached_property
@@ -63,8 +63,8 @@ class Weights:
     def dense_weights(self) -> Floats:
         """Weights of the dense columns, shape (dense,)."""
         weights = np.zeros(self.dense)
-        own = self.slot < 0
-        weights[-1 - self.slot[own]] = self.weight[own]
+        is_dense = self.slot < 0
+        weights[-1 - self.slot[is_dense]] = self.weight[is_dense]
         return weights
 
     def __getstate__(self) -> dict[str, object]:

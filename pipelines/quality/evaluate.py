@@ -48,12 +48,12 @@ def measure_day(
     for rule in rules.rule:
         for part in rule.slices:
             if isinstance(rule, CompareRule):
-                found = _compare(rules.table, rule, part, day, taken, past)
+                measured = _compare(rules.table, rule, part, day, taken, past)
             elif isinstance(rule, HistoryRule):
-                found = _against_history(rules, rule, part, day, taken, past, min_history_days)
+                measured = _against_history(rules, rule, part, day, taken, past, min_history_days)
             else:
-                found = _measure(rule, part, row or {})
-            taken[rule.name, part] = found
+                measured = _measure(rule, part, row or {})
+            taken[rule.name, part] = measured
     return list(taken.values())
 
 
@@ -110,7 +110,7 @@ def _compare(
     taken: Mapping[tuple[str, str], Measurement],
     past: Past,
 ) -> Measurement:
-    own = taken[rule.of, part]
+    measured = taken[rule.of, part]
     other_table, other = reference(table, rule.to)
     if other_table == table:
         base = taken[other, part if (other, part) in taken else ""].value
@@ -118,20 +118,20 @@ def _compare(
         known = past.value((other_table, other, part), day)
         # A sliced measure may be compared with the whole day of another.
         base = past.value((other_table, other, ""), day) if known is None else known
-    blank = replace(_blank(rule, part), rows=own.rows, baseline=base)
-    if own.value is None:
-        return replace(blank, reason=f"{rule.of}: {own.reason}")
+    blank = replace(_blank(rule, part), rows=measured.rows, baseline=base)
+    if measured.value is None:
+        return replace(blank, reason=f"{rule.of}: {measured.reason}")
     if base is None:
         return replace(blank, reason=f"{rule.to} was not measured for {day}")
-    if base == 0 and own.value == 0:
+    if base == 0 and measured.value == 0:
         return replace(blank, reason=f"{rule.of} and {rule.to} are both 0")
-    widen = rule.noise / math.sqrt(own.rows) if rule.noise and own.rows else 0.0
+    widen = rule.noise / math.sqrt(measured.rows) if rule.noise and measured.rows else 0.0
     compared = replace(
         blank,
-        value=own.value / base if base else math.inf,
+        value=measured.value / base if base else math.inf,
         low=None if rule.min is None else rule.min - widen,
         high=None if rule.max is None else rule.max + widen,
-        note=f"{rule.of} {own.value:.10g}, {rule.to} {base:.10g}",
+        note=f"{rule.of} {measured.value:.10g}, {rule.to} {base:.10g}",
     )
     return _judged_from(compared, rule.min_rows)
 
@@ -145,31 +145,32 @@ def _against_history(
     past: Past,
     min_days: int,
 ) -> Measurement:
-    own = taken[rule.of, part]
-    blank = replace(_blank(rule, part), rows=own.rows)
-    if own.value is None:
-        return replace(blank, reason=f"{rule.of}: {own.reason}")
+    measured = taken[rule.of, part]
+    blank = replace(_blank(rule, part), rows=measured.rows)
+    if measured.value is None:
+        return replace(blank, reason=f"{rule.of}: {measured.reason}")
     values = past.values.get((rules.table, rule.of, part), {})
     anomalies = past.anomalies.get((rules.table, rule.name, part), ())
     noise = 0.0
-    if isinstance(rules.named(rule.of), ShareRule) and own.rows:
+    if isinstance(rules.named(rule.of), ShareRule) and measured.rows:
         # The larger of the two rates: a rate of 0 is not a measurement without error.
-        rate = max(own.value, median(values.values()) if values else 0.0)
-        noise = math.sqrt(rate * (1 - rate) / own.rows)
+        rate = max(measured.value, median(values.values()) if values else 0.0)
+        noise = math.sqrt(rate * (1 - rate) / measured.rows)
     elif isinstance(rules.named(rule.of), CountRule | TableRule):
-        noise = math.sqrt(own.value)
-    found = against_history(
-        day, own.value, values, anomalies, min_days=min_days, floor=rule.floor, noise=noise
+        noise = math.sqrt(measured.value)
+    deviation = against_history(
+        day, measured.value, values, anomalies, min_days=min_days, floor=rule.floor, noise=noise
     )
-    if found is None:
+    if deviation is None:
         known = sum(1 for d in values if d < day)
         return replace(blank, reason=f"{known} earlier days, at least {min_days} are needed")
-    alike = " of the same weekday" if found.same_weekday else ""
+    alike = " of the same weekday" if deviation.same_weekday else ""
     compared = replace(
         blank,
-        value=found.z,
-        baseline=found.centre,
-        note=f"{rule.of} {own.value:.6g}, median of {found.days} days{alike} {found.centre:.6g}",
+        value=deviation.z,
+        baseline=deviation.centre,
+        note=f"{rule.of} {measured.value:.6g}, "
+        f"median of {deviation.days} days{alike} {deviation.centre:.6g}",
     )
     return _judged_from(compared, rule.min_rows)
 

@@ -39,11 +39,11 @@ def measure(rows: ds.Dataset, rules: TableRules) -> dict[date, MetricsRow]:
     aggregates = rules.aggregates()
     listed = ", ".join(f'{sql} AS "{name}"' for name, sql in aggregates.items())
     with duckdb.connect() as connection:
-        found = connection.from_arrow(rows).aggregate(f"ds, {listed}", "ds").fetchall()
+        measured = connection.from_arrow(rows).aggregate(f"ds, {listed}", "ds").fetchall()
     return {
         day: {
             name: float(value) if isinstance(value, Decimal) else value
             for name, value in zip(aggregates, values, strict=True)
         }
-        for day, *values in found
+        for day, *values in measured
     }

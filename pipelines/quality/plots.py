@@ -107,7 +107,7 @@ def traffic_plot(traffic: Sequence[DayTraffic]) -> str | None:
             of_day = {t.ds: t for t in traffic if t.surface == surface}
             # A day that is not there breaks the line.
             rows = [of_day.get(day, DayTraffic(day, surface, 0, 0)) for day in days]
-            at = range(len(days))
+            places = range(len(days))
             colour = SURFACE_COLOURS.get(surface, GREEN)
             mark = SURFACE_MARKS.get(surface, "o") if len(days) <= 2 * _MANY_DAYS else ""
             line = {"color": colour, "marker": mark, "markersize": 3.5, "linewidth": 1.4,
@@ -117,12 +117,12 @@ def traffic_plot(traffic: Sequence[DayTraffic]) -> str | None:
                 for t in rows
             ]
             rate.fill_between(
-                at, [b[0] for b in bands], [b[1] for b in bands],
+                places, [b[0] for b in bands], [b[1] for b in bands],
                 color=colour, alpha=0.15, linewidth=0,
             )  # fmt: skip
             shares = [t.clicks / t.impressions if t.impressions else math.nan for t in rows]
-            rate.plot(at, shares, label=surface, **line)
-            volume.plot(at, [t.impressions or math.nan for t in rows], label=surface, **line)
+            rate.plot(places, shares, label=surface, **line)
+            volume.plot(places, [t.impressions or math.nan for t in rows], label=surface, **line)
         volume.set_ylim(top=1.15 * max(t.impressions for t in traffic) or 1)
         _traffic_axes(rate, volume, [f"{day:%-d %b}" for day in days])
     return written[0]
@@ -166,14 +166,14 @@ def difference_plot(panels: Sequence[tuple[str, float, Sequence[MetricRow]]], mo
             for m in metrics:
                 if m.value is None:
                     continue
-                at = models.index(m.model) + 0.24 * (segments.index(m.segment) - 1)
+                height = models.index(m.model) + 0.24 * (segments.index(m.segment) - 1)
                 colour, mark = SEGMENT_COLOURS[m.segment], SEGMENT_MARKS[m.segment]
                 inside = "white"
                 if m.low is not None and m.high is not None:
                     inside = colour
                     ends = [factor * m.low, factor * m.high]
-                    axes.plot(ends, [at, at], color=colour, linewidth=1.4, alpha=0.6)
-                axes.plot([factor * m.value], [at], mark, color=colour, markersize=5.5,
+                    axes.plot(ends, [height, height], color=colour, linewidth=1.4, alpha=0.6)
+                axes.plot([factor * m.value], [height], mark, color=colour, markersize=5.5,
                           markerfacecolor=inside)  # fmt: skip
             axes.set_title(title)
             axes.set_yticks(range(len(models)), models)

@@ -127,8 +127,8 @@ def _check_reference(
     loaded: TableRules, rule: CompareRule, rules: Mapping[str, TableRules]
 ) -> None:
     other, name = reference(loaded.table, rule.to)
-    found = [r for r in rules[other].rule if r.name == name] if other in rules else []
-    if not found:
+    named = [r for r in rules[other].rule if r.name == name] if other in rules else []
+    if not named:
         raise RuleError(f"{loaded.table}.{rule.name}: there is no rule {other}.{name}")
-    if found[0].slices not in (rule.slices, ("",)):
+    if named[0].slices not in (rule.slices, ("",)):
         raise RuleError(f"{loaded.table}.{rule.name}: its slices differ from those of {rule.to}")

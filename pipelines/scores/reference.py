@@ -38,7 +38,7 @@ class Reference:
 def reference_context(
     namespaces: Sequence[Namespace],
     names: Iterable[Mapping[str, object]],
-    given: Mapping[str, str],
+    configured: Mapping[str, str],
     day: date,
     models: Models,
 ) -> Reference:
@@ -60,8 +60,8 @@ def reference_context(
         counts.setdefault(str(row["namespace"]), []).append(pair)
     values: dict[str, str] = {}
     for namespace in context:
-        if namespace.name in given:
-            values[namespace.name] = given[namespace.name]
+        if namespace.name in configured:
+            values[namespace.name] = configured[namespace.name]
         elif namespace.encoding == "weekday":
             values[namespace.name] = str((day + timedelta(days=1)).isoweekday())
         elif namespace.encoding == "cross":
