@@ -117,7 +117,6 @@ LABELED_IMPRESSIONS = Table(
     },
 )
 
-ENTITY_TYPES = ("listing", "shop", "category", "query", "user", "position")
 
 ENTITY_COUNTS = Table(
     name="entity_counts",
