@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipelines.logs.labels import LabelRules
 from pipelines.models.ftrl_parameters import FtrlParameters
 from pipelines.models.level_prior import LevelPrior
-from pipelines.parameters import Count, Parameters, Positive
+from pipelines.parameters import Parameters, Positive
 from pipelines.quality.gates import GateLimits
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -98,7 +98,6 @@ class TrainingConfig(Section):
     search_days: Days
     promoted_days: Days
     learners_per_pass: Annotated[int, Field(ge=1, le=64)]
-    min_clicks: Count
     level: LevelPrior
     historical: FtrlParameters
     content: FtrlParameters
