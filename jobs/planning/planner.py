@@ -76,6 +76,10 @@ class Planner:
         """Days with a listings snapshot, landed or ingested before."""
         return self._landed["listings"] | self.present.get("listings", set())
 
+    def first_day(self) -> date | None:
+        """The first day that any log has landed for, or that a table holds; None without any."""
+        return min(set().union(*self._landed.values(), *self.present.values()), default=None)
+
     def fingerprint(self, job: str, day: date) -> str | None:
         """What a job's day should be made from; None where it cannot be made."""
         key = (job, day)

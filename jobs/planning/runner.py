@@ -23,7 +23,14 @@ from jobs.planning.record import (
     table_versions,
 )
 from jobs.setup.config import Config
-from jobs.setup.exits import InputMissing, JobError, QualityStop, UsageError, exit_code_of
+from jobs.setup.exits import (
+    InputMissing,
+    JobError,
+    NothingToDo,
+    QualityStop,
+    UsageError,
+    exit_code_of,
+)
 from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.lock import WriterLock
 from jobs.storage.tables import Tables
@@ -91,8 +98,8 @@ class Runner:
 
         Raises
         ------
-        InputMissing
-            A target cannot be made from what has landed.
+        NothingToDo, InputMissing
+            As of `check_possible`.
         JobError
             As of the job that stopped; what was made before it stays.
         """
@@ -115,8 +122,20 @@ class Runner:
                 forget -= {(due[0].job.name, day) for day in due[0].days}
 
     def check_possible(self, targets: Sequence[tuple[str, date]]) -> None:
-        """Refuse targets that cannot be made from what has landed."""
+        """Refuse targets that cannot be made from what has landed.
+
+        Raises
+        ------
+        NothingToDo
+            All of them are of days before the logs begin: no log of theirs will come.
+        InputMissing
+            One of them lacks input, which may come later.
+        """
         planner = self.planner()
+        first = planner.first_day()
+        last = max(day for _, day in targets)
+        if first is not None and last < first:
+            raise NothingToDo(f"nothing to do for {last}: the logs begin on {first}")
         for job, day in targets:
             if planner.fingerprint(job, day) is None:
                 reasons = planner.missing(job, day) or [f"{job} has nothing to read for {day}"]

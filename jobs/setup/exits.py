@@ -66,7 +66,7 @@ class LockHeld(JobError):
 
 
 class NothingToDo(JobError):
-    """There is nothing to do for this date."""
+    """There is nothing to do for this date: it is before the first day of the logs."""
 
     exit_code = ExitCode.NOTHING
 
