@@ -79,10 +79,8 @@ def read_predictions(step: Step, days: Sequence[date]) -> pa.Table:
     total = sum(rows.values())
     share = min(1.0, step.config.ensemble.max_rows / total) if total else 1.0
     # The order key is a hash: its lower end is a stable sample.
-    limit = None if share == 1.0 else int((share - 0.5) * 2**64)
-    table = step.tables.read_arrow("predictions", days)
-    if limit is not None:
-        table = table.filter(pc.less(table["order_key"], limit))
+    in_sample = None if share == 1.0 else pc.field("order_key") < int((share - 0.5) * 2**64)
+    table = step.tables.read_arrow("predictions", days, condition=in_sample)
     return table.sort_by([("ds", "ascending"), ("order_key", "ascending")]).combine_chunks()
 
 

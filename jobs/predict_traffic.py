@@ -52,7 +52,7 @@ def run(step: Step) -> Outcome:
     }
     models = step.spark.sparkContext.broadcast(by_day)
     made = assembler(step.config, read_strengths(step.tables, days))
-    rates = _position_rates(step, days)
+    rates = read_position_rates(step, days)
     shown = step.tables.files("labeled_impressions", days)
     schema = arrow_schema("labeled_impressions")
     history = step.tables.day_reader("entity_history", days)
@@ -86,16 +86,17 @@ def _referenced(step: Step, day: date, models: Models) -> Models:
     return replace(models, reference=reference.logits)
 
 
-def _position_rates(step: Step, days: Sequence[date]) -> dict[date, dict[int, float]]:
+def read_position_rates(step: Step, days: Sequence[date]) -> dict[date, dict[int, float]]:
     """Promoted click rate per position over the window before each day; position 0 is all."""
     window = step.config.history.promoted_days
     first = days[0] - timedelta(days=window)
     span = [first + timedelta(days=k) for k in range((days[-1] - first).days)]
-    rows = step.tables.read_arrow("entity_counts", span)
-    wanted = pc.and_(
-        pc.equal(rows["entity_type"], "position"), pc.equal(rows["surface"], "promoted")
-    )
-    counted = rows.filter(wanted).select(["ds", "entity_id", "impressions", "clicks"]).to_pylist()
+    counted = step.tables.read_arrow(
+        "entity_counts",
+        span,
+        columns=["ds", "entity_id", "impressions", "clicks"],
+        condition=(pc.field("entity_type") == "position") & (pc.field("surface") == "promoted"),
+    ).to_pylist()
     strength = step.config.history.position_strength
     rates: dict[date, dict[int, float]] = {day: {} for day in days}
     for day in days:

@@ -23,11 +23,15 @@ from pipelines.samples.balanced import non_click_rate, sample_training
 def run(step: Step) -> Outcome:
     """Sample all days of the step, file by file."""
     days = list(step.days)
-    counts = step.tables.read_arrow("entity_counts", days)
-    totals = (
-        counts.filter(pc.equal(counts["entity_type"], "position"))
-        .group_by(["ds", "surface"])
-        .aggregate([("impressions", "sum"), ("clicks", "sum")])
+    # Every impression has a position, so positions add up to all.
+    counts = step.tables.read_arrow(
+        "entity_counts",
+        days,
+        columns=["ds", "surface", "impressions", "clicks"],
+        condition=pc.field("entity_type") == "position",
+    )
+    totals = counts.group_by(["ds", "surface"]).aggregate(
+        [("impressions", "sum"), ("clicks", "sum")]
     )
     rates = [
         {

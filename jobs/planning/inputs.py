@@ -110,9 +110,9 @@ def read_bases(tables: Tables, days: Sequence[date]) -> dict[date, TextBasis | N
 def request_names(tables: Tables, config: Config, day: date) -> list[dict[str, object]]:
     """Rows of `feature_names` of a day that a request brings."""
     wanted = [n.name for scope in ("context", "pair") for n in of_scope(registry(config), scope)]
-    table = tables.read_arrow("feature_names", [day])
-    own = table.filter(pc.is_in(table["namespace"], pa.array(wanted, pa.string())))
-    rows: list[dict[str, object]] = own.to_pylist()
+    of_request = pc.field("namespace").isin(pa.array(wanted, pa.string()))
+    names = tables.read_arrow("feature_names", [day], condition=of_request)
+    rows: list[dict[str, object]] = names.to_pylist()
     return rows
 
 

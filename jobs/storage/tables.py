@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from jobs.storage.contracts import ContractError, arrow_schema, refuse_other_days
 from jobs.storage.creation import complete_table, create_table
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from deltalake.transaction import AddAction, RemoveAction
     from pyarrow.dataset import Dataset
     from pyspark.sql import DataFrame, SparkSession
+
+_READAHEAD = 2
+"""Batches, and files, that are in memory before the rows wanted of them are known."""
 
 
 class Tables:
@@ -113,8 +117,14 @@ class Tables:
         days: Sequence[date] | None = None,
         *,
         columns: Sequence[str] | None = None,
+        condition: pc.Expression | None = None,
     ) -> pa.Table:
-        """Read days of a small table on the driver.
+        """Read days of a small table, or the few rows wanted of a large one, on the driver.
+
+        Parameters
+        ----------
+        condition : pyarrow.compute.Expression, optional
+            Which rows; the others are dropped as they are read, some batches at a time.
 
         Returns
         -------
@@ -126,7 +136,12 @@ class Tables:
             return arrow_schema(name).empty_table().select(wanted)
         if days is not None and not days:
             return arrow_schema(name).empty_table().select(wanted)
-        return self.dataset(name, days).to_table(columns=wanted)
+        if condition is None:
+            return self.dataset(name, days).to_table(columns=wanted)
+        scanner = self.dataset(name, days).scanner(
+            wanted, condition, batch_readahead=_READAHEAD, fragment_readahead=_READAHEAD
+        )
+        return scanner.to_table()
 
     def dataset(self, name: str, days: Sequence[date] | None = None) -> Dataset:
         """The files of days of a table, not read yet; the table must exist."""

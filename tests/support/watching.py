@@ -69,16 +69,10 @@ class WatchedTables(Tables):
         self._note(name, days)
         return super().read(name, days)
 
-    def read_arrow(
-        self,
-        name: str,
-        days: Sequence[date] | None = None,
-        *,
-        columns: Sequence[str] | None = None,
-    ) -> pa.Table:
+    def read_arrow(self, name: str, days: Sequence[date] | None = None, **how: Any) -> pa.Table:
         """Note and read."""
         self._note(name, days)
-        return super().read_arrow(name, days, columns=columns)
+        return super().read_arrow(name, days, **how)
 
     def dataset(self, name: str, days: Sequence[date] | None = None) -> Any:
         """Note and open."""

@@ -1,0 +1,119 @@
+"""What the driver takes into memory: the rows it needs, whatever the size of the tables."""
+
+from datetime import timedelta
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from jobs import fit_ensemble, predict_traffic, sample_training
+from jobs.planning.inputs import request_names
+from jobs.step import Step
+from jobs.storage.contracts import arrow_schema
+from jobs.storage.tables import Tables
+from tests.support.local_session import LocalSession
+from tests.support.rows import DAY, arrow_rows
+
+BEFORE = DAY - timedelta(days=1)
+
+
+@pytest.fixture
+def tables(tmp_path):
+    return Tables(str(tmp_path), LocalSession)
+
+
+@pytest.fixture
+def read(tables, monkeypatch):
+    """Rows that were read of each table."""
+    counted = {}
+    whole = Tables.read_arrow
+
+    def counting(self, name, *days, **how):
+        rows = whole(self, name, *days, **how)
+        counted[name] = counted.get(name, 0) + len(rows)
+        return rows
+
+    monkeypatch.setattr(Tables, "read_arrow", counting)
+    return counted
+
+
+def step(tables, config, day=DAY):
+    return Step(tables, config, source=None, days=[day], run_id="r")
+
+
+def counts(day):
+    """Two positions of each surface among many entities; 60 impressions and 6 clicks in all."""
+    kinds = [("listing", str(k), 1, 0) for k in range(500)] + [("position", "1", 20, 2)]
+    kinds += [("position", "2", 10, 1)]
+    return [
+        {"entity_type": kind, "entity_id": name, "surface": surface, "impressions": shown,
+         "clicks": clicks, "ds": day}
+        for surface in ("search", "promoted")
+        for kind, name, shown, clicks in kinds
+    ]  # fmt: skip
+
+
+def test_position_rates_of_a_window_read_only_its_promoted_positions(tables, config, read):
+    tables.write_arrow("entity_counts", arrow_rows("entity_counts", counts(BEFORE)), [BEFORE])
+    rates = predict_traffic.read_position_rates(step(tables, config), [DAY])
+    assert read == {"entity_counts": 2}
+    overall = (3 + 1) / (30 + 100)
+    assert rates[DAY] == {
+        0: overall,
+        1: pytest.approx((2 + 2.0) / (20 + 2.0 / overall)),
+        2: pytest.approx((1 + 2.0) / (10 + 2.0 / overall)),
+    }
+
+
+def test_sampling_rates_read_only_positions(tables, config, read):
+    tables.write_arrow("entity_counts", arrow_rows("entity_counts", counts(DAY)), [DAY])
+    sample_training.run(step(tables, config))
+    assert read == {"entity_counts": 4}
+    rates = tables.read_arrow("sampling_rates", [DAY]).sort_by("surface").to_pylist()
+    assert [(row["surface"], row["impressions"], row["clicks"]) for row in rates] == [
+        ("promoted", 30, 3),
+        ("search", 30, 3),
+    ]
+
+
+def test_the_names_of_a_request_are_read_without_those_of_listings(tables, config, read):
+    names = [("title", f"w{k}") for k in range(300)] + [("device", "mobile")]
+    rows = [
+        {"slot": k, "namespace": namespace, "value": value, "rows": 1, "ds": DAY}
+        for k, (namespace, value) in enumerate(names)
+    ]
+    tables.write_rows("feature_names", rows, [DAY])
+    assert [row["value"] for row in request_names(tables, config, DAY)] == ["mobile"]
+    assert read == {"feature_names": 1}
+
+
+def predictions(day, size):
+    """Rows whose order keys are spread as hashes are."""
+    keys = np.random.default_rng(day.toordinal()).integers(-(2**63), 2**63 - 1, size)
+    schema = arrow_schema("predictions")
+    columns = {}
+    for field in schema:
+        value = pa.scalar("x") if pa.types.is_string(field.type) else pa.scalar(0)
+        columns[field.name] = (
+            pa.repeat(value, size) if field.name != "ds" else pa.array([day] * size)
+        )
+    columns |= {"order_key": pa.array(keys), "clicked": pa.array(keys % 9 == 0)}
+    columns |= {"p_baseline": pa.repeat(0.1, size), "surface": pa.repeat("promoted", size)}
+    return pa.table(columns).cast(schema)
+
+
+def test_a_hash_sample_of_predictions_is_all_that_is_read_of_them(tables, config, read):
+    days = [BEFORE, DAY]
+    for day in days:
+        tables.write_arrow("predictions", predictions(day, 4000), [day])
+    few = config.ensemble.model_copy(update={"max_rows": 1000})
+    limited = config.model_copy(update={"ensemble": few})
+    rows = fit_ensemble.read_predictions(step(tables, limited), days)
+    assert read == {"predictions": len(rows)}
+    assert 800 < len(rows) < 1200
+    every = fit_ensemble.read_predictions(step(tables, config), days)
+    assert len(every) == 8000
+    sampled = every.filter(
+        pa.compute.less_equal(every["order_key"], max(rows["order_key"].to_pylist()))
+    )
+    assert rows.equals(sampled)
