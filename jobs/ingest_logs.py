@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from functools import reduce
@@ -30,6 +29,7 @@ from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.day_files import WRITTEN
 from jobs.storage.task_writes import frame_files, write_frame
 from pipelines.logs.labels import click_cutoff, clicks_of
+from pipelines.logs.refusals import Refusals, count_refusals
 from schemas.catalog import TABLES
 from schemas.logs import LOGS
 
@@ -74,7 +74,7 @@ def _ingest(step: Step) -> Outcome:
             rows |= {(log, day): sum(file.rows for file in files) for day, files in typed.items()}
             stored = step.tables.row_counts(log, days)
             accepted |= {(log, day): n for day, n in stored.items()}
-        refused = _write_refused(step, judged, rows, accepted)
+        refused = count_refusals(_write_refused(step, judged, rows, accepted))
     finally:
         aside.clear()
     outcome: Outcome = {}
@@ -122,29 +122,30 @@ def _judge(step: Step, log: str, typed: TypedDays, aside: Aside) -> Iterator[Jud
 
 def _write_refused(
     step: Step, judged: Sequence[JudgedLog], rows: _Counts, accepted: _Counts
-) -> list[dict]:
+) -> Iterator[pa.RecordBatch]:
     """Write the quarantine; log, ds and reasons of its rows."""
     days = list(step.days)
     short = {log for (log, day), n in rows.items() if n != accepted.get((log, day), 0)}
     if not short and not step.tables.days("quarantine") & set(days):
-        return []
+        return iter(())
     parts = [part.refused(step.run_id) for part in judged if part.log in short]
     none = step.spark.createDataFrame([], TABLES["quarantine"].struct)
     write_frame(step.tables, "quarantine", reduce(DataFrame.unionByName, parts, none), days)
-    return step.tables.read_arrow("quarantine", days, columns=["log", "ds", "reasons"]).to_pylist()
+    written = step.tables.dataset("quarantine", days)
+    return written.to_batches(columns=["log", "ds", "reasons"])
 
 
-def _account(rows: _Counts, accepted: _Counts, refused: list[dict], log: str, day: date) -> dict:
+def _account(rows: _Counts, accepted: _Counts, refused: Refusals, log: str, day: date) -> dict:
     """Counts of a log and day; they must add up."""
-    reasons = [row["reasons"] for row in refused if row["log"] == log and row["ds"] == day]
     read, kept = rows.get((log, day), 0), accepted.get((log, day), 0)
+    quarantined = refused.rows.get((log, day), 0)
     counts = {
         "in": read,
         "accepted": kept,
-        "quarantined": len(reasons),
-        "reasons": dict(sorted(Counter(reason for row in reasons for reason in row).items())),
+        "quarantined": quarantined,
+        "reasons": dict(sorted(refused.reasons.get((log, day), {}).items())),
     }
-    if read != kept + len(reasons):
+    if read != kept + quarantined:
         raise RuntimeError(f"rows of {log} of {day} do not add up: {json.dumps(counts)}")
     return counts
 
