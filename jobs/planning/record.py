@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from functools import cached_property
 from importlib import metadata
 from typing import Any
+
+import pyarrow.compute as pc
 
 from jobs.setup.exits import ExitCode
 from jobs.step import Outcome
@@ -40,6 +43,27 @@ def code_version() -> str:
         return "unknown"
 
 
+class Details(Mapping[str, Any]):
+    """What a record says of its day: JSON that is parsed when somebody looks into it."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    @cached_property
+    def _values(self) -> dict[str, Any]:
+        values: dict[str, Any] = json.loads(self._text)
+        return values
+
+    def __getitem__(self, key: str) -> Any:
+        return self._values[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
 def read_records(tables: Tables) -> dict[tuple[str, date], Record]:
     """The newest finished record of every job and day.
 
@@ -47,19 +71,45 @@ def read_records(tables: Tables) -> dict[tuple[str, date], Record]:
     refused or has replaced rows, the record no longer says what they were made from.
     """
     columns = ["job", "ds", "status", "ended", "fingerprint", "rows_out", "published", "details"]
-    rows = tables.read_arrow("runs", columns=columns).sort_by("ended").to_pylist()
     found: dict[tuple[str, date], Record] = {}
+    _take(found, tables.read_arrow("runs", columns=columns).sort_by("ended").to_pylist())
+    return found
+
+
+def _take(found: dict[tuple[str, date], Record], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Have what is found of every job and day say what later rows of `runs` say."""
     for row in rows:
         key = (row["job"], row["ds"])
+        details = Details(row["details"])
         if row["status"] == DONE:
-            found[key] = Record(
-                row["fingerprint"], row["rows_out"], row["published"], json.loads(row["details"])
-            )
-        elif key in found and (
-            row["status"] == REFUSED or json.loads(row["details"]).get(COMMITTED)
-        ):
+            found[key] = Record(row["fingerprint"], row["rows_out"], row["published"], details)
+        elif key in found and (row["status"] == REFUSED or details.get(COMMITTED)):
             found[key] = replace(found[key], fingerprint=UNKNOWN)
-    return found
+
+
+class Records:
+    """The newest finished records while a run goes on: read once, then kept up to date."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._newest: dict[tuple[str, date], Record] | None = None
+
+    @property
+    def newest(self) -> Mapping[tuple[str, date], Record]:
+        """As of `read_records`, and what was added since."""
+        if self._newest is None:
+            self._newest = read_records(self._tables)
+        return self._newest
+
+    def reread(self) -> None:
+        """Look again when next asked: another run may have written."""
+        self._newest = None
+
+    def add(self, rows: Sequence[dict[str, object]]) -> None:
+        """Write rows of `runs`."""
+        self._tables.write_rows("runs", rows, None)
+        if self._newest is not None:
+            _take(self._newest, rows)
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from jobs.planning.record import (
     FAILED,
     REFUSED,
     Attempt,
+    Records,
     now,
-    read_records,
     table_versions,
 )
 from jobs.setup.config import Config
@@ -63,6 +63,7 @@ class Runner:
         self.tables = tables
         self.run_id = run_id
         self.progress = progress
+        self.records = Records(tables)
         self.lock = WriterLock(tables.root)
 
     def planner(self, *, forget: frozenset[tuple[str, date]] = frozenset()) -> Planner:
@@ -73,7 +74,7 @@ class Runner:
         forget : set of (job, day)
             Records to be taken as not there.
         """
-        records = {k: v for k, v in read_records(self.tables).items() if k not in forget}
+        records = {k: v for k, v in self.records.newest.items() if k not in forget}
         first_writes = {job.writes[0] for job in FLOW if job.writes} | set(LANDED)
         present = {name: self.tables.days(name) for name in first_writes}
         return Planner(self.config, self.source, records, present)
@@ -105,6 +106,8 @@ class Runner:
         """
         self.check_writable()
         with self.lock:
+            # Whoever held the lock before may have written.
+            self.records.reread()
             self.check_possible(targets)
             forget = frozenset(targets) if force else frozenset()
             done: list[PlannedStep] = []
@@ -192,7 +195,7 @@ class Runner:
                 if record.rows_out is None and job.writes:
                     record.rows_out = counts.get(day, 0)
             self._check_quality(planned)
-            self.tables.write_rows("runs", attempt().rows(outcome, planned.fingerprints), None)
+            self.records.add(attempt().rows(outcome, planned.fingerprints))
         except BaseException as problem:
             self.progress.failed(planned, seconds(), problem)
             self._record_failure(attempt, planned, problem, versions_before)
@@ -226,7 +229,7 @@ class Runner:
         rows = made.rows(outcome, planned.fingerprints, status=status, exit_code=code)
         rows += made.rows(passed, planned.fingerprints)
         try:
-            self.tables.write_rows("runs", rows, None)
+            self.records.add(rows)
         except Exception:
             # The first problem is the one to tell.
             return
@@ -242,7 +245,7 @@ class Runner:
         if name in LANDED:
             return set(self.source.days(name)) | self.tables.days(name)
         if name in JOBS:
-            return {day for job, day in read_records(self.tables) if job == name}
+            return {day for job, day in self.records.newest if job == name}
         return self.tables.days(name)
 
 

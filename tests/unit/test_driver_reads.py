@@ -8,33 +8,37 @@ import pytest
 
 from jobs import fit_ensemble, predict_traffic, sample_training
 from jobs.planning.inputs import request_names
+from jobs.planning.record import read_records
 from jobs.step import Step
 from jobs.storage.contracts import arrow_schema
 from jobs.storage.tables import Tables
-from tests.support.local_session import LocalSession
+from tests.support.chain import Chain
+from tests.support.local_spark import LocalSpark
 from tests.support.rows import DAY, arrow_rows
+from tests.support.world import day as world_day
+from tests.unit.conftest import DAYS
 
 BEFORE = DAY - timedelta(days=1)
 
 
 @pytest.fixture
 def tables(tmp_path):
-    return Tables(str(tmp_path), LocalSession)
+    return Tables(str(tmp_path), LocalSpark)
 
 
 @pytest.fixture
-def read(tables, monkeypatch):
-    """Rows that were read of each table."""
-    counted = {}
+def reads(monkeypatch):
+    """Tables and numbers of rows, read by read."""
+    told = []
     whole = Tables.read_arrow
 
-    def counting(self, name, *days, **how):
+    def telling(self, name, *days, **how):
         rows = whole(self, name, *days, **how)
-        counted[name] = counted.get(name, 0) + len(rows)
+        told.append((name, len(rows)))
         return rows
 
-    monkeypatch.setattr(Tables, "read_arrow", counting)
-    return counted
+    monkeypatch.setattr(Tables, "read_arrow", telling)
+    return told
 
 
 def step(tables, config, day=DAY):
@@ -53,10 +57,10 @@ def counts(day):
     ]  # fmt: skip
 
 
-def test_position_rates_of_a_window_read_only_its_promoted_positions(tables, config, read):
+def test_position_rates_of_a_window_read_only_its_promoted_positions(tables, config, reads):
     tables.write_arrow("entity_counts", arrow_rows("entity_counts", counts(BEFORE)), [BEFORE])
     rates = predict_traffic.read_position_rates(step(tables, config), [DAY])
-    assert read == {"entity_counts": 2}
+    assert reads == [("entity_counts", 2)]
     overall = (3 + 1) / (30 + 100)
     assert rates[DAY] == {
         0: overall,
@@ -65,10 +69,10 @@ def test_position_rates_of_a_window_read_only_its_promoted_positions(tables, con
     }
 
 
-def test_sampling_rates_read_only_positions(tables, config, read):
+def test_sampling_rates_read_only_positions(tables, config, reads):
     tables.write_arrow("entity_counts", arrow_rows("entity_counts", counts(DAY)), [DAY])
     sample_training.run(step(tables, config))
-    assert read == {"entity_counts": 4}
+    assert reads == [("entity_counts", 4)]
     rates = tables.read_arrow("sampling_rates", [DAY]).sort_by("surface").to_pylist()
     assert [(row["surface"], row["impressions"], row["clicks"]) for row in rates] == [
         ("promoted", 30, 3),
@@ -76,7 +80,7 @@ def test_sampling_rates_read_only_positions(tables, config, read):
     ]
 
 
-def test_the_names_of_a_request_are_read_without_those_of_listings(tables, config, read):
+def test_the_names_of_a_request_are_read_without_those_of_listings(tables, config, reads):
     names = [("title", f"w{k}") for k in range(300)] + [("device", "mobile")]
     rows = [
         {"slot": k, "namespace": namespace, "value": value, "rows": 1, "ds": DAY}
@@ -84,7 +88,7 @@ def test_the_names_of_a_request_are_read_without_those_of_listings(tables, confi
     ]
     tables.write_rows("feature_names", rows, [DAY])
     assert [row["value"] for row in request_names(tables, config, DAY)] == ["mobile"]
-    assert read == {"feature_names": 1}
+    assert reads == [("feature_names", 1)]
 
 
 def predictions(day, size):
@@ -102,14 +106,14 @@ def predictions(day, size):
     return pa.table(columns).cast(schema)
 
 
-def test_a_hash_sample_of_predictions_is_all_that_is_read_of_them(tables, config, read):
+def test_a_hash_sample_of_predictions_is_all_that_is_read_of_them(tables, config, reads):
     days = [BEFORE, DAY]
     for day in days:
         tables.write_arrow("predictions", predictions(day, 4000), [day])
     few = config.ensemble.model_copy(update={"max_rows": 1000})
     limited = config.model_copy(update={"ensemble": few})
     rows = fit_ensemble.read_predictions(step(tables, limited), days)
-    assert read == {"predictions": len(rows)}
+    assert reads == [("predictions", len(rows))]
     assert 800 < len(rows) < 1200
     every = fit_ensemble.read_predictions(step(tables, config), days)
     assert len(every) == 8000
@@ -117,3 +121,33 @@ def test_a_hash_sample_of_predictions_is_all_that_is_read_of_them(tables, config
         pa.compute.less_equal(every["order_key"], max(rows["order_key"].to_pylist()))
     )
     assert rows.equals(sampled)
+
+
+def test_the_record_of_runs_is_read_once_however_many_steps_a_run_has(marketplace, tmp_path, reads):
+    runner = Chain(tmp_path / "warehouse", marketplace.landing).runner
+    steps = runner.run([("build_history", world_day(3))])
+    assert len(steps) >= 4
+    assert [name for name, _ in reads].count("runs") == 1
+    # What it goes by in the end is what a run that reads it anew would find.
+    assert runner.records.newest == read_records(runner.tables)
+
+
+def test_a_second_run_sees_what_another_has_recorded_since(marketplace, tmp_path):
+    chain = Chain(tmp_path / "warehouse", marketplace.landing)
+    early = chain.runner
+    assert early.planner().due([("ingest_logs", world_day(1))])
+    chain.make("ingest_logs", world_day(1))
+    assert early.run([("ingest_logs", world_day(1))]) == []
+
+
+def test_details_of_a_record_are_parsed_only_for_who_looks_into_them(chain, tmp_path):
+    copy = chain.duplicate(tmp_path)
+    later = timedelta(seconds=1)
+    rows = copy.tables.read_arrow("runs").to_pylist()
+    broken = [
+        row | {"details": "{ not JSON", "ended": row["ended"] + later}
+        for row in rows
+        if row["job"] != "ingest_logs"
+    ]
+    copy.tables.write_rows("runs", broken, None)
+    assert copy.runner.run([("publish_scores", world_day(DAYS))]) == []
