@@ -10,8 +10,6 @@ from functools import cached_property
 from importlib import metadata
 from typing import Any
 
-import pyarrow.compute as pc
-
 from jobs.setup.exits import ExitCode
 from jobs.step import Outcome
 from jobs.storage.tables import Tables

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from pathlib import Path
 from typing import Protocol
 
 from jobs import FLOW
@@ -28,10 +26,10 @@ from jobs.setup.exits import (
     JobError,
     NothingToDo,
     QualityStop,
-    UsageError,
     exit_code_of,
 )
 from jobs.step import DayRecord, Outcome, Step
+from jobs.storage.creation import check_writable
 from jobs.storage.lock import WriterLock
 from jobs.storage.tables import Tables
 
@@ -104,7 +102,7 @@ class Runner:
         JobError
             As of the job that stopped; what was made before it stays.
         """
-        self.check_writable()
+        check_writable(self.tables.root)
         with self.lock:
             # Whoever held the lock before may have written.
             self.records.reread()
@@ -143,21 +141,6 @@ class Runner:
             if planner.fingerprint(job, day) is None:
                 reasons = planner.missing(job, day) or [f"{job} has nothing to read for {day}"]
                 raise InputMissing(f"cannot make {day}: " + "; ".join(reasons[:3]))
-
-    def check_writable(self) -> None:
-        """Refuse a storage root that cannot be written, before any work."""
-        if "://" in self.tables.root:
-            return
-        root = Path(self.tables.root)
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-            probe = root / f".probe-{os.getpid()}"
-            probe.touch()
-            probe.unlink()
-        except OSError as problem:
-            raise UsageError(
-                f"cannot write to {root}: {problem.strerror}; choose another --root"
-            ) from None
 
     def make(self, planned: PlannedStep) -> None:
         """Run one step and record it; the record comes last."""

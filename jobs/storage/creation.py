@@ -1,7 +1,8 @@
-"""Creating Delta tables as they are declared: columns, partitions, constraints, retention."""
+"""Creating Delta tables as they are declared, in a storage root that can be written."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,27 @@ from schemas.table import Table
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
+
+
+def check_writable(root: str) -> None:
+    """Refuse a storage root that cannot be written, before any work.
+
+    Raises
+    ------
+    UsageError
+    """
+    if "://" in root:
+        return
+    folder = Path(root)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as problem:
+        raise UsageError(
+            f"cannot write to {folder}: {problem.strerror}; choose another --root"
+        ) from None
 
 
 def create_table(path: str, declared: Table) -> None:
