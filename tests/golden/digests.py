@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,14 @@ STORED = Path(__file__).parent / "digests.json"
 SIGNIFICANT_DIGITS = 6
 # It holds the modification times of the landing files.
 WITHOUT = ("run_id",)
+WHAT_TO_DO = (
+    "First ask whether a promise broke: did anybody mean these rows to change? It begins with the",
+    "first job named. If nobody did, mend the code, add to tests/unit the test of that promise,",
+    "and leave this record as it is.",
+    "Only where the change is meant: raise output_version in jobs/__init__.py of each job that",
+    "writes other rows from the same input and settings, say in CHANGELOG.md what changes for a",
+    "reader, and rebuild with `python -m tests.golden.rebuild`.",
+)
 
 Entry = dict[str, Any]
 
@@ -46,21 +54,31 @@ def table_digest(warehouse: Warehouse, name: str) -> str:
     return _digest(sorted(repr(_rounded(row)) for row in found.to_pylist()))
 
 
-def complaint(name: str, stored: Entry | None, now: Entry) -> str | None:
-    """What to do about a job whose digests are not the stored ones; None where they are."""
+def difference(name: str, stored: Entry | None, now: Entry) -> str | None:
+    """What of a job is not as stored; None where all is."""
     if stored == now:
         return None
-    rebuild = "rebuild with `python -m tests.golden.rebuild`"
-    same = ("output_version", "settings", "reads")
-    if stored is not None and all(stored[part] == now[part] for part in same):
-        changed = [
-            table for table in now["writes"] if stored["writes"].get(table) != now["writes"][table]
-        ]
-        return (
-            f"{name} writes other {', '.join(changed)} from the same input and settings: "
-            f"raise output_version of {name} in jobs/__init__.py and {rebuild}"
-        )
-    return f"{name} is made from other input, settings or another output_version: {rebuild}"
+    if stored is None:
+        return f"{name} has no stored digests"
+    other = [part for part in ("output_version", "settings", "reads") if stored[part] != now[part]]
+    if other:
+        return f"{name} is made from other {', '.join(other)}"
+    changed = [
+        table for table in now["writes"] if stored["writes"].get(table) != now["writes"][table]
+    ]
+    return f"{name} writes other {', '.join(changed)} from the same input and settings"
+
+
+def complaint(stored: Mapping[str, Entry], now: Mapping[str, Entry]) -> str | None:
+    """What to ask, and then to do, about digests that are not the stored ones; None where all are.
+
+    The question comes first: a rebuilt record agrees with whatever the code does.
+    """
+    told = [difference(job, stored.get(job), entry) for job, entry in now.items()]
+    differences = [f"  {line}" for line in told if line]
+    if not differences:
+        return None
+    return "\n".join(["the jobs do not make what they made:", *differences, *WHAT_TO_DO])
 
 
 def read_stored() -> dict[str, Entry]:

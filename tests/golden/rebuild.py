@@ -40,9 +40,9 @@ def rebuild_digests() -> None:
             sys.exit(f"the run ended with {called.code}: {called.err}")
         now = digests.job_digests(warehouse, world.config)
     for job, entry in now.items():
-        told = digests.complaint(job, stored.get(job), entry)
+        told = digests.difference(job, stored.get(job), entry)
         if told:
-            print(told.partition(": re")[0].partition(": raise")[0])
+            print(told)
     digests.STORED.write_text(json.dumps(now, indent=1) + "\n")
 
 
