@@ -1,13 +1,18 @@
 """What is made again when a file, a setting, a record or a table changes, and what is not."""
 
+import os
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
 
 from jobs import FLOW
+from jobs.landing.sources import Source
+from jobs.planning.planner import JOBS as DECLARED
 from jobs.planning.planner import LANDED, Planner, refit_day
 from jobs.planning.record import Record
 from jobs.setup.config_layers import load_config
+from tests.support import ingesting
 
 FIRST = date(2026, 1, 5)  # a Monday; its ordinal is a multiple of 7 plus 1
 JOBS = [job.name for job in FLOW]
@@ -161,6 +166,47 @@ def test_a_changed_setting_starts_at_the_first_job_that_reads_it(world, setting,
     assert made >= first_jobs
     assert not made & {"ingest_logs", "label_impressions", "count_entities", never}
     assert bool(made) == bool(first_jobs)
+
+
+@pytest.mark.parametrize("job", FLOW, ids=lambda job: job.name)
+def test_a_raised_output_version_makes_a_job_again_and_what_reads_it(world, monkeypatch, job):
+    raised = replace(job, output_version=job.output_version + 1)
+    monkeypatch.setitem(DECLARED, job.name, raised)
+    made = world.run(("publish_scores", 5))
+    assert made[job.name] >= {5}
+    assert "publish_scores" in made
+    assert min(JOBS.index(name) for name in made) == JOBS.index(job.name)
+
+
+def test_what_a_job_can_do_without_is_in_its_fingerprint_where_it_is_there(world):
+    # Scores do not depend on how the day was judged; whether they are published does.
+    world.configure("evaluation.min_field_clicks=7")
+    assert world.run(("publish_scores", 5)) == {"evaluate_models": {5}, "publish_scores": {5}}
+
+
+def test_clicks_that_land_after_the_day_was_made_without_them_make_its_labels_again():
+    world = World()
+    clicks = world.landed.pop(("clicks", day(5)))
+    world.run(("label_impressions", 5))
+    world.landed["clicks", day(5)] = clicks
+    assert world.run(("label_impressions", 5)) == {"ingest_logs": {5}, "label_impressions": {5}}
+
+
+@pytest.mark.parametrize("log", LANDED)
+def test_a_file_rewritten_in_the_same_size_is_another_file(tmp_path, config, log):
+    at = ingesting.DAY
+    paths = {name: ingesting.land(tmp_path, name, [ingesting.row(name)]) for name in LANDED}
+
+    def fingerprint():
+        source = Source.load("canonical", tmp_path)
+        return Planner(config, source, {}, {}).fingerprint("ingest_logs", at)
+
+    before = fingerprint()
+    assert fingerprint() == before
+    size, written = paths[log].stat().st_size, paths[log].stat().st_mtime_ns
+    os.utime(paths[log], ns=(written, written + 1_000_000))
+    assert paths[log].stat().st_size == size
+    assert fingerprint() != before
 
 
 def test_removed_landing_files_are_taken_as_they_were_recorded(world):
