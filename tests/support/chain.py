@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
+from jobs import FLOW
 from jobs.landing.sources import Source
-from jobs.planning.planner import PlannedStep
+from jobs.planning.planner import LANDED, PlannedStep
 from jobs.planning.record import Record, read_records
 from jobs.planning.runner import Runner
 from jobs.setup.config import Config
 from jobs.setup.config_layers import load_config
+from jobs.step import Step
 from jobs.storage.tables import Tables
 from tests.support.local_spark import LocalSpark
 from tests.support.world import Warehouse
@@ -70,9 +73,25 @@ class Chain(Warehouse):
         """What counts as made."""
         return read_records(self.tables)
 
-    def make(self, job: str, *days: date, only: bool = False) -> list[PlannedStep]:
-        """Make days of a job, and unless told otherwise all that they need."""
-        return self.runner.run([(job, day) for day in days], only=job if only else None)
+    def make(self, job: str, *days: date) -> list[PlannedStep]:
+        """Make days of a job and all that they need."""
+        return self.runner.run([(job, day) for day in days])
+
+    def make_alone(self, like: Chain) -> None:
+        """Make each day that another chain has made in a step of its own, unchecked, unrecorded."""
+        records = like.records
+        source = Source.load("canonical", self.landing)
+        tables = Tables(str(self.root), LocalSpark)  # type: ignore[arg-type]
+
+        def available(name: str) -> set[date]:
+            landed = set(source.days(name)) if name in LANDED else set()
+            return landed | {at for job, at in records if job == name}
+
+        for job in FLOW:
+            module = importlib.import_module(f"jobs.{job.name}")
+            for at in sorted(made for name, made in records if name == job.name):
+                fingerprints = {at: records[job.name, at].fingerprint}
+                module.run(Step(tables, self.config, source, [at], "run", fingerprints, available))
 
     def duplicate(self, folder: Path) -> Chain:
         """The same tables and landing files elsewhere, to be changed."""

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from jobs import FLOW
 from tests.support.chain import Chain
 from tests.support.watching import Looked, watching
 from tests.support.world import World, day, tiny
@@ -34,7 +33,5 @@ def watched(chain: Chain, tmp_path_factory: pytest.TempPathFactory) -> tuple[Cha
     """The same days, each made alone, and what the jobs looked at."""
     single = replace(chain, root=tmp_path_factory.mktemp("single") / "warehouse")
     with watching() as looked:
-        for job in FLOW:
-            for at in sorted(made for name, made in chain.records if name == job.name):
-                single.make(job.name, at, only=True)
+        single.make_alone(chain)
     return single, looked
