@@ -24,10 +24,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 PIP = $(BIN)/python -m pip --quiet
 
-.PHONY: help run setup test test-fast lint format bench wheel lock clean purge python java jars
+.PHONY: help run setup test test-fast lint format bench bench-peers wheel lock clean purge python java jars
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: setup ## set up, simulate a marketplace, run the chain up to its last day (ARGS="..." for run)
 	@$(BIN)/promoted-ctr simulate --landing data/landing
@@ -53,6 +53,9 @@ format: $(STAMP) ## let ruff lay out and mend the code
 
 bench: setup ## benchmarks: medians and ratios of one run
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+bench-peers: setup ## the product against what one would write in its place, on drawn markets
+	@$(BIN)/python -m tests.benchmarks.peers $(ARGS)
 
 wheel: $(STAMP) ## build dist/*.whl
 	@rm -rf build

@@ -9,15 +9,15 @@ from pathlib import Path
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def process_tree() -> list[int]:
-    """This process and its descendants."""
+def process_tree(root: int | None = None) -> list[int]:
+    """A process, this one by default, and its descendants."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             fields = _stat(int(entry.name))
             if fields:
                 children.setdefault(int(fields[1]), []).append(int(entry.name))
-    found, pending = [], [os.getpid()]
+    found, pending = [], [os.getpid() if root is None else root]
     while pending:
         pid = pending.pop()
         found.append(pid)
@@ -25,20 +25,20 @@ def process_tree() -> list[int]:
     return found
 
 
-def cpu_seconds() -> float:
+def cpu_seconds(root: int | None = None) -> float:
     """CPU seconds of the process tree so far, children that have ended included."""
     ticks = 0
-    for pid in process_tree():
+    for pid in process_tree(root):
         fields = _stat(pid)
         if fields:
             ticks += sum(int(fields[k]) for k in range(11, 15))
     return ticks / _TICKS
 
 
-def resident_bytes() -> int:
+def resident_bytes(root: int | None = None) -> int:
     """Memory of the process tree; pages that processes share count once (proportional set size)."""
     total = 0
-    for pid in process_tree():
+    for pid in process_tree(root):
         try:
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         except OSError:
