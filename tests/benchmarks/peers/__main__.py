@@ -4,6 +4,7 @@
 contender gets the same logs, predicts each of the last seven days from the logs of earlier days,
 and is judged by the planted click probabilities: excess log loss (the mean of KL(truth || p), in
 1e-5 nats) over all promoted impressions, the cold and the warm ones; promised over true clicks.
+The product has a row for each probability that it stores in `scored_traffic`; it publishes p_click.
 CPU seconds, user and system, and peak memory are those of all processes of a contender, from
 landing files to predictions.
 """
@@ -96,7 +97,7 @@ def _print(
         return
     table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left")
     for number, name in enumerate(header):
-        table.add_column(name, justify="right" if number else "left", no_wrap=True)
+        table.add_column(name, justify="right" if number else "left")
     for cells in rows:
         table.add_row(*cells)
     Console().print(table)

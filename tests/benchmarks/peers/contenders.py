@@ -21,7 +21,7 @@ from tests.benchmarks.peers.measured import Cost, run_measured
 from tests.benchmarks.peers.one_peer import PEERS
 
 PRODUCT = "promoted-ctr"
-PUBLISHED = f"{PRODUCT} p_click"
+PUBLISHED = "p_click"
 CONTENDERS = (PRODUCT, *PEERS)
 _STOPPED_BY_A_GATE = 10
 
@@ -31,7 +31,7 @@ Probabilities = dict[str, npt.NDArray[np.float64]]
 def predicted(name: str, market: Market, rows: JudgedRows) -> tuple[Probabilities, Cost]:
     """Run a contender unless its predictions are there; give them for the judged rows.
 
-    The product gives several: every probability that it stores for judged traffic.
+    The product gives several, named as in `scored_traffic`: every probability it stores there.
     """
     out, cost = market.place / f"{name}.parquet", market.place / f"{name}.json"
     if not cost.exists():
@@ -83,5 +83,5 @@ def _in_order(name: str, table: pa.Table, rows: JudgedRows) -> Probabilities:
             p = table[column].combine_chunks().take(at).to_numpy()
             if not ((p > 0) & (p < 1)).all():
                 sys.exit(f"{name}: {column} is not a probability everywhere")
-            found[name if column == "p" else f"{name} {column}"] = p
+            found[name if column == "p" else column] = p
     return found
