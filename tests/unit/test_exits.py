@@ -129,6 +129,26 @@ def test_a_commit_that_came_second_says_so(end):
     assert called.err.startswith("promoted-ctr: another run wrote at the same time: ")
 
 
+TERMINATED = """
+import os, signal, sys
+from jobs import ingest_logs
+from jobs.__main__ import main
+ingest_logs.run = lambda step: os.kill(os.getpid(), signal.SIGTERM)
+main(sys.argv[1:])
+"""
+
+
+def test_a_terminated_process_ends_with_its_code_and_records_nothing(tmp_path):
+    warehouse = Warehouse(tmp_path / "root", tmp_path / "landing")
+    land(warehouse.landing, "impressions", [row("impressions")])
+    words = ["ingest_logs", "--date", str(DAY), *warehouse.places]
+    ended = subprocess.run(
+        [sys.executable, "-c", TERMINATED, *words], capture_output=True, check=False, timeout=60
+    )
+    assert ended.returncode == 143
+    assert len(warehouse.tables.read_arrow("runs")) == 0
+
+
 def test_an_interrupted_process_ends_as_a_terminated_one(end):
     called, _ = end(raising(KeyboardInterrupt()))
     assert called.code == 143

@@ -36,14 +36,28 @@ CLICK_WINDOW = [
 ]
 
 
-def tables(cases, *, user="u1", listing="l1", ds=DAY):
-    shown = [{"impression_id": name, "ts": at, "ds": ds} for name, at, *_ in cases]
+# When an impression of another day was shown and clicked, in time to count if it were of this day.
+OTHER_DAYS = [
+    (later(DAY, minutes=-1), later(DAY, minutes=30)),
+    (later(NEXT, minutes=30), later(NEXT, minutes=60)),
+]
+
+
+def a_click(name, number, shown_at, at):
+    return {
+        "click_id": f"{name}/{number}", "impression_id": name, "ts": at, "ds": at.date(),
+        "impression_ts": shown_at, "impression_ds": shown_at.date(),
+    }  # fmt: skip
+
+
+def tables(cases):
+    """The day's impressions, and all clicks of the day and the next, in which its ids recur."""
+    shown = [{"impression_id": name, "ts": at, "ds": DAY} for name, at, *_ in cases]
     clicks = [
-        {"click_id": f"{name}/{k}", "impression_id": name, "ts": time, "impression_ts": at,
-         "ds": time.date()}
+        a_click(name, number, shown_at, time)
         for name, at, times, _ in cases
-        for k, time in enumerate(times)
-    ]  # fmt: skip
+        for number, (shown_at, time) in enumerate([*((at, time) for time in times), *OTHER_DAYS])
+    ]
     return arrow_rows("impressions", shown), arrow_rows("clicks", clicks)
 
 
@@ -61,6 +75,14 @@ def test_the_first_click_in_time_labels_an_impression(cases, window):
     assert len(rows) == len(cases)
     assert all(r["clicked"] == (r["click_delay_s"] is not None) for r in rows)
     assert all(r["is_valid_traffic"] for r in rows)
+
+
+def test_clicks_on_impressions_of_other_days_are_no_burst_of_this_day():
+    clicks = [a_click(f"i{k}", 0, *OTHER_DAYS[k % 2]) for k in range(20)]
+    own = [a_click("own", k, NOON, later(DAY, hours=13)) for k in range(2)]
+    first = first_clicks(arrow_rows("clicks", [*clicks, *own]), DAY, RULES)
+    assert first["impression_id"].to_pylist() == ["own"]
+    assert len(bursts(first, RULES)) == 0
 
 
 def test_bursts_on_a_listing_and_over_all_listings_are_flagged_where_they_are():

@@ -12,13 +12,14 @@ from pipelines.features.hashing import hash_token
 from pipelines.features.registry import Namespace
 from pipelines.features.text_basis import TextBasis
 from pipelines.models.calibration_map import CalibrationRow
-from pipelines.models.ensemble import Ensemble
+from pipelines.models.ensemble import Ensemble, EnsembleRow
 from pipelines.models.fields import coded, position_band, position_bands, segment_field, top_levels
 from pipelines.models.listing_part import Models, evidence, listing_part, smoothed_ratio, variances
 from pipelines.models.stack import Stack, ensemble_inputs, fields_of, is_cold
 from pipelines.models.weights import Weights
 from pipelines.samples.balanced import non_click_rate
 from pipelines.scores.reference import context_terms, reference_context
+from schemas.catalog import TABLES
 from tests.support.rows import batch_of
 
 BITS = 10
@@ -285,5 +286,8 @@ def test_non_clicks_are_kept_by_the_ratio_and_never_more_than_all(impressions, c
     assert non_click_rate(impressions, clicks, ratio=ratio) == pytest.approx(rate)
 
 
-def test_rows_of_the_curve_are_those_of_the_table():
-    assert set(CalibrationRow._fields) <= set(CURVE[0])
+@pytest.mark.parametrize(
+    ("rows", "table"), [(CalibrationRow, "calibration_maps"), (EnsembleRow, "ensemble_weights")]
+)
+def test_what_is_fitted_gives_the_columns_of_its_table(rows, table):
+    assert (*rows._fields, "ds") == TABLES[table].column_names

@@ -226,6 +226,8 @@ def test_the_summary_fits_eighty_columns_and_names_the_report(data: ReportData) 
 def test_both_files_are_written_and_nothing_else(data: ReportData, tmp_path: Path) -> None:
     html, machine = write_report(data, str(tmp_path / "reports"))
     assert {html, machine} == set((tmp_path / "reports").iterdir())
+    assert html.read_text(encoding="utf-8") == render_html(data)
+    assert json.loads(machine.read_text(encoding="utf-8")) == machine_report(data)
 
 
 def test_a_place_that_cannot_be_written_is_told_in_one_line(
