@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
 from jobs.storage.contracts import arrow_schema
 from schemas.catalog import TABLES
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
 
 Row = dict[str, Any]
 DAY = date(2026, 2, 10)
@@ -104,15 +101,6 @@ def arrow_rows(table: str, changes: Iterable[Mapping[str, Any]]) -> pa.Table:
     """Rows of a table as Arrow, each the base row with its changes."""
     made = [row(table, **change) for change in changes]
     return pa.Table.from_pylist(made, schema=arrow_schema(table))
-
-
-def spark_rows(spark: SparkSession, table: str, changes: Iterable[Mapping[str, Any]]) -> DataFrame:
-    """Rows of a table as a Spark frame of the declared schema."""
-    made = [row(table, **change) for change in changes]
-    return spark.createDataFrame(
-        [tuple(one[name] for name in TABLES[table].column_names) for one in made],
-        TABLES[table].frame_struct,
-    )
 
 
 def batch_of(**columns: Any) -> pa.RecordBatch:

@@ -88,6 +88,7 @@ def test_every_shipped_rule_file_loads_and_names_a_table_that_a_job_writes():
     loaded = load_rules({p.name: tomllib.loads(p.read_text()) for p in files})
     assert {p.stem for p in files} == set(loaded)
     assert set(loaded) <= set(WRITER)
+    assert "listing_scores" in loaded
 
 
 def test_a_slice_value_cannot_end_its_string():

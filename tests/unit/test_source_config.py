@@ -141,6 +141,7 @@ def test_a_landing_directory_that_is_not_there_is_missing_input(tmp_path):
 
 
 def test_every_shipped_source_loads_and_has_all_logs(tmp_path):
+    assert "canonical" in source_names()
     for name in source_names():
         assert Source.load(name, tmp_path).logs == tuple(LOGS)
 
