@@ -87,20 +87,20 @@ def calibrate(world: World, config: SimulationConfig) -> tuple[Intercepts, int]:
     threshold = int(np.floor(quantile)) + 1
     cold = promoted.seen_before < threshold
     market = config.market
-    found = Intercepts(
+    intercepts = Intercepts(
         search=-4.0, promoted=-4.0, newness=0.5 if market is None else market.newness
     )
     for _ in range(_ROUNDS):
-        p_search = click_probability(search.logit, search.newness, 0, found)
-        p_promoted = click_probability(promoted.logit, promoted.newness, 1, found)
+        p_search = click_probability(search.logit, search.newness, 0, intercepts)
+        p_promoted = click_probability(promoted.logit, promoted.newness, 1, intercepts)
         to_all = float(np.log(config.promoted_click_rate / p_promoted.mean()))
         to_cold = float(np.log(p_promoted[cold].mean() / config.cold_click_rate)) + to_all
         if market is not None:
             to_cold = 0.0
         effect = float(np.average(promoted.newness[cold], weights=p_promoted[cold]))
-        found = Intercepts(
-            search=found.search + float(np.log(config.search_click_rate / p_search.mean())),
-            promoted=found.promoted + to_all,
-            newness=float(np.clip(found.newness + to_cold / max(effect, 0.05), -3.0, 3.0)),
+        intercepts = Intercepts(
+            search=intercepts.search + float(np.log(config.search_click_rate / p_search.mean())),
+            promoted=intercepts.promoted + to_all,
+            newness=float(np.clip(intercepts.newness + to_cold / max(effect, 0.05), -3.0, 3.0)),
         )
-    return found, threshold
+    return intercepts, threshold

@@ -107,9 +107,11 @@ def unknowable_part(traffic: Traffic, config: SimulationConfig, stream: str) -> 
     return np.asarray(deviation * rng.standard_normal(len(traffic.listing)))
 
 
-def click_probability(logit: Floats, newness: Floats, surface: int, found: Intercepts) -> Floats:
+def click_probability(
+    logit: Floats, newness: Floats, surface: int, intercepts: Intercepts
+) -> Floats:
     """True click probability of a logit without intercept and handicap of new listings."""
-    total = logit + found.of(surface) - found.newness * newness
+    total = logit + intercepts.of(surface) - intercepts.newness * newness
     return np.asarray(1.0 / (1.0 + np.exp(-total)))
 
 

@@ -38,9 +38,9 @@ class Vocabulary:
         shared = int(len(self.words) * _SHARED_WORDS)
         block = (len(self.words) - shared) // self.topics
         uniform = rng.random((len(topic), width))
-        own = rng.random((len(topic), width)) < _FROM_TOPIC
+        of_topic = rng.random((len(topic), width)) < _FROM_TOPIC
         in_block = shared + topic[:, None] * block + draw(zipf_cdf(block, 1.1), uniform)
-        return np.where(own, in_block, draw(zipf_cdf(shared, 1.0), uniform))
+        return np.where(of_topic, in_block, draw(zipf_cdf(shared, 1.0), uniform))
 
 
 def _word(index: int) -> str:

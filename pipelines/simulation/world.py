@@ -41,8 +41,8 @@ class Exposure:
         is_empty = most <= least
         least = np.where(is_empty, 0.0, least)
         most = np.where(is_empty, self.cumulative[-1], most)
-        found = np.searchsorted(self.cumulative, least + uniform * (most - least), "right") - 1
-        return np.asarray(self.listing[np.clip(found, 0, len(self.listing) - 1)])
+        places = np.searchsorted(self.cumulative, least + uniform * (most - least), "right") - 1
+        return np.asarray(self.listing[np.clip(places, 0, len(self.listing) - 1)])
 
 
 @dataclass(frozen=True)
