@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from pipelines.features.randomized_svd import normal_product
 from pipelines.features.text import documents
-from pipelines.features.text_basis import TermCounts, count_terms, tfidf_weights
+from pipelines.features.tfidf import TermCounts, count_terms, tfidf_weights
 
 Floats = npt.NDArray[np.float64]
 

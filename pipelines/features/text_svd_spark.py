@@ -21,7 +21,8 @@ from pipelines.features.hashing import hash_strings
 from pipelines.features.linear_algebra import orthonormalise
 from pipelines.features.randomized_svd import random_start, truncate
 from pipelines.features.term_blocks import TermBlock, as_binary, count_block
-from pipelines.features.text_basis import TextBasis, inverse_document_frequency
+from pipelines.features.text_basis import TextBasis
+from pipelines.features.tfidf import inverse_document_frequency
 from pipelines.features.xxhash import xxhash64
 from pipelines.units_spark import Batches, map_units
 

@@ -5,7 +5,8 @@ import pyarrow as pa
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from pipelines.features.text_basis import TextBasis, count_terms, inverse_document_frequency
+from pipelines.features.text_basis import TextBasis
+from pipelines.features.tfidf import count_terms, inverse_document_frequency
 
 DOCUMENTS = [["oak", "bowl", "oak"], ["mug", "clay"], [], ["bowl", "mug", "unknown", "mug"]]
 WORDS = pa.array(DOCUMENTS)
