@@ -67,7 +67,6 @@ def build_parser(command: str | None = None) -> Parser:
     add_days(run)
     backfill = add("backfill", "make and publish every day of a range", BACKFILL_EXAMPLES)
     add_days(backfill, needs_range=True)
-    own: dict[str, Parser] = {}
     for name, text in (
         ("simulate", "write the landing files of a simulated marketplace"),
         ("check-source", "check a source without running the chain"),
@@ -76,9 +75,9 @@ def build_parser(command: str | None = None) -> Parser:
         ("report", "write the report of a day again"),
         ("check-quality", "check stored tables by the rules of conf/quality"),
     ):
-        own[name] = add(name, text)
+        with_flags = add(name, text)
         if name == command:
-            _module(name).configure(own[name])
+            _module(name).configure(with_flags)
     add("config", "print the effective configuration")
     for job in FLOW:
         one = add(
@@ -108,11 +107,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         Exit code; a problem is told in one line on standard error.
     """
-    given = list(sys.argv[1:] if argv is None else argv)
-    verbose = "--verbose" in given
+    words = list(sys.argv[1:] if argv is None else argv)
+    verbose = "--verbose" in words
     try:
-        command = next((word for word in given if not word.startswith("-")), None)
-        return int(_dispatch(build_parser(command).parse_args(given)))
+        command = next((word for word in words if not word.startswith("-")), None)
+        return int(_dispatch(build_parser(command).parse_args(words)))
     except JobError as problem:
         if verbose:
             traceback.print_exc()
@@ -130,10 +129,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         first = str(problem).strip().splitlines()[0] if str(problem).strip() else ""
         code = exit_code_of(problem)
         if code is ExitCode.LOCKED:
-            told = f"another run wrote at the same time: {first[:500]}"
+            message = f"another run wrote at the same time: {first[:500]}"
         else:
-            told = f"unexpected {type(problem).__name__}: {first[:500]} (--verbose shows the trace)"
-        print(f"promoted-ctr: {told}", file=sys.stderr)
+            message = (
+                f"unexpected {type(problem).__name__}: {first[:500]} (--verbose shows the trace)"
+            )
+        print(f"promoted-ctr: {message}", file=sys.stderr)
         return int(code)
 
 

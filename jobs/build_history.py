@@ -21,7 +21,7 @@ from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.contracts import arrow_schema
 from jobs.storage.day_files import read_file
 from jobs.storage.task_writes import write_units
-from pipelines.features.history import COUNT_COLUMNS, SUMS, history_before
+from pipelines.features.history import COUNT_COLUMNS, SUMS, SURFACES, history_before
 from pipelines.features.prior_strengths import moments, strengths
 from pipelines.units_spark import collect_units
 
@@ -29,25 +29,29 @@ from pipelines.units_spark import collect_units
 def run(step: Step) -> Outcome:
     """Build the history of all days of the step, a few ranges of days side by side."""
     days = list(step.days)
-    given = windows(step.config)
+    history_windows = windows(step.config)
     counted = step.available("count_entities")
-    held = {day: [at for at in given.before(day) if at in counted] for day in days}
-    needed = sorted({*days, *(at for before in held.values() for at in before)})
+    counted_before = {
+        day: [past for past in history_windows.before(day) if past in counted] for day in days
+    }
+    needed = sorted({*days, *(past for before in counted_before.values() for past in before)})
     read = step.tables.day_reader("entity_counts", needed, COUNT_COLUMNS)
     count = min(len(days), step.spark.sparkContext.defaultParallelism)
     ranges = [part.tolist() for part in np.array_split(np.array(days, dtype=object), count)]
 
     def make(number: int) -> Iterator[pa.RecordBatch]:
-        for table in history_before(ranges[number], needed, read, given):
+        for table in history_before(ranges[number], needed, read, history_windows):
             yield from table.to_batches()
 
     write_units(step.tables, "entity_history", len(ranges), make, days)
-    _write_priors(step, {day: len(before) for day, before in held.items()})
+    _write_priors(step, {day: len(before) for day, before in counted_before.items()})
     return {
         day: DayRecord(
             details={
-                "search_days": sum((day - at).days <= given.search for at in held[day]),
-                "promoted_days": sum((day - at).days <= given.promoted for at in held[day]),
+                f"{surface}_days": sum(
+                    (day - past).days <= history_windows.of(surface) for past in counted_before[day]
+                )
+                for surface in SURFACES
             }
         )
         for day in days
@@ -60,15 +64,15 @@ def _write_priors(step: Step, window_days: dict[date, int]) -> None:
     schema = arrow_schema("entity_history")
 
     def count(number: int) -> Iterator[pa.RecordBatch]:
-        found = moments(read_file(files[number], schema, ["entity_type", *SUMS]))
+        day_moments = moments(read_file(files[number], schema, ["entity_type", *SUMS]))
         yield pa.RecordBatch.from_pydict(
-            {"ds": pa.array([files[number].ds]), "moments": [json.dumps(found)]}
+            {"ds": pa.array([files[number].ds]), "moments": [json.dumps(day_moments)]}
         )
 
     sums: dict[tuple[date, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for row in collect_units(step.spark, len(files), count, "ds date, moments string").to_pylist():
-        for entity, found in json.loads(row["moments"]).items():
-            for name, value in found.items():
+        for entity, file_moments in json.loads(row["moments"]).items():
+            for name, value in file_moments.items():
                 sums[row["ds"], entity][name] += value
     limits = step.config.history
     rows: list[dict[str, object]] = [
@@ -80,9 +84,9 @@ def _write_priors(step: Step, window_days: dict[date, int]) -> None:
             "window_days": window_days[day],
             "ds": day,
         }
-        for (day, entity), found in sorted(sums.items())
+        for (day, entity), day_moments in sorted(sums.items())
         for surface, value in strengths(
-            found, min_strength=limits.min_strength, max_strength=limits.max_strength
+            day_moments, min_strength=limits.min_strength, max_strength=limits.max_strength
         ).items()
     ]
     step.tables.write_rows("entity_priors", rows, step.days)

@@ -43,7 +43,9 @@ def run(step: Step) -> Outcome:
         counted = count_entities(
             read_file(file, schemas["labeled_impressions"], TRAFFIC_COLUMNS),
             read_files(
-                [of for of in listed if of.ds == file.ds], schemas["listings"], HOME_COLUMNS
+                [snapshot for snapshot in listed if snapshot.ds == file.ds],
+                schemas["listings"],
+                HOME_COLUMNS,
             ),
             rates[file.ds],
         )

@@ -47,11 +47,11 @@ def run(step: Step) -> Outcome:
         ds = {"ds": day}
         terms += [row._asdict() | ds for row in ensemble.to_rows()]
         curve += [row._asdict() | ds for row in [*curve_map.to_rows(), *factors.to_rows()]]
-        held = len(pc.unique(rows["ds"]))
+        days_held = len(pc.unique(rows["ds"]))
         degraded = [ensemble.reason] if ensemble.reason else []
-        if held < config.ensemble.days:
+        if days_held < config.ensemble.days:
             degraded.append(
-                f"ensemble and calibration rest on {held} of {config.ensemble.days} days"
+                f"ensemble and calibration rest on {days_held} of {config.ensemble.days} days"
             )
         details = {
             "form": ensemble.form,
@@ -60,7 +60,7 @@ def run(step: Step) -> Outcome:
             "candidates": dict(curve_map.candidates),
             "cold_threshold": threshold,
             "cold_share": float(np.mean(cold)) if len(cold) else None,
-            "days": held,
+            "days": days_held,
             "rows": len(rows),
             "clicks": int(clicked.sum()),
             "clipped_logits": curve_map.clipped,

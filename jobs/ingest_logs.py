@@ -68,9 +68,9 @@ def _ingest(step: Step) -> Outcome:
         for log in LOGS:
             limit = step.config.ingest.max_typed_day_bytes
             typed = typed_days(step.source, log, days, max_bytes=limit)
-            own = _write_log(step, log, typed, aside)
-            judged += own
-            rows |= {(log, day): n for part in own for day, n in part.rows.items()}
+            parts = _write_log(step, log, typed, aside)
+            judged += parts
+            rows |= {(log, day): n for part in parts for day, n in part.rows.items()}
             rows |= {(log, day): sum(file.rows for file in files) for day, files in typed.items()}
             stored = step.tables.row_counts(log, days)
             accepted |= {(log, day): n for day, n in stored.items()}
@@ -155,10 +155,10 @@ def _head_digest(step: Step, day: date) -> str:
     columns = ["click_id", "impression_id", "ts"]
     before = day - timedelta(days=1)
     clicks = step.tables.read_arrow("clicks", [day], columns=[*columns, "impression_ds"])
-    own = clicks_of(clicks, before)
+    clicks_before = clicks_of(clicks, before)
     cutoff = click_cutoff(before, step.config.labels.cutoff_hours)
     rows = (
-        own.filter(pc.less(own["ts"].cast(pa.int64()), cutoff))
+        clicks_before.filter(pc.less(clicks_before["ts"].cast(pa.int64()), cutoff))
         .select(columns)
         .sort_by([(name, "ascending") for name in columns])
     )
@@ -169,13 +169,13 @@ def _head_digest(step: Step, day: date) -> str:
 def _unreadable(problem: Exception) -> str | None:
     """The message for a landing file that Spark could not read; None for any other problem."""
     text = str(problem)
-    told = re.search(r"landing file .+ cannot be read: .+", text)
-    if told:
-        return told[0]
+    our_message = re.search(r"landing file .+ cannot be read: .+", text)
+    if our_message:
+        return our_message[0]
     if "FAILED_READ_FILE" not in text and "CANNOT_READ_FILE" not in text:
         return None
-    found = re.search(r"reading file:? (?:`|')?(\S+?)(?:`|')?\.?\s", text + " ")
-    name = unquote(found[1].removeprefix("file://")) if found else "(Spark does not name it)"
+    named = re.search(r"reading file:? (?:`|')?(\S+?)(?:`|')?\.?\s", text + " ")
+    name = unquote(named[1].removeprefix("file://")) if named else "(Spark does not name it)"
     return f"landing file {name} cannot be read: it is damaged or cut short"
 
 

@@ -32,8 +32,8 @@ def run(step: Step) -> Outcome:
     schemas = {name: arrow_schema(name) for name in ("impressions", "clicks")}
 
     def clicks_for(day: date) -> pa.Table:
-        own = [file for file in clicked if 0 <= (file.ds - day).days <= 1]
-        read = [read_file(file, schemas["clicks"], _CLICK_COLUMNS) for file in own]
+        files_in_reach = [file for file in clicked if 0 <= (file.ds - day).days <= 1]
+        read = [read_file(file, schemas["clicks"], _CLICK_COLUMNS) for file in files_in_reach]
         return pa.concat_tables([schemas["clicks"].empty_table().select(_CLICK_COLUMNS), *read])
 
     def label(number: int) -> Iterator[pa.RecordBatch]:
@@ -48,12 +48,12 @@ def run(step: Step) -> Outcome:
 
 def _record(day: date, clicks: pa.Table, rules: LabelRules) -> DayRecord:
     """How complete a day's labels are: clicks that came before the cut-off and after it."""
-    own = clicks_of(clicks, day)
-    in_time = pc.sum(pc.less(own["ts"].cast(pa.int64()), rules.cutoff(day))).as_py() or 0
+    clicks_of_day = clicks_of(clicks, day)
+    in_time = pc.sum(pc.less(clicks_of_day["ts"].cast(pa.int64()), rules.cutoff(day))).as_py() or 0
     return DayRecord(
         details={
             "clicks_in_time": in_time,
-            "clicks_late": len(own) - in_time,
+            "clicks_late": len(clicks_of_day) - in_time,
             "click_window_hours": rules.click_window_hours,
             "invalid_traffic_bursts": len(bursts(first_clicks(clicks, day, rules), rules)),
         }

@@ -60,13 +60,13 @@ def run(step: Step) -> Outcome:
 
     def predict(number: int) -> Iterator[pa.RecordBatch]:
         file = shown[number]
-        of, known = models.value[file.ds], history(file.ds)
+        day_models, known = models.value[file.ds], history(file.ds)
         rows = read_file(file, schema)
         is_ours = pc.and_(rows["is_valid_traffic"], pc.equal(rows["surface"], "promoted"))
         traffic = with_history(rows.filter(is_ours), known, CONTEXT_ENTITIES)
         listed = with_history(listings(file.ds), known, LISTING_ENTITIES)
-        scores = score_listing_days(listed, made, of)
-        for table in predict_traffic(traffic, scores, made, of, rates[file.ds]):
+        scores = score_listing_days(listed, made, day_models)
+        for table in predict_traffic(traffic, scores, made, day_models, rates[file.ds]):
             yield from table.to_batches()
 
     write_units(step.tables, "predictions", len(shown), predict, days)

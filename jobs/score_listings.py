@@ -45,8 +45,8 @@ def run(step: Step) -> Outcome:
 
 
 def _score(step: Step, day: date) -> DayRecord:
-    given = windows(step.config)
-    window = [*given.before(day), day]
+    history_windows = windows(step.config)
+    window = [*history_windows.before(day), day]
     counted = step.tables.days("entity_counts")
     counts = step.tables.day_reader("entity_counts", window, COUNT_COLUMNS)
     made = assembler(step.config, _strengths(step, day, counted, counts))
@@ -66,7 +66,7 @@ def _score(step: Step, day: date) -> DayRecord:
 
     def score(number: int) -> Iterator[pa.RecordBatch]:
         live = live_promoted(listings(day))
-        sums = window_to(day, counted, counts, given, LISTING_ENTITIES)
+        sums = window_to(day, counted, counts, history_windows, LISTING_ENTITIES)
         # One file in one order: the table is small and read by key.
         rows = with_history(live.sort_by("listing_id"), sums, LISTING_ENTITIES)
         for table in score_listings(rows, made, shared.value, stack, reference, prior):
@@ -91,17 +91,21 @@ def _strengths(
     step: Step, day: date, counted: set[date], counts: Counts
 ) -> dict[tuple[int, str, str], float]:
     """Prior strengths as of the end of the day, each entity type in a task."""
-    given = windows(step.config)
+    history_windows = windows(step.config)
     entities = list(LISTING_ENTITIES)
 
     def count(number: int) -> Iterator[pa.RecordBatch]:
         entity = entities[number]
-        found = moments(window_to(day, counted, counts, given, [entity])).get(entity, {})
-        yield pa.RecordBatch.from_pydict({"entity": [entity], "moments": [json.dumps(found)]})
+        entity_moments = moments(window_to(day, counted, counts, history_windows, [entity])).get(
+            entity, {}
+        )
+        yield pa.RecordBatch.from_pydict(
+            {"entity": [entity], "moments": [json.dumps(entity_moments)]}
+        )
 
     rows = collect_units(step.spark, len(entities), count, "entity string, moments string")
-    found = {row["entity"]: json.loads(row["moments"]) for row in rows.to_pylist()}
-    return strengths_of(step.config, day, found)
+    day_moments = {row["entity"]: json.loads(row["moments"]) for row in rows.to_pylist()}
+    return strengths_of(step.config, day, day_moments)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

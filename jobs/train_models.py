@@ -52,7 +52,7 @@ def _train(step: Step, end_days: Sequence[date]) -> Outcome:
     files = step.tables.files("features", window)
     schema = arrow_schema("features")
     writer = step.tables.file_writer("model_weights")
-    own = {model: parameters(step, model) for model in MODELS}
+    hyperparameters = {model: parameters(step, model) for model in MODELS}
     dense = step.spark.sparkContext.broadcast(_dense(step, end_days))
 
     def learn(number: int) -> Iterator[pa.RecordBatch]:
@@ -61,23 +61,23 @@ def _train(step: Step, end_days: Sequence[date]) -> Outcome:
             _in_order(files, schema, model),
             model,
             [day_number(day) for day in end_days],
-            own[model],
+            hyperparameters[model],
             search_days=training.search_days,
             promoted_days=training.promoted_days,
             level=training.level,
             dense=dense.value if model == "content" else None,
         )
-        told: list[str] = []
+        summaries: list[str] = []
 
         def weights() -> Iterator[pa.RecordBatch]:
             for batch, day, summary in learnt:
-                told.append(json.dumps({"model": model, "day": day, **summary}))
+                summaries.append(json.dumps({"model": model, "day": day, **summary}))
                 yield batch
 
         for written in writer(weights()):
             yield written.append_column("summary", pa.nulls(written.num_rows, pa.string()))
-        none = pa.Table.from_pylist([{}] * len(told), schema=WRITTEN)
-        yield from none.append_column("summary", pa.array(told, pa.string())).to_batches()
+        none = pa.Table.from_pylist([{}] * len(summaries), schema=WRITTEN)
+        yield from none.append_column("summary", pa.array(summaries, pa.string())).to_batches()
 
     # Both models side by side, each in one task: learning is in order.
     made = collect_units(step.spark, len(MODELS), learn, f"{WRITTEN_DDL}, summary string")
@@ -105,26 +105,26 @@ def _in_order(files: Sequence[DataFile], schema: pa.Schema, model: str) -> Itera
 def _dense(step: Step, end_days: Sequence[date]) -> Mapping[int, DenseInputs]:
     """Dense inputs of the listings of each end day, in the basis of that day."""
     rows = step.tables.read_arrow("listing_vectors", end_days)
-    found = {}
+    inputs = {}
     for day in end_days:
-        own = rows.filter(pc.equal(rows["ds"], day)).combine_chunks()
-        keys = id_keys(own["listing_id"])
+        listings = rows.filter(pc.equal(rows["ds"], day)).combine_chunks()
+        keys = id_keys(listings["listing_id"])
         order = np.argsort(keys, kind="stable")
-        flat = pc.list_flatten(own["vector"]).to_numpy().astype(np.float32)
-        width = len(flat) // len(own) if len(own) else 0
-        vectors = np.ascontiguousarray(flat.reshape(len(own), width)[order])
-        found[day_number(day)] = DenseInputs(keys[order], vectors)
-    return found
+        flat = pc.list_flatten(listings["vector"]).to_numpy().astype(np.float32)
+        width = len(flat) // len(listings) if len(listings) else 0
+        vectors = np.ascontiguousarray(flat.reshape(len(listings), width)[order])
+        inputs[day_number(day)] = DenseInputs(keys[order], vectors)
+    return inputs
 
 
 def _training_run(step: Step, model: str, ds: date, summary: Summary) -> dict[str, object]:
-    own = parameters(step, model)
+    hyperparameters = parameters(step, model)
     rows = int(summary["rows"])
     return {
         "model": model,
-        "parameters": json.dumps(asdict(own), sort_keys=True),
+        "parameters": json.dumps(asdict(hyperparameters), sort_keys=True),
         "hash_seed": HASH_SEED,
-        "bits": own.bits,
+        "bits": hyperparameters.bits,
         "dense": int(summary["dense"]),
         "rows": rows,
         "clicks": int(summary["clicks"]),
@@ -147,7 +147,7 @@ def _check(step: Step, runs: Sequence[dict[str, object]]) -> None:
 
 
 def _details(step: Step, runs: Sequence[dict[str, object]], day: date) -> dict[str, object]:
-    own = [run for run in runs if run["ds"] == day]
+    day_runs = [run for run in runs if run["ds"] == day]
     details: dict[str, object] = {
         str(run["model"]): {
             key: run[key]
@@ -160,12 +160,14 @@ def _details(step: Step, runs: Sequence[dict[str, object]], day: date) -> dict[s
                 "level_shift",
             )
         }
-        for run in own
+        for run in day_runs
     }
     wanted = step.config.training.promoted_days
-    held = min(int(str(run["days"])) for run in own)
-    if held < wanted:
-        details["degraded"] = [f"models learnt {held} of {wanted} days: there are no more logs"]
+    days_learnt = min(int(str(run["days"])) for run in day_runs)
+    if days_learnt < wanted:
+        details["degraded"] = [
+            f"models learnt {days_learnt} of {wanted} days: there are no more logs"
+        ]
     return details
 
 

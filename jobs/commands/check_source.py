@@ -82,12 +82,15 @@ def run_check(
     table = Table(title=f"{source.name}: {source.spec.what}", title_justify="left")
     for heading in ("log", "column", "", "finding"):
         table.add_column(heading, overflow="fold")
-    for found in findings:
+    for finding in findings:
         table.add_row(
-            found.log, found.column, f"[{_STYLES[found.level]}]{found.level}[/]", found.text
+            finding.log,
+            finding.column,
+            f"[{_STYLES[finding.level]}]{finding.level}[/]",
+            finding.text,
         )
     console.print(table)
-    is_wrong = any(found.level == "wrong" for found in findings)
+    is_wrong = any(finding.level == "wrong" for finding in findings)
     return int(ExitCode.QUALITY if is_wrong else ExitCode.DONE)
 
 
@@ -157,20 +160,20 @@ def _columns(log: str, rows: DataFrame) -> list[Finding]:
             then = "stays null" if column.nullable else "every row will be refused"
             findings.append(Finding(log, column.name, level, f"missing ({column.comment}): {then}"))
             continue
-        found, wanted = have[column.name], column.type
-        if found == wanted:
+        have_type, want_type = have[column.name], column.type
+        if have_type == want_type:
             continue
-        cast = f"CAST({column.name} AS {wanted.simpleString().upper()})"
-        if isinstance(found, T.StringType) and isinstance(wanted, (T.ArrayType, T.MapType)):
-            cast = f"from_json({column.name}, '{wanted.simpleString()}')"
-        nested = isinstance(found, (T.StructType, T.ArrayType, T.MapType, T.BinaryType))
+        cast = f"CAST({column.name} AS {want_type.simpleString().upper()})"
+        if isinstance(have_type, T.StringType) and isinstance(want_type, (T.ArrayType, T.MapType)):
+            cast = f"from_json({column.name}, '{want_type.simpleString()}')"
+        nested = isinstance(have_type, (T.StructType, T.ArrayType, T.MapType, T.BinaryType))
         verdict: Level = "wrong" if nested else "good"
         findings.append(
             Finding(
                 log,
                 column.name,
                 verdict,
-                f"is {found.simpleString()}, should be {wanted.simpleString()}: "
+                f"is {have_type.simpleString()}, should be {want_type.simpleString()}: "
                 + (f"write {cast}" if nested else f"cast when read, as by {cast}"),
             )
         )
@@ -199,24 +202,24 @@ def _rows(log: str, checked: DataFrame, yielded: YieldedLog, days: Sequence[date
     if "ts" in columns:
         hour = F.floor((F.unix_micros("ts") / 1e6 - F.unix_date("ds") * 86400) / 3600)
         measures["first hour"], measures["last hour"] = F.min(hour), F.max(hour)
-    told = checked.agg(*(value.alias(name) for name, value in measures.items())).collect()[0]
+    measured = checked.agg(*(value.alias(name) for name, value in measures.items())).collect()[0]
     lines = {} if yielded.refused is None else _line_reasons(yielded.refused)
-    read = told["rows"] + sum(lines.values())
+    read = measured["rows"] + sum(lines.values())
     if not read:
         return [Finding(log, "", "wrong", f"no rows for {days[0]}")]
     span = f"{days[0]}" if len(days) == 1 else f"{days[0]} to {days[-1]}"
     findings = [Finding(log, "", "good", f"{read:,} rows of {span}")]
-    counts: dict[str, int] = {r: told[f"for {r}"] + lines.get(r, 0) for r in R.REASONS}
-    counts[R.DUPLICATE_ID] = told["with id"] - told["ids"]
+    counts: dict[str, int] = {r: measured[f"for {r}"] + lines.get(r, 0) for r in R.REASONS}
+    counts[R.DUPLICATE_ID] = measured["with id"] - measured["ids"]
     for reason, refused in counts.items():
         if refused > 0:
             level: Level = "wrong" if refused > _WRONG_SHARE * read else "look"
             text = f"{refused:,} rows ({refused / read:.2%}) refused, {reason}: {R.REASONS[reason]}"
-            findings.append(Finding(log, "", level, text + _hint(log, reason, told)))
+            findings.append(Finding(log, "", level, text + _hint(log, reason, measured)))
     for column in LOGS[log]:
-        nulls = told[f"null {column.name}"]
+        nulls = measured[f"null {column.name}"]
         if column.name in yielded.rows.columns and column.nullable and nulls:
-            text = f"null in {nulls / max(told['rows'], 1):.1%} of the rows"
+            text = f"null in {nulls / max(measured['rows'], 1):.1%} of the rows"
             findings.append(Finding(log, column.name, "good", text))
     return findings
 
@@ -226,13 +229,13 @@ def _line_reasons(refused: DataFrame) -> dict[str, int]:
     return {row["reason"]: row["count"] for row in exploded.groupBy("reason").count().collect()}
 
 
-def _hint(log: str, reason: str, told: Any) -> str:
+def _hint(log: str, reason: str, measured: Any) -> str:
     if reason == R.UNKNOWN_SURFACE:
-        return f"; found {', '.join(sorted(told['surfaces'])[:5])}"
+        return f"; found {', '.join(sorted(measured['surfaces'])[:5])}"
     if reason == R.CLICK_WITHOUT_IMPRESSION:
         return "; do both logs make impression_id in the same way?"
     if reason == R.OUTSIDE_DAY:
-        first, last = int(told["first hour"]), int(told["last hour"])
+        first, last = int(measured["first hour"]), int(measured["last hour"])
         text = f"; the hours run from {first} to {last} of the day"
         if first >= -_HALF_DAY_AHEAD and last <= 23 + _HALF_DAY_AHEAD:
             text += ": local time? use to_utc_timestamp(ts, 'Area/City')"

@@ -90,8 +90,8 @@ def attempts(rows: list[Row]) -> list[Row]:
             name: sum(known) if (known := [r[name] for r in group if r[name] is not None]) else None
             for name in ("rows_in", "rows_out", "rows_quarantined")
         }
-        told = [str(row["details"].get("error", "")) for row in group]
-        told += [text for row in group for text in row["details"].get("degraded", ())]
+        notes = [str(row["details"].get("error", "")) for row in group]
+        notes += [text for row in group for text in row["details"].get("degraded", ())]
         lines.append(
             {
                 "started": started,
@@ -105,7 +105,7 @@ def attempts(rows: list[Row]) -> list[Row]:
                 **totals,
                 "seconds": (max(r["ended"] for r in group) - started).total_seconds(),
                 "published": any(row["published"] for row in group),
-                "note": "; ".join(dict.fromkeys(text for text in told if text)),
+                "note": "; ".join(dict.fromkeys(text for text in notes if text)),
             }
         )
     order = {job.name: place for place, job in enumerate(FLOW)}
@@ -133,9 +133,9 @@ def _print(console: Console, lines: list[Row]) -> None:
     console.print(table)
     for line in lines:
         refused = line["rows_quarantined"]
-        told = [f"{number(refused)} rows refused"] if refused else []
-        told += [_first_line(line["note"])] if line["note"] else []
-        for text in told:
+        notes = [f"{number(refused)} rows refused"] if refused else []
+        notes += [_first_line(line["note"])] if line["note"] else []
+        for text in notes:
             note = f"  {line['job']} {line['last_day']}: {text}"
             console.print(note, highlight=False, markup=False)
 

@@ -64,11 +64,11 @@ def run(arguments: argparse.Namespace, config: Config, tables: Tables, console: 
         from jobs.reporting.explanation import listing_json, print_listing
         from jobs.reporting.listing import read_listing_score
 
-        found = read_listing_score(tables, config, scores, arguments.listing)
+        score = read_listing_score(tables, config, scores, arguments.listing)
         if arguments.format == "json":
-            sys.stdout.write(json.dumps(listing_json(found), indent=1, default=str) + "\n")
+            sys.stdout.write(json.dumps(listing_json(score), indent=1, default=str) + "\n")
         else:
-            print_listing(console, found, limit=arguments.limit)
+            print_listing(console, score, limit=arguments.limit)
         return ExitCode.DONE
     rows = top_rows(tables, scores, arguments.segment, arguments.limit)
     if arguments.format == "json":

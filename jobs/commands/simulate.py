@@ -71,18 +71,18 @@ def _asked(arguments: argparse.Namespace) -> SimulationConfig:
         "days", "start", "seed", "format", "dirty_rows_per_kind", *_SIZES,
         "search_impressions_per_day", "promoted_impressions_per_day",
     )  # fmt: skip
-    given = {name: getattr(arguments, name) for name in names}
-    given = {name: value for name, value in given.items() if value is not None}
+    chosen = {name: getattr(arguments, name) for name in names}
+    chosen = {name: value for name, value in chosen.items() if value is not None}
     try:
         if arguments.market is None:
             if arguments.scale is not None:
                 raise UsageError("--scale is for a drawn market: give --market too")
-            return SimulationConfig(**given)
+            return SimulationConfig(**chosen)
         if arguments.seed is not None:
             raise UsageError("--market is the seed of a drawn market: leave --seed away")
         if arguments.market < 0:
             raise UsageError("--market: a seed is 0 or more")
-        return market_config(arguments.market, arguments.scale or "medium", **given)
+        return market_config(arguments.market, arguments.scale or "medium", **chosen)
     except ValidationError as problem:
         first = problem.errors()[0]
         raise UsageError(f"{first['loc'][0]}: {first['msg']}") from None

@@ -57,17 +57,17 @@ class PathPattern:
     @cached_property
     def regex(self) -> re.Pattern[str]:
         """The pattern as a regular expression."""
-        parts, at = [], 0
-        for found in _PLACEHOLDER.finditer(self.text):
-            parts.append(_glob(self.text[at : found.start()]))
-            day = re.escape(found[1] or "%Y-%m-%d")
+        parts, end = [], 0
+        for placeholder in _PLACEHOLDER.finditer(self.text):
+            parts.append(_glob(self.text[end : placeholder.start()]))
+            day = re.escape(placeholder[1] or "%Y-%m-%d")
             for code, digits in _DATE_PARTS.items():
                 if code not in day:
                     raise UsageError(f"path {self.text}: {{ds:...}} needs %Y, %m and %d")
                 day = day.replace(code, digits, 1)
             parts.append(day)
-            at = found.end()
-        parts.append(_glob(self.text[at:]))
+            end = placeholder.end()
+        parts.append(_glob(self.text[end:]))
         return re.compile("".join(parts))
 
     def match(self, name: str) -> date | bool:
@@ -78,13 +78,13 @@ class PathPattern:
         UsageError
             If the digits are no date.
         """
-        found = self.regex.fullmatch(name)
-        if found is None:
+        matched = self.regex.fullmatch(name)
+        if matched is None:
             return False
         if not self.has_day:
             return True
         try:
-            return date(*(int(found[part]) for part in "Ymd"))
+            return date(*(int(matched[part]) for part in "Ymd"))
         except ValueError:
             raise UsageError(f"landing file {name}: its path has no valid date") from None
 
@@ -128,7 +128,7 @@ class Landing:
                 raise InputMissing(f"landing directory {self.root} is not there")
             fixed = self.path(pattern.folder) if pattern.folder else base
             info = self.filesystem.get_file_info(fixed)
-            found = (
+            infos = (
                 self.filesystem.get_file_info(
                     fs.FileSelector(fixed, recursive=True, allow_not_found=True)
                 )
@@ -139,7 +139,7 @@ class Landing:
             raise InputMissing(f"landing directory {self.root} cannot be read: {problem}") from None
         start = len(base.rstrip("/")) + 1
         files = []
-        for info in found:
+        for info in infos:
             name = info.path[start:]
             if info.type != fs.FileType.File or info.base_name.startswith((".", "_")):
                 continue

@@ -115,7 +115,7 @@ def _header(landing: Landing, view: View, file: LandingFile) -> tuple[str, ...]:
         raise InputMissing(
             f"landing file {file.address} cannot be read as CSV: {first_line(problem)}"
         ) from None
-    named = [name.strip() or f"_c{at}" for at, name in enumerate(names)]
+    named = [name.strip() or f"_c{place}" for place, name in enumerate(names)]
     if len(set(named)) < len(named):
         raise UsageError(f"landing file {file.address}: a column name appears twice in its header")
     return tuple(named)

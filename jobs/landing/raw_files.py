@@ -50,7 +50,7 @@ def day_of(view: View, frame: DataFrame) -> list[Column]:
         # Constant per file: Spark reads it at no cost, and a regular expression for every row at
         # more than the rest of the scan.
         return [F.col("ds").cast("date")]
-    order = [found[1] for found in re.finditer(r"\?P<([Ymd])>", pattern.regex.pattern)]
+    order = [group[1] for group in re.finditer(r"\?P<([Ymd])>", pattern.regex.pattern)]
     expression = re.sub(r"\?P<[Ymd]>", "", pattern.regex.pattern) + "$"
     path = F.col("_metadata.file_path")
     parts = [F.regexp_extract(path, expression, order.index(part) + 1) for part in "Ymd"]

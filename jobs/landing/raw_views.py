@@ -76,7 +76,7 @@ def _union(frames: list[DataFrame]) -> DataFrame:
     for frame in frames:
         for field in frame.schema.fields:
             types.setdefault(field.name, set()).add(field.dataType.simpleString())
-    mixed = {name for name, found in types.items() if len(found) > 1 and "string" in found}
+    mixed = {name for name, kinds in types.items() if len(kinds) > 1 and "string" in kinds}
     alike = [
         frame.withColumns({n: _as_text(frame, n) for n in mixed if n in frame.columns})
         if mixed
@@ -94,7 +94,7 @@ def _as_text(frame: DataFrame, name: str) -> Column:
 
 
 def _by_format(view: View, files: Sequence[LandingFile]) -> dict[str, list[LandingFile]]:
-    found: dict[str, list[LandingFile]] = {}
+    by_kind: dict[str, list[LandingFile]] = {}
     for file in files:
         kind = view.format
         if kind == "auto":
@@ -103,8 +103,8 @@ def _by_format(view: View, files: Sequence[LandingFile]) -> dict[str, list[Landi
             if ending not in _SUFFIXES:
                 raise UsageError(f"landing file {file.name}: name its format in source.toml")
             kind = _SUFFIXES[ending]  # type: ignore[assignment]
-        found.setdefault(kind, []).append(file)
-    return found
+        by_kind.setdefault(kind, []).append(file)
+    return by_kind
 
 
 def _parquet(

@@ -164,7 +164,7 @@ class Source:
         if view.first_day is None or view.last_day is None:
             return sorted({file.day for file in files if file.day is not None})
         span = (view.last_day - view.first_day).days + 1
-        return [view.first_day + timedelta(days=at) for at in range(span)] if files else []
+        return [view.first_day + timedelta(days=offset) for offset in range(span)] if files else []
 
     def day_files(self, view: str, days: Sequence[date]) -> list[LandingFile]:
         """The files of a view for some days; all of them where they do not tell their day."""
@@ -180,16 +180,16 @@ class Source:
         if log not in self.spec.logs:
             return []
         views = self.spec.logs[log].views
-        found = [
+        prints = [
             (file.name, file.size, file.mtime_ns)
             for view in views
             for file in self.day_files(view, [day])
         ]
-        if not found:
+        if not prints:
             return []
         declared = "".join(self.spec.views[view].model_dump_json() for view in views)
         digest = hashlib.sha256((self.selects[log] + declared).encode()).digest()
-        return [*found, (f"{log}.sql", 0, int.from_bytes(digest[:8]))]
+        return [*prints, (f"{log}.sql", 0, int.from_bytes(digest[:8]))]
 
     def last_complete_day(self) -> date | None:
         """The last day that has impressions; None where nothing has landed."""

@@ -40,7 +40,7 @@ def typed_days(source: Source, log: str, days: Sequence[date], *, max_bytes: int
         return {}
     declared = _declared(log)
     required = frozenset(column.name for column in LOGS[log] if not column.nullable)
-    found: TypedDays = {}
+    typed: TypedDays = {}
     for day in days:
         landed = source.day_files(source.spec.logs[log].views[0], [day])
         if not landed or sum(file.size for file in landed) > max_bytes:
@@ -48,8 +48,8 @@ def typed_days(source: Source, log: str, days: Sequence[date], *, max_bytes: int
         files = [typed_file(absolute(file.address), declared, required) for file in landed]
         known = [file for file in files if file is not None]
         if len(known) == len(files):
-            found[day] = known
-    return found
+            typed[day] = known
+    return typed
 
 
 def _selects_all(source: Source, log: str) -> bool:
@@ -92,8 +92,8 @@ class Aside:
     def days(self, log: str) -> list[date]:
         """The days of a log with rows set aside."""
         filesystem, path = open_root(f"{self.root}/{log}")
-        found = filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True))
-        return sorted(date.fromisoformat(info.base_name.removeprefix("ds=")) for info in found)
+        folders = filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True))
+        return sorted(date.fromisoformat(info.base_name.removeprefix("ds=")) for info in folders)
 
     def read(self, step: Step, log: str, days: Sequence[date]) -> YieldedLog:
         """The rows set aside, as the log's SELECT would yield them."""

@@ -153,11 +153,11 @@ class DayOfFiles:
                 filesystem, path = open_root(file.address)
                 with filesystem.open_input_file(path) as opened:
                     stored = pq.ParquetFile(opened, coerce_int96_timestamp_unit="us")
-                    own = [name for name in columns if name in stored.schema_arrow.names]
-                    for batch in stored.iter_batches(_BATCH_ROWS, columns=own):
+                    stored_columns = [name for name in columns if name in stored.schema_arrow.names]
+                    for batch in stored.iter_batches(_BATCH_ROWS, columns=stored_columns):
                         arrays = [
                             batch.column(name).cast(self.schema.field(name).type)
-                            if name in own
+                            if name in stored_columns
                             else pa.nulls(len(batch), self.schema.field(name).type)
                             for name in columns
                         ]

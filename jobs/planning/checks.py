@@ -89,11 +89,11 @@ def check(
     checked = [rules[name] for name in names if name in rules]
     if not checked or not days:
         return []
-    at = clock()
+    checked_at = clock()
     past = read_past(tables, checked, days, config.quality.history_days)
     results: list[QualityResult] = []
-    for own in checked:
-        results += _check(tables, config, own, sorted(days), past, run_id, at)
+    for rules_of_table in checked:
+        results += _check(tables, config, rules_of_table, sorted(days), past, run_id, checked_at)
     return results
 
 
@@ -116,10 +116,12 @@ def read_past(
     """Read what was recorded of these tables and of those they are compared with."""
     if not tables.exists("quality_results"):
         return Past()
-    wanted = {own.table for own in checked}
-    for own in checked:
+    wanted = {rules_of_table.table for rules_of_table in checked}
+    for rules_of_table in checked:
         wanted |= {
-            reference(own.table, rule.to)[0] for rule in own.rule if isinstance(rule, CompareRule)
+            reference(rules_of_table.table, rule.to)[0]
+            for rule in rules_of_table.rule
+            if isinstance(rule, CompareRule)
         }
     # The log's statistics name the tables of each file, so that few files are opened.
     stored = tables.delta("quality_results").to_pyarrow_table(
@@ -145,7 +147,7 @@ def _check(
     days: Sequence[date],
     past: Past,
     run_id: str,
-    at: datetime,
+    checked_at: datetime,
 ) -> list[QualityResult]:
     """Results of one table; what they measured joins the past of the days after."""
     present = sorted(tables.row_counts(rules.table, days))
@@ -158,13 +160,15 @@ def _check(
     results: list[QualityResult] = []
     for day in days:
         if problem:
-            results += errors(rules, day, problem, run_id=run_id, now=at)
+            results += errors(rules, day, problem, run_id=run_id, now=checked_at)
             continue
         recent = past.since(day - timedelta(days=config.quality.history_days))
         measured = measure_day(
             rules, day, rows.get(day), recent, min_history_days=config.quality.min_history_days
         )
-        made = [judge(m, table=rules.table, day=day, run_id=run_id, now=at) for m in measured]
+        made = [
+            judge(m, table=rules.table, day=day, run_id=run_id, now=checked_at) for m in measured
+        ]
         if config.quality.great_expectations:
             from pipelines.quality.expectations import confirm
 
@@ -184,7 +188,7 @@ def _check(
 
 
 def _message(stopped: Sequence[QualityResult]) -> str:
-    told = []
+    failures = []
     for result in stopped[:SHOWN]:
         part = f"[{result.slice}]" if result.slice else ""
         said = result.details or ""
@@ -192,6 +196,6 @@ def _message(stopped: Sequence[QualityResult]) -> str:
             said = f"{result.observed:.6g}, expected {result.expected}" + (
                 f" ({said})" if said else ""
             )
-        told.append(f"{result.table}.{result.check}{part} of {result.ds}: {said}")
+        failures.append(f"{result.table}.{result.check}{part} of {result.ds}: {said}")
     more = f" and {len(stopped) - SHOWN} more" if len(stopped) > SHOWN else ""
-    return f"stopped by quality, nothing published: {'; '.join(told)}{more}"
+    return f"stopped by quality, nothing published: {'; '.join(failures)}{more}"

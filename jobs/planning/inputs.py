@@ -49,15 +49,15 @@ def windows(config: Config) -> Windows:
 
 
 def strengths_of(
-    config: Config, day: date, found: Mapping[str, Moments]
+    config: Config, day: date, day_moments: Mapping[str, Moments]
 ) -> dict[tuple[int, str, str], float]:
     """Prior strengths of a day as `read_strengths` gives them, from its moments."""
     limits = config.history
     return {
         (day_number(day), entity, surface): value.strength
-        for entity, own in found.items()
+        for entity, entity_moments in day_moments.items()
         for surface, value in strengths(
-            own, min_strength=limits.min_strength, max_strength=limits.max_strength
+            entity_moments, min_strength=limits.min_strength, max_strength=limits.max_strength
         ).items()
     }
 
@@ -74,15 +74,15 @@ def read_weights(tables: Tables, days: Sequence[date]) -> dict[tuple[date, str],
     """Weights by day and model."""
     runs = tables.read_arrow("training_runs", days).to_pylist()
     rows = tables.read_arrow("model_weights", days)
-    found: dict[tuple[date, str], Weights] = {}
+    weights: dict[tuple[date, str], Weights] = {}
     for day in days:
-        own = rows.filter(pc.equal(rows["ds"], day))
+        day_rows = rows.filter(pc.equal(rows["ds"], day))
         for run in runs:
             if run["ds"] == day and run["model"] in MODELS:
-                found[day, run["model"]] = Weights.from_arrow(
-                    own, model=run["model"], bits=run["bits"], dense=run["dense"]
+                weights[day, run["model"]] = Weights.from_arrow(
+                    day_rows, model=run["model"], bits=run["bits"], dense=run["dense"]
                 )
-    return found
+    return weights
 
 
 def read_prior_precision(tables: Tables, day: date) -> float:
@@ -96,15 +96,15 @@ def read_prior_precision(tables: Tables, day: date) -> float:
 def read_bases(tables: Tables, days: Sequence[date]) -> dict[date, TextBasis | None]:
     """Text bases by day, for folding; None where there was no text."""
     rows = tables.read_arrow("text_basis", days)
-    found: dict[date, TextBasis | None] = {}
+    bases: dict[date, TextBasis | None] = {}
     for day in days:
-        own = rows.filter(pc.equal(rows["ds"], day)).drop_columns(["ds"])
-        if len(own) == 0:
-            found[day] = None
+        terms = rows.filter(pc.equal(rows["ds"], day)).drop_columns(["ds"])
+        if len(terms) == 0:
+            bases[day] = None
             continue
-        rank = len(own["loadings"][0])
-        found[day] = TextBasis.from_arrow(own, singular_values=np.ones(rank), documents=0)
-    return found
+        rank = len(terms["loadings"][0])
+        bases[day] = TextBasis.from_arrow(terms, singular_values=np.ones(rank), documents=0)
+    return bases
 
 
 def request_names(tables: Tables, config: Config, day: date) -> list[dict[str, object]]:

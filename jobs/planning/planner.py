@@ -101,32 +101,34 @@ class Planner:
             single = read.window == 1 and read.kind == "days"
             if single and not read.optional and not inputs:
                 return None
-            parts += [f"{read.table}@{at}={value}" for at, value in inputs]
+            parts += [f"{read.table}@{read_day}={value}" for read_day, value in inputs]
         return _digest(parts)
 
     def landing_digests(self, day: date) -> dict[str, str]:
         """Digest of the landing files of a day per log; as recorded where they are removed."""
-        found = {
+        digests = {
             log: _digest([repr(file) for file in sorted(self.source.files(log, day))])
             for log in LANDED
             if day in self._landed[log]
         }
         record = self.records.get(("ingest_logs", day))
-        if found or record is None:
-            return found
+        if digests or record is None:
+            return digests
         return dict(record.details.get("landing", {}))
 
     def _read_fingerprints(self, read: Read, day: date) -> list[tuple[date, str]]:
         writer = WRITER[read.table]
-        found = []
-        for at in self.read_days(read, day):
-            if not self._has_log(read.table, at):
+        fingerprints = []
+        for read_day in self.read_days(read, day):
+            if not self._has_log(read.table, read_day):
                 continue
-            value = self.fingerprint(writer, at)
+            value = self.fingerprint(writer, read_day)
             if value is None:
                 continue
-            found.append((at, self._head(at, value) if read.kind == "head" else value))
-        return found
+            fingerprints.append(
+                (read_day, self._head(read_day, value) if read.kind == "head" else value)
+            )
+        return fingerprints
 
     def _has_log(self, table: str, day: date) -> bool:
         """A landed log may lack a day that the other logs have."""
@@ -169,10 +171,10 @@ class Planner:
             if not self.is_made(name, day):
                 wanted[name].add(day)
             pending += [
-                (WRITER[read.table], at)
+                (WRITER[read.table], read_day)
                 for read in JOBS[name].reads
-                for at in self.read_days(read, day)
-                if self._has_log(read.table, at)
+                for read_day in self.read_days(read, day)
+                if self._has_log(read.table, read_day)
             ]
         return [
             PlannedStep(job, days, {day: self.fingerprint(job.name, day) or "" for day in days})
@@ -192,10 +194,10 @@ class Planner:
             for read in JOBS[node[0]].reads:
                 if read.optional or read.window != 1 or read.kind != "days":
                     continue
-                for at in self.read_days(read, node[1]):
-                    if not self._has_log(read.table, at):
-                        reasons.add(f"no {read.table} have landed for {at}")
-                    pending.append((WRITER[read.table], at))
+                for read_day in self.read_days(read, node[1]):
+                    if not self._has_log(read.table, read_day):
+                        reasons.add(f"no {read.table} have landed for {read_day}")
+                    pending.append((WRITER[read.table], read_day))
         return sorted(reasons)
 
 
@@ -207,7 +209,7 @@ def refit_day(day: date, every: int, listing_days: set[date]) -> date:
     """
     last = day - timedelta(days=day.toordinal() % every)
     candidates = (last + timedelta(days=ahead) for ahead in range((day - last).days + 1))
-    return next((at for at in candidates if at in listing_days), day)
+    return next((candidate for candidate in candidates if candidate in listing_days), day)
 
 
 def _digest(parts: Sequence[str]) -> str:

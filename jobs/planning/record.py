@@ -69,20 +69,20 @@ def read_records(tables: Tables) -> dict[tuple[str, date], Record]:
     refused or has replaced rows, the record no longer says what they were made from.
     """
     columns = ["job", "ds", "status", "ended", "fingerprint", "rows_out", "published", "details"]
-    found: dict[tuple[str, date], Record] = {}
-    _take(found, tables.read_arrow("runs", columns=columns).sort_by("ended").to_pylist())
-    return found
+    newest: dict[tuple[str, date], Record] = {}
+    _take(newest, tables.read_arrow("runs", columns=columns).sort_by("ended").to_pylist())
+    return newest
 
 
-def _take(found: dict[tuple[str, date], Record], rows: Iterable[Mapping[str, Any]]) -> None:
+def _take(newest: dict[tuple[str, date], Record], rows: Iterable[Mapping[str, Any]]) -> None:
     """Have what is found of every job and day say what later rows of `runs` say."""
     for row in rows:
         key = (row["job"], row["ds"])
         details = Details(row["details"])
         if row["status"] == DONE:
-            found[key] = Record(row["fingerprint"], row["rows_out"], row["published"], details)
-        elif key in found and (row["status"] == REFUSED or details.get(COMMITTED)):
-            found[key] = replace(found[key], fingerprint=UNKNOWN)
+            newest[key] = Record(row["fingerprint"], row["rows_out"], row["published"], details)
+        elif key in newest and (row["status"] == REFUSED or details.get(COMMITTED)):
+            newest[key] = replace(newest[key], fingerprint=UNKNOWN)
 
 
 class Records:

@@ -91,24 +91,24 @@ def _verdict(
         counts = Counter(gate.status for gate in gates)
         if counts["PASS"] == len(gates):
             return f"All {len(gates)} gates passed." if gates else "No gate stood in the way."
-        told = [
+        counted = [
             f"{counts[status]} {words}" for status, words in _GATE_WORDS.items() if counts[status]
         ]
-        return f"Of {len(gates)} gates {', '.join(told)}."
+        return f"Of {len(gates)} gates {', '.join(counted)}."
     if made is not None:
-        told = made["details"].get("error")
+        error = made["details"].get("error")
         failed = [
             f"gate {g.check} failed: {g.details}, asked for {g.expected}"
             for g in gates
             if g.status in ("FAIL", "ERROR")
         ]
-        reason = "; ".join(failed) or told or "the publish step refused"
+        reason = "; ".join(failed) or error or "the publish step refused"
         return f"{str(reason)[:1].upper()}{str(reason)[1:].rstrip('.')}." + stays
     stopped = [row for row in newest.values() if row["status"] != "done"]
     if stopped:
         last = max(stopped, key=lambda row: row["ended"])
-        told = last["details"].get("error")
-        why = f": {told}".rstrip(".") if told else ""
+        error = last["details"].get("error")
+        why = f": {error}".rstrip(".") if error else ""
         return f"{last['job']} {last['status']} (exit code {last['exit_code']}){why}." + stays
     if newest:
         return "The run has not reached publishing." + stays
@@ -180,11 +180,11 @@ def _windows(tables: Tables, config: Config, ds: date) -> list[Window]:
         ("ensemble and calibration", "out-of-time predictions they learn from",
          "predictions", ensemble.days, 0),
     )  # fmt: skip
-    held = {table: frozenset(tables.days(table)) for table in {a[2] for a in asked}}
+    days_of = {table: frozenset(tables.days(table)) for table in {a[2] for a in asked}}
     windows = []
     for name, what, table, days, back in asked:
         last = ds - timedelta(days=back)
-        windows.append(Window(name, what, last - timedelta(days=days - 1), last, held[table]))
+        windows.append(Window(name, what, last - timedelta(days=days - 1), last, days_of[table]))
     return windows
 
 

@@ -21,27 +21,27 @@ from pipelines.scores.explain import Term
 _SAME = 1e-12
 
 
-def listing_json(found: ListingScore) -> dict[str, Any]:
+def listing_json(listing_score: ListingScore) -> dict[str, Any]:
     """Every step as plain values."""
     return {
-        "score": found.score,
-        "listing": found.listing,
-        "window_sums": found.sums,
-        "reference": found.reference,
-        "explanation": asdict(found.explanation),
-        "is_recomputed_equal": is_equal(found),
+        "score": listing_score.score,
+        "listing": listing_score.listing,
+        "window_sums": listing_score.sums,
+        "reference": listing_score.reference,
+        "explanation": asdict(listing_score.explanation),
+        "is_recomputed_equal": is_equal(listing_score),
     }
 
 
-def is_equal(found: ListingScore) -> bool:
+def is_equal(listing_score: ListingScore) -> bool:
     """Whether the steps give the stored probability."""
-    stored: float = found.score["p_click"]
-    return abs(found.explanation.recomputed - stored) <= _SAME * stored
+    stored: float = listing_score.score["p_click"]
+    return abs(listing_score.explanation.recomputed - stored) <= _SAME * stored
 
 
-def print_listing(console: Console, found: ListingScore, *, limit: int) -> None:
+def print_listing(console: Console, listing_score: ListingScore, *, limit: int) -> None:
     """Print one listing's score step by step; `limit` features per model, 0 for all."""
-    e, score, listing = found.explanation, found.score, found.listing
+    e, score, listing = listing_score.explanation, listing_score.score, listing_score.listing
 
     def say(text: str) -> None:
         console.print(text, highlight=False, markup=False)
@@ -62,11 +62,13 @@ def print_listing(console: Console, found: ListingScore, *, limit: int) -> None:
     low, high = (probability(end / (1 + end)) for end in ends)
     say(f"  about {low} to {high} at one standard error ({number(score['standard_error'], 2)})"
         " of the logit")  # fmt: skip
-    console.print(_features(found, limit))
-    console.print(_terms(found))
+    console.print(_features(listing_score, limit))
+    console.print(_terms(listing_score))
     say(f"3. logit {signed(e.logit, 6)} = listing {signed(e.listing_logit, 6)}"
         f" + reference context {signed(e.context_logit, 6)}")  # fmt: skip
-    context = ", ".join(f"{name} {value}" for name, value in sorted(found.reference.items()))
+    context = ", ".join(
+        f"{name} {value}" for name, value in sorted(listing_score.reference.items())
+    )
     say(f"   reference context: {context}")
     say(f"   ensemble: 1 / (1 + exp(-logit)) = {probability(e.p_ensemble)}")
     parameters = ", ".join(
@@ -80,13 +82,13 @@ def print_listing(console: Console, found: ListingScore, *, limit: int) -> None:
         lead = "5. factors: " if place == 0 else "            "
         say(f"{lead}{factor.field} {factor.value or '(none)'}: x {factor.factor:.6f}")
     verdict = "equal"
-    if not is_equal(found):
+    if not is_equal(listing_score):
         verdict = "NOT equal: inputs, configuration or code have changed since"
     say(f"6. p_click {e.recomputed:.12f}, stored {score['p_click']:.12f}: {verdict}")
 
 
-def _features(found: ListingScore, limit: int) -> Table:
-    e = found.explanation
+def _features(listing_score: ListingScore, limit: int) -> Table:
+    e = listing_score.explanation
     table = Table(
         title="1. features, the strongest first",
         box=box.SIMPLE_HEAD, title_justify="left", title_style="bold",
@@ -97,13 +99,13 @@ def _features(found: ListingScore, limit: int) -> Table:
     for model in MODELS:
         times = Counter(f for f in e.features if f.model == model)
         added = {feature: count * feature.weight for feature, count in times.items()}
-        own = sorted(added, key=lambda f: (-abs(added[f]), f.namespace, f.value))
-        shown = own[:limit] if limit else own
+        ordered = sorted(added, key=lambda f: (-abs(added[f]), f.namespace, f.value))
+        shown = ordered[:limit] if limit else ordered
         for feature in shown:
             often = f" (x {times[feature]})" if times[feature] > 1 else ""
             named = f"{feature.namespace}={feature.value}{often}"
             table.add_row(model, escape(named), signed(added[feature], 4))
-        rest = own[len(shown) :]
+        rest = ordered[len(shown) :]
         if rest:
             total = sum(added[f] for f in rest)
             table.add_row(model, f"{len(rest)} more features", signed(total, 4), style="dim")
@@ -115,14 +117,14 @@ def _features(found: ListingScore, limit: int) -> Table:
     return table
 
 
-def _terms(found: ListingScore) -> Table:
+def _terms(listing_score: ListingScore) -> Table:
     table = Table(
         title="2. ensemble terms", box=box.SIMPLE_HEAD, title_justify="left", title_style="bold"
     )
     table.add_column("term", no_wrap=True)
     for name in ("value", "weight", "adds"):
         table.add_column(name, justify="right", no_wrap=True)
-    e = found.explanation
+    e = listing_score.explanation
 
     def add(terms: tuple[Term, ...], name: str, total: float) -> None:
         for term in terms:

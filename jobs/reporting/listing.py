@@ -71,10 +71,12 @@ def read_listing_score(
     weights = read_weights(tables, [ds])
     bases = read_bases(tables, [ds])
     models = Models(weights[ds, "historical"], weights[ds, "content"], bases[ds])
-    found = explain(row, assembler(config, prior), models, read_stack(tables, ds), reference)
+    explanation = explain(row, assembler(config, prior), models, read_stack(tables, ds), reference)
     values: Row = row.to_pylist()[0]
     sums = {name: value for name, value in values.items() if name.endswith(SUMS)}
-    return ListingScore(stored[0], listing.to_pylist()[0], sums, dict(reference.values), found)
+    return ListingScore(
+        stored[0], listing.to_pylist()[0], sums, dict(reference.values), explanation
+    )
 
 
 def _listing_day(
@@ -86,5 +88,5 @@ def _listing_day(
         raise InputMissing(f"no counts for the windows to {ds}")
     read = tables.day_reader("entity_counts", [*windows(config).before(ds), ds], COUNT_COLUMNS)
     every = window_to(ds, counted, read, windows(config), LISTING_ENTITIES)
-    own = with_history(listing, every, LISTING_ENTITIES).combine_chunks().to_batches()[0]
-    return own, strengths_of(config, ds, moments(every))
+    with_sums = with_history(listing, every, LISTING_ENTITIES).combine_chunks().to_batches()[0]
+    return with_sums, strengths_of(config, ds, moments(every))

@@ -83,9 +83,9 @@ def print_summary(console: Console, data: ReportData, html: Path | None = None) 
     """Tell how the day went: evaluation, scores, quarantine, gates, where the report is."""
     mark = "[bold green]✓ published[/]" if data.published else "[bold red]✕ not published[/]"
     console.print(f"\n[bold]{data.ds}[/] {mark}  {number(data.scores.count)} listings scored")
-    for told in (data.verdict, judgement(data)):
-        if told:
-            console.print(f"  {told}", highlight=False, markup=False)
+    for sentence in (data.verdict, judgement(data)):
+        if sentence:
+            console.print(f"  {sentence}", highlight=False, markup=False)
     if any(data.metric(m, "mixed", b.difference) for m in MODELS for b in TABLE_METRICS):
         console.print(_evaluation(data))
     if data.scores.count:
@@ -178,6 +178,6 @@ def _print_quality(console: Console, data: ReportData) -> None:
         console.print(f"  {name}: {', '.join(counted)}", highlight=False)
         for check in checks:
             if check.status in ("FAIL", "ERROR"):
-                told = check.details or f"observed {check.observed}, asked for {check.expected}"
-                text = f"    {check.table} {check.check}: {told}"
+                reason = check.details or f"observed {check.observed}, asked for {check.expected}"
+                text = f"    {check.table} {check.check}: {reason}"
                 console.print(text, highlight=False, markup=False)

@@ -84,9 +84,9 @@ def _given(setting: str) -> dict[str, Any]:
     return _setting(keys, text)
 
 
-def _dotted(given: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _dotted(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """The values of nested mappings by their dotted names."""
-    for key, value in given.items():
+    for key, value in nested.items():
         if isinstance(value, Mapping):
             yield from _dotted(value, f"{prefix}{key}.")
         else:

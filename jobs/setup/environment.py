@@ -41,10 +41,10 @@ def find_java() -> Path:
         if not os.access(java, os.X_OK):
             raise UsageError(f"JAVA_HOME is {home}, which has no bin/java: correct or unset it")
         return java
-    found = shutil.which("java")
-    if found is None:
+    on_path = shutil.which("java")
+    if on_path is None:
         raise UsageError(f"no Java found, Spark needs {MINIMUM_JAVA} or newer: {JAVA_ADVICE}")
-    return Path(found)
+    return Path(on_path)
 
 
 def check_java() -> Path:

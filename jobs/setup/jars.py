@@ -149,8 +149,8 @@ def spark_repository() -> str:
     UsageError
         If Spark's code does not name one.
     """
-    found = importlib.util.find_spec("pyspark")
-    folders = list(found.submodule_search_locations or ()) if found else []
+    spec = importlib.util.find_spec("pyspark")
+    folders = list(spec.submodule_search_locations or ()) if spec else []
     for archive in sorted(
         a for f in folders for a in Path(f).glob("jars/spark-common-utils_*.jar")
     ):
@@ -189,10 +189,10 @@ def _fetch(jar: Jar, path: Path) -> None:
             content = response.read()
     except (OSError, HTTPException, ValueError) as error:
         raise UsageError(f"cannot fetch {shown} ({_in_one_line(error)}): {advice}") from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != jar.sha256:
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != jar.sha256:
         raise UsageError(
-            f"{shown} is not the expected archive (SHA-256 {found[:16]}..., "
+            f"{shown} is not the expected archive (SHA-256 {digest[:16]}..., "
             f"not {jar.sha256[:16]}...): {advice}"
         )
     try:

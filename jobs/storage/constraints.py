@@ -35,13 +35,13 @@ class _Parser:
     def __init__(self, condition: str) -> None:
         self.condition = condition
         self.tokens: list[tuple[str, str]] = []
-        at = 0
-        while condition[at:].strip():
-            found = _TOKEN.match(condition, at)
-            if found is None or found.lastgroup is None:
+        end = 0
+        while condition[end:].strip():
+            token = _TOKEN.match(condition, end)
+            if token is None or token.lastgroup is None:
                 raise ValueError(f"constraint not understood: {condition}")
-            self.tokens.append((found.lastgroup, found[found.lastgroup]))
-            at = found.end()
+            self.tokens.append((token.lastgroup, token[token.lastgroup]))
+            end = token.end()
 
     def parse(self) -> pc.Expression:
         made = self._any()

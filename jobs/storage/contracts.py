@@ -55,5 +55,5 @@ def refuse_other_days(name: str, rows: pa.Table, days: Sequence[date]) -> None:
     """
     strange = set(rows["ds"].unique().to_pylist()) - set(days)
     if strange:
-        told = ", ".join(str(day) for day in sorted(strange))
-        raise ContractError(f"{name}: rows of {told} among those of other days")
+        listed = ", ".join(str(day) for day in sorted(strange))
+        raise ContractError(f"{name}: rows of {listed} among those of other days")

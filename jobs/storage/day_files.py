@@ -53,8 +53,8 @@ def open_root(address: str) -> tuple[fs.FileSystem, str]:
     if "://" in address:
         # One store, of which Spark and Arrow know different names.
         address = re.sub("^s3a://", "s3://", address)
-        found: tuple[fs.FileSystem, str] = fs.FileSystem.from_uri(address)
-        return found
+        opened: tuple[fs.FileSystem, str] = fs.FileSystem.from_uri(address)
+        return opened
     return fs.LocalFileSystem(), address
 
 
@@ -143,17 +143,17 @@ class DayFileWriter:
     def __call__(self, batches: Batches) -> Batches:
         """Write; yield `WRITTEN`."""
         files = _OpenFiles(self.root, self.name, self.schema)
-        held: list[pa.RecordBatch] = []
+        kept_back: list[pa.RecordBatch] = []
         size = 0
         for batch in batches if self.kernel is None else self.kernel(batches):
             if batch.num_rows:
-                held.append(batch)
+                kept_back.append(batch)
                 size += batch.nbytes
             if size > _BUFFER_BYTES:
-                files.write(pa.Table.from_batches(held))
-                held, size = [], 0
-        if held:
-            files.write(pa.Table.from_batches(held))
+                files.write(pa.Table.from_batches(kept_back))
+                kept_back, size = [], 0
+        if kept_back:
+            files.write(pa.Table.from_batches(kept_back))
         yield from files.close()
 
 
@@ -190,7 +190,7 @@ class _OpenFiles:
 
     def _append(self, rows: pa.Table) -> None:
         day = rows["ds"][0].as_py()
-        own = rows.drop_columns(["ds"])
+        stored = rows.drop_columns(["ds"])
         if day not in self.open:
             path = f"ds={day}/part-{uuid.uuid4()}.snappy.parquet"
             self.filesystem.create_dir(f"{self.base}/ds={day}", recursive=True)
@@ -198,15 +198,15 @@ class _OpenFiles:
             unique = {*TABLES[self.name].keys[:1], "ts"}
             writer = pq.ParquetWriter(
                 f"{self.base}/{path}",
-                own.schema,
+                stored.schema,
                 filesystem=self.filesystem,
-                use_dictionary=[column for column in own.column_names if column not in unique],
+                use_dictionary=[column for column in stored.column_names if column not in unique],
                 compression="snappy",
                 store_schema=False,
             )
             self.open[day] = _OpenFile(path, writer)
-        self.open[day].writer.write_table(own)
-        self.open[day].rows += len(own)
+        self.open[day].writer.write_table(stored)
+        self.open[day].rows += len(stored)
 
     def close(self) -> Batches:
         """End all files; yield what was written."""

@@ -42,8 +42,8 @@ def read_where(
 
 def read_rows(tables: Tables, name: str, days: Sequence[date], **more: Any) -> list[Row]:
     """`read_where` as dictionaries; [] where the table is not there."""
-    found = read_where(tables, name, days, **more)
-    return [] if found is None else found.to_pylist()
+    rows = read_where(tables, name, days, **more)
+    return [] if rows is None else rows.to_pylist()
 
 
 def read_runs(tables: Tables) -> list[Row]:

@@ -99,5 +99,5 @@ def write_unit_tables(
 
     written = collect_units(tables.spark, count, write, f"{WRITTEN_DDL}, table string")
     for name in names:
-        own = written.filter(pc.equal(written["table"], name))
-        tables.commit(name, own.drop_columns(["table"]), days)
+        files = written.filter(pc.equal(written["table"], name))
+        tables.commit(name, files.drop_columns(["table"]), days)
