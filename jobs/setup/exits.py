@@ -93,6 +93,8 @@ def leave(code: int) -> NoReturn:
     run for a failed one.
     """
     try:
+        # No public call runs them. A normal end would, but waits for every thread before, and goes
+        # on to the unloading that this is to avoid.
         atexit._run_exitfuncs()
     finally:
         sys.stdout.flush()

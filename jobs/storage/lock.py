@@ -59,6 +59,8 @@ class WriterLock:
 
     def extend_to(self, spark: SparkSession) -> None:
         """Have the session's JVM hold the lock as well."""
+        # PySpark has no public way to an object that stays in its JVM: SQL's own door, `reflect`,
+        # calls a method and gives back text, and a lock goes with the channel that holds it.
         jvm = spark.sparkContext._jvm
         if self._folder is None or jvm is None:
             return
