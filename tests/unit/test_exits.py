@@ -112,10 +112,11 @@ def end(tmp_path, monkeypatch):
         (raising(exits.QualityStop("refused")), "refused", 10),
         (raising(exits.InputMissing("absent")), "failed", 20),
         (raising(exits.LockHeld("held")), "failed", 30),
+        (raising(exits.NothingToDo("no logs")), "failed", 99),
         (raising(Exception("[DELTA_CONCURRENT_APPEND] of Spark")), "failed", 30),
         (overtaken, "failed", 30),
     ],
-    ids=["error", "job", "usage", "quality", "input", "lock", "spark-conflict", "conflict"],
+    ids=["error", "job", "usage", "quality", "input", "lock", "nothing", "of Spark", "of delta-rs"],
 )
 def test_a_problem_ends_the_process_and_its_record_with_one_code(end, step, status, code):
     called, records = end(step)
