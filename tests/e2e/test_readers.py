@@ -10,13 +10,13 @@ from deltalake import DeltaTable
 from schemas.catalog import TABLES
 from tests.support.world import Warehouse
 
+# An undisturbed run has nothing to alert anybody to.
+WRITTEN = sorted(set(TABLES) - {"alerts"})
 
-@pytest.mark.parametrize("name", sorted(TABLES))
+
+@pytest.mark.parametrize("name", WRITTEN)
 def test_delta_rs_reads_a_table_that_asks_for_no_reader_feature(name: str, made: Warehouse) -> None:
-    path = made.tables.path(name)
-    if not DeltaTable.is_deltatable(path):
-        pytest.skip("a table for events that this run had none of")
-    table = DeltaTable(path)
+    table = DeltaTable(made.tables.path(name))
     assert table.to_pyarrow_table().column_names == list(TABLES[name].column_names)
     protocol = table.protocol()
     assert protocol.min_reader_version == 1
