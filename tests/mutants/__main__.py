@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from queue import SimpleQueue
+from typing import Any
 
 from tests.mutants.faults import Fault, read_faults
+from tests.mutants.forked import FAILED, PASSED, load_libraries, run_tests
 
 ROOT = Path(__file__).parents[2]
 LEAST_SHARE = 0.95
-LONGEST_SECONDS = 900
 FOUND, MISSED, STALE = "found", "missed", "stale"
-PASSED, FAILED = 0, 1
 # What a copy of the tree does without: large, or not looked at by a test.
 LEFT_OUT = (".git", ".venv", "data", "build", "dist", "*.egg-info", ".*_cache", ".hypothesis")
+
+_own: dict[str, Path] = {}
+"""The copy of the tree that a process plants its faults in."""
 
 
 def copy_tree(folder: Path) -> Path:
@@ -32,40 +34,19 @@ def copy_tree(folder: Path) -> Path:
     return folder
 
 
-def run_tests(
-    tree: Path, tests: Sequence[str], *, compile_anew: bool = False, say: bool = False
-) -> int:
-    """Run tests in a copy of the tree up to the first failure, and give pytest's exit code."""
-    with tempfile.TemporaryDirectory(dir=tree.parent) as scratch:
-        environment = os.environ | {
-            "PYTHONPATH": str(tree),
-            # Byte code is told apart by whole seconds: two faults of a file might be taken for one.
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "TMPDIR": scratch,
-        }
-        if compile_anew:
-            # Machine code of a kernel does not know of changes in kernels of other files.
-            environment["NUMBA_CACHE_DIR"] = scratch
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
-        try:
-            done = subprocess.run(
-                command,
-                cwd=tree,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                capture_output=not say,
-                check=False,
-                timeout=LONGEST_SECONDS,
-            )
-        except subprocess.TimeoutExpired:
-            return FAILED
-        return done.returncode
+def _take_tree(trees: Any) -> None:
+    _own["tree"] = trees.get()
+
+
+def _try_in_own_tree(fault: Fault) -> tuple[str, float]:
+    started = time.monotonic()
+    return try_fault(fault, _own["tree"]), time.monotonic() - started
 
 
 def try_fault(fault: Fault, tree: Path) -> str:
     """Plant a fault in a copy of the tree, run its tests, and take it out again."""
     path = tree / fault.file
-    text, written = path.read_text(encoding="utf-8"), path.stat().st_mtime_ns
+    text, written_ns = path.read_text(encoding="utf-8"), path.stat().st_mtime_ns
     planted = fault.planted_in(text)
     if planted is None:
         return STALE
@@ -74,32 +55,35 @@ def try_fault(fault: Fault, tree: Path) -> str:
         code = run_tests(tree, fault.tests, compile_anew="@kernel" in text)
     finally:
         path.write_text(text, encoding="utf-8")
-        os.utime(path, ns=(written, written))
+        os.utime(path, ns=(written_ns, written_ns))
     return {PASSED: MISSED, FAILED: FOUND}.get(code, STALE)
 
 
 def try_all(faults: Sequence[Fault], trees: Sequence[Path]) -> dict[Fault, str]:
     """Try faults, as many at once as there are copies of the tree, and tell of each."""
-    free: SimpleQueue[Path] = SimpleQueue()
+    fork = multiprocessing.get_context("fork")
+    free = fork.SimpleQueue()
     for tree in trees:
         free.put(tree)
+    outcomes: dict[Fault, str] = {}
+    pool = ProcessPoolExecutor(len(trees), fork, initializer=_take_tree, initargs=(free,))
+    try:
+        for fault, (outcome, seconds) in zip(
+            faults, pool.map(_try_in_own_tree, faults), strict=True
+        ):
+            told = f"{outcome:<6} {seconds:5.1f} s  {fault.name:<12} {fault.file}: {fault.breaks}"
+            print(told, flush=True)
+            outcomes[fault] = outcome
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return outcomes
 
-    def attempt(fault: Fault) -> str:
-        tree = free.get()
-        try:
-            started = time.monotonic()
-            outcome = try_fault(fault, tree)
-            seconds = time.monotonic() - started
-        finally:
-            free.put(tree)
-        print(
-            f"{outcome:<6} {seconds:5.1f} s  {fault.name:<12} {fault.file}: {fault.breaks}",
-            flush=True,
-        )
-        return outcome
 
-    with ThreadPoolExecutor(len(trees)) as workers:
-        return dict(zip(faults, workers.map(attempt, faults), strict=True))
+def passes_as_it_is(tree: Path, faults: Sequence[Fault]) -> bool:
+    """Whether the tests of all these faults pass where none is planted."""
+    tests = sorted({test for fault in faults for test in fault.tests})
+    print(f"{len(tests)} files of tests without a fault:", flush=True)
+    return run_tests(tree, tests, say=True) == PASSED
 
 
 def parser() -> argparse.ArgumentParser:
@@ -137,11 +121,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     # A stop from outside leaves no copy behind either.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     started = time.monotonic()
+    load_libraries()
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         trees = [copy_tree(Path(folder) / f"tree-{k}") for k in range(max(arguments.jobs, 1))]
-        tests = sorted({test for fault in faults for test in fault.tests})
-        print(f"{len(tests)} files of tests without a fault:", flush=True)
-        if run_tests(trees[0], tests, say=True) != PASSED:
+        if not passes_as_it_is(trees[0], faults):
             print("they do not pass, so that nothing is found by them", file=sys.stderr)
             return 2
         outcomes = try_all(faults, trees)
