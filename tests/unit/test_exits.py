@@ -1,5 +1,6 @@
 """How a process ends: its codes, wherever they are told, and that it ends at once."""
 
+import os
 import re
 import subprocess
 import sys
@@ -39,8 +40,15 @@ leave(10)
 
 
 def test_a_process_leaves_at_once_with_its_code_and_all_it_said():
+    # Output that waits in a buffer, whatever the environment of the tests says.
+    buffered = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
     done = subprocess.run(
-        [sys.executable, "-c", CODE], capture_output=True, text=True, check=False, timeout=30
+        [sys.executable, "-c", CODE],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+        env=buffered,
     )
     assert (done.returncode, done.stdout) == (10, "told registered\n")
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from jobs.planning.runner import Runner
+from jobs.setup.config import Config
 from jobs.setup.exits import ExitCode, LockHeld
 from jobs.storage import lock
 from jobs.storage.lock import WriterLock
+from jobs.storage.tables import Tables
 
 HOLD_AS_A_JVM_DOES = """
 import fcntl, sys
@@ -29,6 +34,16 @@ def test_a_second_run_is_refused_while_the_first_writes(tmp_path: Path) -> None:
     ):
         pass
     assert refused.value.exit_code == ExitCode.LOCKED
+
+
+def test_a_runner_makes_nothing_while_another_holds_the_lock(
+    tmp_path: Path, config: Config
+) -> None:
+    nothing: Any = None
+    runner = Runner(config, nothing, Tables(str(tmp_path)), "second", nothing)
+    with WriterLock(str(tmp_path)), pytest.raises(LockHeld):
+        runner.run([("publish_scores", date(2026, 1, 1))])
+    assert not Tables(str(tmp_path)).exists("runs")
 
 
 def test_the_next_run_writes_once_the_first_has_ended_or_failed(tmp_path: Path) -> None:

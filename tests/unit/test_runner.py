@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
@@ -232,6 +233,22 @@ def test_a_day_that_is_refused_when_it_is_forced_stays_refused(
     for force in (True, False):
         with pytest.raises(QualityStop):
             flow.make(bad, job=job, force=force)
+
+
+def test_days_that_are_forced_are_made_again_once(flow: Flow) -> None:
+    flow.make(writing(0.1), days=DAYS[-2:])
+    assert flow.make(writing(0.2), days=DAYS[-2:], force=True) == DAYS[-2:]
+    assert flow.probabilities() == [0.2, 0.2]
+
+
+def test_a_record_names_the_versions_read_and_those_written(flow: Flow) -> None:
+    listing = row("listings", ds=DAY)
+    for _ in range(2):
+        flow.tables.write_rows("listings", [listing], [DAY])
+    flow.make(writing(GOOD))
+    (record,) = flow.tables.read_arrow("runs").to_pylist()
+    assert json.loads(record["versions_in"]) == {"listings": flow.tables.version("listings")}
+    assert json.loads(record["versions_out"]) == {TABLE: flow.tables.version(TABLE)}
 
 
 @pytest.mark.parametrize("settings", [(), (OTHER,)])
