@@ -287,13 +287,15 @@ def write_scores(tables: Tables, *, listings: int = 400) -> None:
 
 
 def write_quality(tables: Tables) -> None:
-    """Checks of which one warns, and refused rows of two logs."""
+    """Checks of which one warns and one had failed before, and refused rows of two logs."""
     checks = [
         row("quality_results"),
         row("quality_results", check="null_rate", slice="device", severity="warn", status="WARN",
             observed=0.12, expected="<= 0.05", details="device is null in 12 % of the rows"),
         row("quality_results", table="listing_scores", check="coverage", observed=1.0,
             expected=">= 0.99"),
+        row("quality_results", run_id="run-0", status="FAIL", observed=3.0,
+            checked_at=BASES["quality_results"]["checked_at"] - timedelta(hours=1)),
     ]  # fmt: skip
     tables.write_rows("quality_results", checks, [DS])
     refused = [
