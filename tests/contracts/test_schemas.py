@@ -72,6 +72,11 @@ def test_types_are_those_that_every_reader_knows(table):
 
 
 @EVERY_TABLE
+def test_what_was_made_can_be_read_for_ninety_days(table):
+    assert table.retention_days >= 90
+
+
+@EVERY_TABLE
 def test_stages_are_the_six(table):
     assert table.stage in STAGES
 

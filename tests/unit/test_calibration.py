@@ -155,6 +155,11 @@ def test_rows_that_are_not_one_map_are_refused(rows: list[CalibrationRow]) -> No
         CalibrationMap.from_rows(rows)
 
 
+def test_equal_neighbours_are_pooled_so_that_the_means_rise_strictly() -> None:
+    sums, weights, starts = pool_adjacent_violators([1, 2, 1, 3], [2, 4, 2, 4])
+    assert (sums.tolist(), weights.tolist(), starts.tolist()) == ([4.0, 3.0], [8.0, 4.0], [0, 3])
+
+
 def test_pooling_agrees_with_scikit_learn() -> None:
     rng = np.random.default_rng(2)
     weights = rng.integers(1, 50, 300)

@@ -9,12 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from jobs.storage import day_files
 from jobs.storage.constraints import check_rows, expression
 from jobs.storage.contracts import ContractError, arrow_schema
 from jobs.storage.day_files import WRITTEN, DataFile, DayFileWriter, read_file
 from jobs.storage.tables import Tables
 from schemas.catalog import TABLES
-from tests.support.rows import DAY, arrow_rows
+from tests.support.rows import DAY, arrow_rows, later
 
 NAME = "impressions"
 NEXT = DAY + timedelta(days=1)
@@ -70,6 +71,48 @@ def test_rows_that_a_constraint_refuses_are_named(changes, message):
         check_rows(TABLES[NAME], rows)
 
 
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("listing_scores", {"p_click": 0.0}),
+        ("listing_scores", {"p_click": 1.0}),
+        ("scored_traffic", {"p_click": 0.0}),
+        ("scored_traffic", {"p_click": 1.0}),
+        ("sampling_rates", {"non_click_rate": 0.0}),
+        ("sampling_rates", {"non_click_rate": 1.1}),
+        ("training_samples", {"sampling_rate": 0.0}),
+        ("training_samples", {"sampling_rate": 1.1}),
+        ("labeled_impressions", {"click_delay_s": -1}),
+        ("clicks", {"impression_ds": NEXT}),
+        ("listings", {"price": -0.01}),
+        ("quality_results", {"status": "GOOD"}),
+        ("quarantine", {"log": "pages"}),
+    ],
+)
+def test_what_no_reader_may_ever_find_in_a_table_is_refused(name, changes):
+    plain = {
+        "p_click": 0.5, "non_click_rate": 1.0, "sampling_rate": 1.0, "click_delay_s": 0,
+        "impression_ds": DAY, "price": 0.0, "status": "PASS", "log": "clicks", "position": 1,
+        "surface": "search", "ds": DAY,
+    }  # fmt: skip
+    known = plain.keys() & set(arrow_schema(name).names)
+    check_rows(TABLES[name], a_row(name, {key: plain[key] for key in known}))
+    with pytest.raises(ValueError, match="a row breaks"):
+        check_rows(TABLES[name], a_row(name, {key: plain[key] for key in known} | changes))
+
+
+def a_row(name, values):
+    """A row of any table: of what is not given, something that may not be missing."""
+    blank = {
+        pa.string(): "x", pa.bool_(): True, pa.date32(): DAY, pa.binary(): b"",
+        pa.timestamp("us", "UTC"): later(DAY, hours=1),
+    }  # fmt: skip
+    schema = arrow_schema(name)
+    filled = {f.name: blank.get(f.type, [] if pa.types.is_list(f.type) else 0) for f in schema}
+    row = {name: None if schema.field(name).nullable else filled[name] for name in schema.names}
+    return pa.Table.from_pylist([row | values], schema=schema)
+
+
 def shown(*days):
     return arrow_rows(
         NAME,
@@ -116,6 +159,24 @@ def test_a_commit_replaces_exactly_its_days(tables):
     nothing = write(tables, shown().slice(0, 0))
     tables.commit(NAME, nothing, [NEXT])
     assert tables.days(NAME) == {DAY}
+
+
+def test_a_large_task_writes_all_of_its_rows_part_by_part(tables, monkeypatch):
+    monkeypatch.setattr(day_files, "_BUFFER_BYTES", 1)
+    rows = shown(DAY, NEXT, DAY, NEXT, DAY)
+    tables.commit(NAME, write(tables, rows), [DAY, NEXT])
+    assert stored(tables) == rows.to_pylist()
+    (file,) = tables.files(NAME, [DAY])
+    assert pq.ParquetFile(file.address).num_row_groups > 1
+
+
+def test_files_are_listed_by_day_and_path_whatever_the_order_of_their_commits(tables):
+    for day in (NEXT, DAY):
+        parts = [write(tables, shown(day)) for _ in range(6)]
+        tables.commit(NAME, pa.concat_tables(parts), [day])
+    found = tables.files(NAME, [NEXT, DAY])
+    assert found == sorted(found, key=lambda file: (file.ds, file.address))
+    assert len(found) == 12
 
 
 def test_files_of_other_days_are_not_committed(tables):

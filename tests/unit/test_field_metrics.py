@@ -71,6 +71,15 @@ def test_values_of_few_expected_clicks_are_pooled_and_none_is_lost():
         assert sum(row.value for row in of) == pytest.approx(TRUTH.sum())
 
 
+def test_a_value_with_just_the_expected_clicks_asked_for_is_judged_by_itself():
+    p, device = np.full(1000, 0.25), np.arange(1000) % 2
+    fields = {"device": (device, DEVICES[:2])}
+    day = Judged(device == 0, np.arange(1000), np.zeros(1000, dtype=bool), {"m": p})
+    for asked, names in ((125.0, {"device=mobile", "device=desktop"}), (126.0, {"device=other"})):
+        rows = evaluate_fields(day, "m", fields, min_expected=asked)
+        assert {row.segment for row in rows} == names
+
+
 def test_the_unknown_value_is_the_empty_name():
     assert "device=" in ratios(judge(min_expected=1))
 

@@ -170,6 +170,25 @@ def test_the_interval_of_the_calibration_ratio_covers_where_users_click_in_clump
     assert 0.91 <= coverage(1.0, interval) <= 0.99
 
 
+def test_the_fewer_users_click_the_wider_is_an_interval() -> None:
+    influence = np.array([0.1, -0.1, 0.1, -0.1])
+    clicked = np.array([True, True, True, False])
+    low, high = Users(np.arange(4), clicked).interval(1.0, influence)
+    # Student's t of two degrees of freedom, for three users who clicked.
+    half = 4.302653 * math.sqrt(4 * 0.01 * 4 / 3)
+    assert (low, high) == pytest.approx((1.0 - half, 1.0 + half), abs=1e-6)
+
+
+def test_the_influence_of_a_row_on_the_auc_is_what_it_loses_without_it() -> None:
+    p, clicked = TRUTH[:400].round(2), CLICKED[:400]
+    value, influence = auc(Ranks.of(dense_ranks(p), clicked), clicked)
+    for row in (*np.flatnonzero(clicked)[:5], *np.flatnonzero(~clicked)[:5]):
+        rest = np.arange(400) != row
+        without = roc_auc_score(clicked[rest], p[rest])
+        alike = np.count_nonzero(clicked == clicked[row])
+        assert (value - without) * (alike - 1) / alike == pytest.approx(influence[row], abs=1e-12)
+
+
 def test_the_interval_of_a_count_is_garwoods() -> None:
     assert count_interval(0, 1.0) == pytest.approx((0.0, 3.689), abs=1e-3)
     assert count_interval(10, 1.0) == pytest.approx((4.795, 18.390), abs=1e-3)

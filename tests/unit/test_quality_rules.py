@@ -198,9 +198,13 @@ def test_few_clicks_are_no_collapse():
     assert results(loaded, row_of(rate=(4, 2900)), past)[1].status == "PASS"
 
 
-def test_later_days_are_no_history():
-    past = {DAY + timedelta(days=k): 1.0 for k in range(1, 20)}
+def test_neither_the_day_itself_nor_later_days_are_history():
+    past = {DAY + timedelta(days=k): 5.0 for k in range(20)}
     assert against_history(DAY, 5.0, past, (), min_days=7, floor=0.05) is None
+    earlier = {DAY - timedelta(days=k): 1.0 for k in range(1, 8)}
+    found = against_history(DAY, 5.0, past | earlier, (), min_days=7, floor=0.05)
+    assert found is not None
+    assert (found.centre, found.days) == (1.0, 7)
 
 
 def test_a_weekend_is_compared_with_weekends():
@@ -232,6 +236,8 @@ def test_robust_z_is_the_distance_in_median_absolute_deviations():
     assert (z, centre) == (pytest.approx(4 / 1.4826), 10)
     assert robust_z(1.0, [0, 0, 0], floor=0.05)[0] == math.inf
     assert robust_z(0.0, [0, 0, 0], floor=0.05)[0] == 0.0
+    # A steady history makes no anomaly of a trifle: its spread is at least this share of it.
+    assert robust_z(10.4, [10, 10, 10], floor=0.05)[0] == pytest.approx(0.8)
 
 
 def test_the_latest_record_of_a_day_counts():
