@@ -48,12 +48,15 @@ def run_tests(
     given = (tree, tests, scratch if compile_anew else None, scratch, say)
     process = multiprocessing.get_context("fork").Process(target=_test, args=given)
     process.start()
-    process.join(LONGEST_SECONDS)
-    is_endless = process.is_alive()
-    if is_endless and process.pid is not None:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.join()
-    shutil.rmtree(scratch, ignore_errors=True)
+    try:
+        process.join(LONGEST_SECONDS)
+    finally:
+        is_endless = process.is_alive()
+        if is_endless and process.pid is not None:
+            # It leads a session: a JVM that it has started ends with it.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.join()
+        shutil.rmtree(scratch, ignore_errors=True)
     return FAILED if is_endless else process.exitcode
 
 
