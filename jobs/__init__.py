@@ -21,9 +21,10 @@ class Read:
         How many days; a dotted configuration path where it is configurable.
     end : int
         Last day, relative to ds.
-    kind : {'days', 'head', 'anchor'}
+    kind : {'days', 'head', 'anchor', 'before'}
         `head`: only the rows before the label cut-off, told apart by their digest, so that more of
-        the day changes nothing. `anchor`: the day of the last refit.
+        the day changes nothing. `anchor`: the day of the last refit. `before`: the last earlier day
+        that has traffic, if there is one.
     optional : bool
         Whether the job works without these days. Windows longer than a day always do.
     """
@@ -31,7 +32,7 @@ class Read:
     table: str
     window: int | str = 1
     end: int = 0
-    kind: Literal["days", "head", "anchor"] = "days"
+    kind: Literal["days", "head", "anchor", "before"] = "days"
     optional: bool = False
 
 
@@ -122,6 +123,19 @@ FLOW: tuple[Job, ...] = (
         "hash the sampled impressions into packed rows, in training order",
     ),
     Job(
+        "build_joint_rows",
+        "features",
+        (
+            Read("labeled_impressions"),
+            Read("listings"),
+            Read("entity_history"),
+            Read("feature_names", end=-1, optional=True),
+        ),
+        ("joint_rows", "joint_entities"),
+        ("features", "joint", "history", "scoring"),
+        "give every value of all traffic its id, and say what entities are made of",
+    ),
+    Job(
         "train_models",
         "models",
         (
@@ -135,6 +149,27 @@ FLOW: tuple[Job, ...] = (
         output_version=3,
     ),
     Job(
+        "train_joint",
+        "models",
+        (
+            Read("joint_rows"),
+            Read("joint_entities"),
+            Read("joint_runs", kind="before"),
+        ),
+        (
+            "joint_runs",
+            "joint_predictions",
+            "joint_weights",
+            "joint_priors",
+            "joint_state",
+            "joint_contents",
+            "joint_holdings",
+            "joint_pairs",
+        ),
+        ("joint",),
+        "predict the day by the joint model of the day before, then learn it",
+    ),
+    Job(
         "predict_traffic",
         "models",
         (
@@ -146,29 +181,35 @@ FLOW: tuple[Job, ...] = (
             Read("model_weights", end=-1),
             Read("text_basis", end=-1),
             Read("feature_names", end=-1),
+            Read("joint_predictions"),
         ),
         ("predictions",),
         ("features", "history", "scoring"),
         "the models of the day before on the day's promoted traffic",
-        output_version=2,
+        output_version=3,
     ),
     Job(
         "fit_ensemble",
         "models",
         (Read("predictions", "ensemble.days"), Read("training_runs")),
-        ("ensemble_weights", "calibration_maps"),
+        ("ensemble_weights", "calibration_maps", "stack_weights"),
         ("ensemble", "calibration"),
-        "stack the two models and calibrate, on out-of-time predictions",
-        output_version=2,
+        "add to the joint model what is proven, and calibrate, on out-of-time predictions",
+        output_version=3,
     ),
     Job(
         "evaluate_models",
         "models",
-        (Read("predictions"), Read("ensemble_weights", end=-1), Read("calibration_maps", end=-1)),
+        (
+            Read("predictions"),
+            Read("ensemble_weights", end=-1),
+            Read("calibration_maps", end=-1),
+            Read("stack_weights", end=-1),
+        ),
         ("scored_traffic", "model_metrics", "reliability"),
         ("calibration", "evaluation"),
         "judge the day by what would have been published for it",
-        output_version=2,
+        output_version=3,
     ),
     Job(
         "score_listings",
@@ -181,11 +222,13 @@ FLOW: tuple[Job, ...] = (
             Read("ensemble_weights"),
             Read("calibration_maps"),
             Read("feature_names"),
+            Read("joint_weights"),
+            Read("stack_weights"),
         ),
         ("listing_scores", "context_terms"),
-        ("features", "history", "scoring"),
+        ("features", "history", "joint", "scoring"),
         "score every live promoted listing, cold ones included",
-        output_version=3,
+        output_version=4,
     ),
     Job(
         "publish_scores",

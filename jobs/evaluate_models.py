@@ -23,7 +23,7 @@ from pipelines.models.field_metrics import evaluate_fields
 from pipelines.models.fields import Coded
 from pipelines.models.metrics import Judged, evaluate, reliability_table
 from pipelines.models.segments import COLD, WARM
-from pipelines.models.stack import ensemble_inputs, fields_of, is_cold, number, whole
+from pipelines.models.stack import fields_of, is_cold, number, stack_inputs, whole
 
 BASELINE = "baseline"
 PUBLISHED = "published"
@@ -49,6 +49,7 @@ def run(step: Step) -> Outcome:
                 "historical": number(table, "p_historical"),
                 "content": number(table, "p_content"),
                 "ensemble": number(table, "p_ensemble"),
+                "joint": number(table, "p_joint"),
                 PUBLISHED: number(table, "p_click"),
             },
             baseline=BASELINE,
@@ -70,11 +71,10 @@ def _score(step: Step, day: date) -> tuple[pa.Table, dict[str, Coded]]:
     rows = step.tables.read_arrow("predictions", [day]).sort_by("order_key").combine_chunks()
     stack = read_stack(step.tables, day - timedelta(days=1))
     cold = is_cold(rows, stack.cold_threshold)
-    inputs = ensemble_inputs(rows, stack.cold_threshold)
-    logit = stack.ensemble.logit(inputs)
+    inputs = stack_inputs(rows, stack.cold_threshold)
     fields = fields_of(rows, step.config.calibration.fields, cold)
-    historical = inputs.historical_listing + number(rows, "historical_context")
-    content = inputs.content_listing + number(rows, "content_context")
+    historical = inputs.pair.historical_listing + number(rows, "historical_context")
+    content = inputs.pair.content_listing + number(rows, "content_context")
     scored = pa.table(
         {
             "impression_id": rows["impression_id"],
@@ -84,8 +84,9 @@ def _score(step: Step, day: date) -> tuple[pa.Table, dict[str, Coded]]:
             "p_baseline": rows["p_baseline"],
             "p_historical": probabilities(historical),
             "p_content": probabilities(content),
-            "p_ensemble": probabilities(logit),
-            "p_click": stack.publish(logit, fields),
+            "p_ensemble": probabilities(stack.ensemble.logit(inputs.pair)),
+            "p_joint": probabilities(inputs.joint),
+            "p_click": stack.publish(stack.logit(inputs), fields),
             "ds": rows["ds"],
         }
     )

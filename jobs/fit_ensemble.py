@@ -7,6 +7,7 @@ promoted traffic; never from the rows that the base models have learnt.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 import numpy as np
@@ -16,37 +17,82 @@ import pyarrow.compute as pc
 from jobs.commands.job import job_main
 from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
+from pipelines.days import day_number, day_numbers
 from pipelines.models.calibration import fit_calibration
+from pipelines.models.correction import CorrectionRow, at_own_level, fit_correction
 from pipelines.models.ensemble_fit import fit_ensemble
 from pipelines.models.field_factors import fit_field_factors
+from pipelines.models.proven_calibration import fit_proven_calibration
 from pipelines.models.segments import cold_threshold
-from pipelines.models.stack import ensemble_inputs, fields_of, is_cold, whole
+from pipelines.models.stack import fields_of, is_cold, stack_inputs, whole
 
 
 def run(step: Step) -> Outcome:
     """Fit every day of the step; all are written at once."""
-    config = step.config
-    terms: list[dict[str, object]] = []
-    curve: list[dict[str, object]] = []
+    rows: dict[str, list[dict[str, object]]] = {name: [] for name in MADE}
     outcome: Outcome = {}
     for day in step.days:
-        window = [day - timedelta(days=back) for back in range(config.ensemble.days)]
-        rows = read_predictions(step, window)
+        window = [day - timedelta(days=back) for back in range(step.config.ensemble.days)]
+        fitted = _Fitted.on(read_predictions(step, window), step, day)
+        for name, own in fitted.rows.items():
+            rows[name] += [row | {"ds": day} for row in own]
+        outcome[day] = DayRecord(rows_in=fitted.count, details=fitted.details)
+    for name, own in rows.items():
+        step.tables.write_rows(name, own, step.days)
+    return outcome
+
+
+MADE = ("ensemble_weights", "calibration_maps", "stack_weights")
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """Rows of the tables for a day, and what is to be said of them."""
+
+    rows: dict[str, list[dict[str, object]]]
+    details: dict[str, object]
+    count: int
+
+    @classmethod
+    def on(cls, rows: pa.Table, step: Step, day: date) -> _Fitted:
+        """Fit on out-of-time predictions, what is published last."""
+        config = step.config
         threshold = cold_threshold(whole(rows, "window_impressions"), config.ensemble.cold_share)
         cold = is_cold(rows, threshold)
         clicked = np.asarray(rows["clicked"].to_numpy(zero_copy_only=False), dtype=bool)
-        inputs = ensemble_inputs(rows, threshold)
-        ensemble = fit_ensemble(inputs, clicked, l2=config.ensemble.l2, cold_threshold=threshold)
-        logit = ensemble.fitted_logit(inputs)
-        curve_map = fit_calibration(
-            logit, clicked, whole(rows, "user_key"), folds=config.calibration.folds
+        user = whole(rows, "user_key")
+        inputs = stack_inputs(rows, threshold)
+        ensemble = fit_ensemble(
+            inputs.pair, clicked, l2=config.ensemble.l2, cold_threshold=threshold
         )
-        factors = fit_field_factors(
-            curve_map.apply(logit), clicked, fields_of(rows, config.calibration.fields, cold)
-        )
-        ds = {"ds": day}
-        terms += [row._asdict() | ds for row in ensemble.to_rows()]
-        curve += [row._asdict() | ds for row in [*curve_map.to_rows(), *factors.to_rows()]]
+        fields = fields_of(rows, config.calibration.fields, cold)
+        folds = config.calibration.folds
+        correction: list[CorrectionRow] = []
+        extra: dict[str, object] = {}
+        if config.ensemble.published == "joint":
+            made = fit_correction(
+                inputs, clicked, user, day_numbers(rows["ds"]), day_number(day) + 1,
+                config.ensemble.correction.level, l2=config.ensemble.correction.l2,
+                min_clicks=config.ensemble.correction.min_clicks,
+            )  # fmt: skip
+            logit = at_own_level(made.logit(inputs), clicked)
+            proven = fit_proven_calibration(
+                logit, clicked, user, day_numbers(rows["ds"]), fields, folds=folds
+            )
+            curve, factors = proven.map, proven.factors
+            correction = made.to_rows()
+            extra = {
+                "stack": correction[0].form,
+                "stack_reason": made.reason,
+                "stack_level": made.level,
+                "correction_gain": str(made.gain),
+                "map_gain": str(proven.map_gain),
+                "factors_gain": str(proven.factors_gain),
+            }
+        else:
+            logit = ensemble.fitted_logit(inputs.pair)
+            curve = fit_calibration(logit, clicked, user, folds=folds)
+            factors = fit_field_factors(curve.apply(logit), clicked, fields)
         days_held = len(pc.unique(rows["ds"]))
         degraded = [ensemble.reason] if ensemble.reason else []
         if days_held < config.ensemble.days:
@@ -56,21 +102,23 @@ def run(step: Step) -> Outcome:
         details = {
             "form": ensemble.form,
             "level": ensemble.level,
-            "calibration": curve_map.kind,
-            "candidates": dict(curve_map.candidates),
+            "calibration": curve.kind,
+            "candidates": dict(curve.candidates),
             "cold_threshold": threshold,
             "cold_share": float(np.mean(cold)) if len(cold) else None,
             "days": days_held,
             "rows": len(rows),
             "clicks": int(clicked.sum()),
-            "clipped_logits": curve_map.clipped,
+            "clipped_logits": curve.clipped,
         }
-        outcome[day] = DayRecord(
-            rows_in=len(rows), details=details | ({"degraded": degraded} if degraded else {})
+        made_rows = {
+            "ensemble_weights": [row._asdict() for row in ensemble.to_rows()],
+            "calibration_maps": [r._asdict() for r in [*curve.to_rows(), *factors.to_rows()]],
+            "stack_weights": [row._asdict() for row in correction],
+        }
+        return cls(
+            made_rows, details | extra | ({"degraded": degraded} if degraded else {}), len(rows)
         )
-    step.tables.write_rows("ensemble_weights", terms, step.days)
-    step.tables.write_rows("calibration_maps", curve, step.days)
-    return outcome
 
 
 def read_predictions(step: Step, days: Sequence[date]) -> pa.Table:

@@ -57,6 +57,7 @@ def run(step: Step) -> Outcome:
     schema = arrow_schema("labeled_impressions")
     history = step.tables.day_reader("entity_history", days)
     listings = step.tables.day_reader("listings", days)
+    joint = step.tables.day_reader("joint_predictions", days)
 
     def predict(number: int) -> Iterator[pa.RecordBatch]:
         file = shown[number]
@@ -66,7 +67,9 @@ def run(step: Step) -> Outcome:
         traffic = with_history(rows.filter(is_ours), known, CONTEXT_ENTITIES)
         listed = with_history(listings(file.ds), known, LISTING_ENTITIES)
         scores = score_listing_days(listed, made, day_models)
-        for table in predict_traffic(traffic, scores, made, day_models, rates[file.ds]):
+        for table in predict_traffic(
+            traffic, scores, made, day_models, rates[file.ds], joint(file.ds)
+        ):
             yield from table.to_batches()
 
     write_units(step.tables, "predictions", len(shown), predict, days)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import date, timedelta
 
 import pyarrow as pa
 
@@ -25,14 +25,20 @@ from jobs.planning.inputs import (
     strengths_of,
     windows,
 )
+from jobs.planning.joint_inputs import held_days, joint_registry, read_joint_weights
 from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.task_writes import write_units
 from pipelines.days import with_day
-from pipelines.features.feature_rows import LISTING_ENTITIES, with_history
+from pipelines.features.feature_rows import LISTING_ENTITIES, one_batch, with_history
 from pipelines.features.history import COUNT_COLUMNS, Counts, window_to
+from pipelines.features.joint_inputs import with_relative_price, with_shows_per_day
+from pipelines.features.joint_reference import reference_ids
+from pipelines.features.joint_rows import JointAssembler
 from pipelines.features.prior_strengths import moments
 from pipelines.models.listing_part import Models
+from pipelines.scores.joint_scoring import score_joint_listings
+from pipelines.scores.joint_terms import joint_terms
 from pipelines.scores.live_listings import live_promoted
 from pipelines.scores.reference import context_terms, reference_context
 from pipelines.scores.scoring import score_listings
@@ -64,12 +70,27 @@ def _score(step: Step, day: date) -> DayRecord:
     run_id = step.fingerprints.get(day, "")
     listings = step.tables.day_reader("listings", [day])
 
+    joint = JointAssembler(joint_registry(step.config))
+    joint_weights = read_joint_weights(step.tables, day)
+    joint_reference = reference_ids(
+        joint.registry, names, step.config.scoring.reference, day + timedelta(days=1)
+    )
+    search_days, promoted_days = held_days(step.config, counted, day)
+
     def score(number: int) -> Iterator[pa.RecordBatch]:
-        live = live_promoted(listings(day))
+        snapshot = with_relative_price(listings(day))
         sums = window_to(day, counted, counts, history_windows, LISTING_ENTITIES)
         # One file in one order: the table is small and read by key.
-        rows = with_history(live.sort_by("listing_id"), sums, LISTING_ENTITIES)
-        for table in score_listings(rows, made, shared.value, stack, reference, prior):
+        live = live_promoted(snapshot).sort_by("listing_id")
+        shown = with_shows_per_day(
+            live,
+            sums,
+            search_days=search_days,
+            promoted_days=promoted_days,
+        )
+        part = score_joint_listings(one_batch(shown), joint, joint_weights, joint_reference)
+        rows = with_history(live, sums, LISTING_ENTITIES)
+        for table in score_listings(rows, made, shared.value, stack, reference, prior, part):
             scored = with_day(table, day, "model_as_of")
             named = scored.append_column("run_id", pa.repeat(pa.scalar(run_id), len(table)))
             yield from named.to_batches()
@@ -77,6 +98,11 @@ def _score(step: Step, day: date) -> DayRecord:
     write_units(step.tables, "listing_scores", 1, score, [day])
     shared.destroy()
     terms = context_terms(registry(step.config), names, reference, models, stack.ensemble)
+    if stack.correction is not None:
+        terms += joint_terms(
+            joint.registry, names, step.config.scoring.reference, joint_reference, joint_weights,
+            terms, stack.correction,
+        )  # fmt: skip
     step.tables.write_rows("context_terms", [row | {"ds": day} for row in terms], [day])
     details = {
         "reference": dict(reference.values),

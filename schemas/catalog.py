@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from schemas import features, logs, models, quality, samples, scores
+from schemas import features, joint, logs, models, quality, samples, scores
 from schemas.table import Table
 
 TABLES: dict[str, Table] = {
     table.name: table
-    for stage in (logs, samples, features, models, scores, quality)
-    for table in stage.TABLES
+    for module in (logs, samples, features, joint, models, scores, quality)
+    for table in module.TABLES
 }

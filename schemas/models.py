@@ -92,6 +92,10 @@ PREDICTIONS = Table(
             "the listing's content logit at the reference context",
         ),
         Column("content_context", T.DoubleType(), "what the request adds to the content logit"),
+        Column(
+            "joint_listing", T.DoubleType(), "the listing's joint logit at the reference context"
+        ),
+        Column("joint_context", T.DoubleType(), "what the request adds to the joint logit"),
         Column("p_baseline", T.DoubleType(), "smoothed click rate times a position factor"),
         DS,
     ),
@@ -110,7 +114,8 @@ SCORED_TRAFFIC = Table(
         Column("p_baseline", T.DoubleType(), "smoothed click rate times a position factor"),
         Column("p_historical", T.DoubleType(), "historical model alone"),
         Column("p_content", T.DoubleType(), "content model alone"),
-        Column("p_ensemble", T.DoubleType(), "ensemble before calibration"),
+        Column("p_ensemble", T.DoubleType(), "ensemble of these two, before calibration"),
+        Column("p_joint", T.DoubleType(), "joint model alone"),
         Column("p_click", T.DoubleType(), "calibrated: what would have been published"),
         DS,
     ),
@@ -199,7 +204,11 @@ CONTEXT_TERMS = Table(
     stage="models",
     grain="day, model, namespace and value",
     columns=(
-        Column("model", T.StringType(), "historical, content or ensemble"),
+        Column(
+            "model",
+            T.StringType(),
+            "historical, content, ensemble (of these two), joint, published",
+        ),
         Column("namespace", T.StringType(), "context or pair namespace of the registry"),
         Column("value", T.StringType(), "value as text"),
         Column("logit", T.DoubleType(), "what the value adds to the logit"),

@@ -13,10 +13,11 @@ LISTING_SCORES = Table(
     columns=(
         Column("listing_id", T.StringType(), "the listing"),
         Column("p_click", T.DoubleType(), "calibrated click probability at the reference context"),
-        Column("logit", T.DoubleType(), "listing part of the ensemble logit"),
+        Column("logit", T.DoubleType(), "listing part of the published logit, calibration aside"),
         Column("p_historical", T.DoubleType(), "historical model alone, reference context"),
         Column("p_content", T.DoubleType(), "content model alone, reference context"),
-        Column("p_ensemble", T.DoubleType(), "ensemble before calibration, reference context"),
+        Column("p_ensemble", T.DoubleType(), "ensemble of these two, reference context"),
+        Column("p_joint", T.DoubleType(), "joint model alone, reference context"),
         Column("segment", T.StringType(), "cold or warm"),
         Column("window_impressions", T.LongType(), "impressions in the windows to the end of ds"),
         Column("standard_error", T.DoubleType(), "of the listing part of the logit"),

@@ -128,4 +128,5 @@ def read_stack(tables: Tables, day: date) -> Stack:
     curve = tables.read_arrow("calibration_maps", [day]).to_pylist()
     if not terms or not curve:
         raise InputMissing(f"no ensemble for {day}: run fit_ensemble for it first")
-    return Stack.from_rows(terms, curve)
+    correction = tables.read_arrow("stack_weights", [day]).to_pylist()
+    return Stack.from_rows(terms, curve, correction)

@@ -64,6 +64,11 @@ class Planner:
         """The days of a table that a job reads for `day`, whether they can be had or not."""
         if read.kind == "anchor":
             return [self.anchor(day)]
+        if read.kind == "before":
+            writer = WRITER[read.table]
+            earlier = (at for at in reversed(self.traffic_days()) if at < day)
+            last = next((at for at in earlier if self.fingerprint(writer, at) is not None), None)
+            return [] if last is None else [last]
         size = read.window if isinstance(read.window, int) else self.config.number(read.window)
         last = day + timedelta(days=read.end)
         return [last - timedelta(days=back) for back in range(size - 1, -1, -1)]
@@ -80,10 +85,19 @@ class Planner:
         """The first day that any log has landed for, or that a table holds; None without any."""
         return min(set().union(*self._landed.values(), *self.present.values()), default=None)
 
+    def traffic_days(self) -> list[date]:
+        """Days with impressions, landed or ingested before, ascending."""
+        return sorted(self._landed["impressions"] | self.present.get("impressions", set()))
+
     def fingerprint(self, job: str, day: date) -> str | None:
         """What a job's day should be made from; None where it cannot be made."""
         key = (job, day)
         if key not in self._known:
+            if any(read.kind == "before" for read in JOBS[job].reads):
+                # Day after day: one that asks for the day before it would go as deep as there are.
+                for at in self.traffic_days():
+                    if at < day and (job, at) not in self._known:
+                        self._known[job, at] = self._fingerprint(JOBS[job], at)
             self._known[key] = self._fingerprint(JOBS[job], day)
         return self._known[key]
 

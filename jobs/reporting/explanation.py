@@ -62,6 +62,7 @@ def print_listing(console: Console, listing_score: ListingScore, *, limit: int) 
     low, high = (probability(end / (1 + end)) for end in ends)
     say(f"  about {low} to {high} at one standard error ({number(score['standard_error'], 2)})"
         " of the logit")  # fmt: skip
+    console.print(_joint(listing_score))
     console.print(_features(listing_score, limit))
     console.print(_terms(listing_score))
     say(f"3. logit {signed(e.logit, 6)} = listing {signed(e.listing_logit, 6)}"
@@ -70,7 +71,7 @@ def print_listing(console: Console, listing_score: ListingScore, *, limit: int) 
         f"{name} {value}" for name, value in sorted(listing_score.reference.items())
     )
     say(f"   reference context: {context}")
-    say(f"   ensemble: 1 / (1 + exp(-logit)) = {probability(e.p_ensemble)}")
+    say(f"   1 / (1 + exp(-logit)) = {probability(e.p_ensemble)}")
     parameters = ", ".join(
         f"{name} {value:.6f}" for name, value in zip("abc", e.map_parameters, strict=False)
     )
@@ -85,6 +86,22 @@ def print_listing(console: Console, listing_score: ListingScore, *, limit: int) 
     if not is_equal(listing_score):
         verdict = "NOT equal: inputs, configuration or code have changed since"
     say(f"6. p_click {e.recomputed:.12f}, stored {score['p_click']:.12f}: {verdict}")
+
+
+def _joint(listing_score: ListingScore) -> Table:
+    """What each namespace adds to the joint model's logit, the strongest first."""
+    table = Table(
+        title="0. the joint model", box=box.SIMPLE_HEAD, title_justify="left", title_style="bold"
+    )
+    table.add_column("namespace", no_wrap=True)
+    table.add_column("adds", justify="right", no_wrap=True)
+    table.add_column("standard error", justify="right", no_wrap=True)
+    parts = listing_score.explanation.joint
+    for part in sorted(parts, key=lambda part: (-abs(part.weight), part.namespace)):
+        table.add_row(part.namespace, signed(part.weight, 4), f"{part.standard_error:.4f}")
+    total = math.fsum(part.weight for part in parts)
+    table.add_row("joint, at the reference context", signed(total, 4), "", style="bold")
+    return table
 
 
 def _features(listing_score: ListingScore, limit: int) -> Table:
@@ -119,7 +136,10 @@ def _features(listing_score: ListingScore, limit: int) -> Table:
 
 def _terms(listing_score: ListingScore) -> Table:
     table = Table(
-        title="2. ensemble terms", box=box.SIMPLE_HEAD, title_justify="left", title_style="bold"
+        title="2. terms of the published logit",
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+        title_style="bold",
     )
     table.add_column("term", no_wrap=True)
     for name in ("value", "weight", "adds"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,19 +13,25 @@ from jobs.planning.inputs import (
     read_bases,
     read_stack,
     read_weights,
+    request_names,
     strengths_of,
     windows,
 )
+from jobs.planning.joint_inputs import held_days, joint_registry, read_joint_weights
 from jobs.setup.config import Config
 from jobs.setup.exits import InputMissing
 from jobs.storage.published import ScoresOf
 from jobs.storage.reading import Row, read_where
 from jobs.storage.tables import Tables
-from pipelines.features.feature_rows import LISTING_ENTITIES, with_history
+from pipelines.features.feature_rows import LISTING_ENTITIES, one_batch, with_history
 from pipelines.features.history import COUNT_COLUMNS, SUMS, window_to
+from pipelines.features.joint_inputs import with_relative_price, with_shows_per_day
+from pipelines.features.joint_reference import reference_ids
+from pipelines.features.joint_rows import JointAssembler
 from pipelines.features.prior_strengths import moments
 from pipelines.models.listing_part import Models
 from pipelines.scores.explain import Explanation, explain
+from pipelines.scores.joint_scoring import JointListings, score_joint_listings
 from pipelines.scores.reference import Reference
 
 
@@ -71,11 +77,43 @@ def read_listing_score(
     weights = read_weights(tables, [ds])
     bases = read_bases(tables, [ds])
     models = Models(weights[ds, "historical"], weights[ds, "content"], bases[ds])
-    explanation = explain(row, assembler(config, prior), models, read_stack(tables, ds), reference)
+    stack = read_stack(tables, ds)
+    joint = None if stack.correction is None else _joint(tables, config, listing, row, ds)
+    explanation = explain(row, assembler(config, prior), models, stack, reference, joint)
     values: Row = row.to_pylist()[0]
     sums = {name: value for name, value in values.items() if name.endswith(SUMS)}
     return ListingScore(
         stored[0], listing.to_pylist()[0], sums, dict(reference.values), explanation
+    )
+
+
+def _joint(
+    tables: Tables, config: Config, listing: pa.Table, row: pa.RecordBatch, ds: date
+) -> JointListings:
+    """The joint model's part of the listing's score."""
+    registry = joint_registry(config)
+    snapshot = with_relative_price(tables.read_arrow("listings", [ds]))
+    own = snapshot.filter(pc.equal(snapshot["listing_id"], listing["listing_id"][0]))
+    history = pa.table(
+        {
+            "entity_type": ["listing"],
+            "entity_id": row.column("listing_id"),
+            **{
+                f"{surface}_impressions": row.column(f"listing_{surface}_impressions")
+                for surface in ("search", "promoted")
+            },
+        }
+    )
+    search_days, promoted_days = held_days(config, tables.days("entity_counts"), ds)
+    shown = with_shows_per_day(own, history, search_days=search_days, promoted_days=promoted_days)
+    reference = reference_ids(
+        registry,
+        request_names(tables, config, ds),
+        config.scoring.reference,
+        ds + timedelta(days=1),
+    )
+    return score_joint_listings(
+        one_batch(shown), JointAssembler(registry), read_joint_weights(tables, ds), reference
     )
 
 

@@ -108,11 +108,46 @@ class TrainingConfig(Section):
         return max(self.search_days, self.promoted_days)
 
 
+class JointNamespaceConfig(Section):
+    """One registered namespace of the joint model; `conf/base/joint.toml` says what is what."""
+
+    name: str
+    scope: Literal["listing", "request", "pair", "cross"]
+    encoding: str
+    inputs: tuple[str, ...]
+    prior: Annotated[float, Field(ge=0)]
+    is_id: bool = False
+    of: str = "row"
+    unknown: Annotated[float, Field(ge=0)] = 0.0
+    with_surface: Annotated[float, Field(ge=0)] = 0.0
+    learnt: bool = True
+    walk: Annotated[float, Field(ge=0)] = 0.0
+    why: str
+
+
+class JointConfig(Section):
+    scales: Annotated[tuple[Positive, ...], Field(min_length=1)]
+    strength: Positive
+    smallest: Positive
+    content_days: Annotated[int, Field(ge=0)]
+    content_every: Annotated[int, Field(ge=1)]
+    namespaces: tuple[JointNamespaceConfig, ...]
+    more: tuple[JointNamespaceConfig, ...]
+
+
+class CorrectionConfig(Section):
+    l2: Positive
+    min_clicks: Annotated[int, Field(ge=0)]
+    level: LevelPrior
+
+
 class EnsembleConfig(Section):
+    published: Literal["joint", "pair"]
     days: Days
     l2: Annotated[float, Field(ge=0)]
     cold_share: Share
     max_rows: Annotated[int, Field(ge=1000)]
+    correction: CorrectionConfig
 
 
 class CalibrationConfig(Section):
@@ -147,6 +182,7 @@ class Config(Section):
     text_svd: TextSvdConfig
     features: FeaturesConfig
     training: TrainingConfig
+    joint: JointConfig
     ensemble: EnsembleConfig
     calibration: CalibrationConfig
     evaluation: EvaluationConfig

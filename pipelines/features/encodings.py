@@ -16,9 +16,12 @@ from pipelines.features.number_encodings import (
     encode_number,
     encode_rate_band,
     encode_weekday,
+    encode_weekend,
 )
 from pipelines.features.text_encodings import (
     encode_list,
+    encode_path_level_1,
+    encode_path_level_2,
     encode_path_levels,
     encode_unigrams,
     encode_words,
@@ -43,12 +46,15 @@ ENCODINGS: dict[str, Callable[[Batch, tuple[str, ...]], Tokens]] = {
     "words": encode_words,
     "list": encode_list,
     "path_levels": encode_path_levels,
+    "path_level_1": encode_path_level_1,
+    "path_level_2": encode_path_level_2,
     "log_band": encode_log_band,
     "number": encode_number,
     "age_band": encode_age_band,
     "rate_band": encode_rate_band,
     "count_band": encode_count_band,
     "weekday": encode_weekday,
+    "weekend": encode_weekend,
     "hour": encode_hour,
 }
 """Encodings of one namespace's own inputs; `cross` and the pair encodings read other namespaces."""

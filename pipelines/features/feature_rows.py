@@ -51,6 +51,18 @@ def batches_of(rows: pa.Table) -> Iterator[pa.RecordBatch]:
         yield from part.combine_chunks().to_batches()
 
 
+def one_batch(table: pa.Table) -> pa.RecordBatch:
+    """All rows in one batch, which may be empty."""
+    whole = table.combine_chunks()
+    return pa.RecordBatch.from_arrays(
+        [
+            column.chunk(0) if column.num_chunks else pa.array([], column.type)
+            for column in whole.columns
+        ],
+        schema=whole.schema,
+    )
+
+
 class Names:
     """The distinct values behind the hashes of a day."""
 

@@ -79,6 +79,12 @@ def encode_weekday(batch: Batch, inputs: tuple[str, ...]) -> Tokens:
     return integers(weekdays(day_numbers(batch.column(inputs[0]))) + 1)
 
 
+def encode_weekend(batch: Batch, inputs: tuple[str, ...]) -> Tokens:
+    """Whether a date is a Saturday or Sunday (1) or not (0)."""
+    days = weekdays(day_numbers(batch.column(inputs[0])))
+    return integers((days >= 5).astype(np.int64))
+
+
 def encode_hour(batch: Batch, inputs: tuple[str, ...]) -> Tokens:
     """Hour of the day of a timestamp, 0 to 23, UTC; missing has none."""
     times = batch.column(inputs[0])

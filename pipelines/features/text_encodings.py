@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from pipelines.features.batch import Batch
 from pipelines.features.text import documents, unigrams
-from pipelines.features.tokens import Tokens, lists, strings
+from pipelines.features.tokens import Tokens, lists, recoded, strings
 
 
 def encode_unigrams(batch: Batch, inputs: tuple[str, ...]) -> Tokens:
@@ -48,3 +48,23 @@ def encode_path_levels(batch: Batch, inputs: tuple[str, ...]) -> Tokens:
     within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
     codes = per_label.codes[np.repeat(starts, lengths) + within]
     return Tokens(per_label.labels, codes, offsets)
+
+
+def _encode_path_level(batch: Batch, inputs: tuple[str, ...], level: int) -> Tokens:
+    """The first levels of a path `a > b > c` together; a path of fewer has none."""
+    paths = strings(batch.column(inputs[0]))
+    labels: list[str | None] = []
+    for path in paths.labels.to_pylist():
+        parts = [part.strip() for part in path.split(">") if part.strip()]
+        labels.append(" > ".join(parts[:level]) if len(parts) >= level else None)
+    return recoded(paths, pa.array(labels, pa.string()))
+
+
+def encode_path_level_1(batch: Batch, inputs: tuple[str, ...]) -> Tokens:
+    """The top of a path `a > b > c`: a."""
+    return _encode_path_level(batch, inputs, 1)
+
+
+def encode_path_level_2(batch: Batch, inputs: tuple[str, ...]) -> Tokens:
+    """The first two levels of a path `a > b > c`: a > b; a path of one has none."""
+    return _encode_path_level(batch, inputs, 2)

@@ -70,6 +70,25 @@ def strings(values: pa.Array) -> Tokens:
     return Tokens(encoded.dictionary, codes, None, valid)
 
 
+def recoded(tokens: Tokens, labels: pa.StringArray) -> Tokens:
+    """One value a row by another name each; where that is null, the row has none.
+
+    Parameters
+    ----------
+    labels : pyarrow.StringArray
+        One for each of the tokens' own labels; several may be equal.
+    """
+    encoded = labels.dictionary_encode()
+    has_name = ~np.asarray(labels.is_null())
+    codes = encoded.indices.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    if len(labels) == 0:
+        return Tokens(encoded.dictionary, tokens.codes, None, tokens.valid)
+    valid = has_name[tokens.codes]
+    if tokens.valid is not None:
+        valid = valid & tokens.valid
+    return Tokens(encoded.dictionary, codes[tokens.codes], None, valid)
+
+
 def lists(values: pa.ListArray) -> Tokens:
     """Any number of strings a row; null rows and null entries have none."""
     if values.null_count or values.values.null_count:

@@ -14,8 +14,6 @@ Floats = npt.NDArray[np.float64]
 Days = npt.NDArray[np.int32]
 Flags = npt.NDArray[np.bool_]
 
-# Nothing is known of the intercept itself: a standard deviation of a logit weighs like one click.
-_INTERCEPT = 1.0
 _WEEKEND_SHARE = 2 / 7
 _SATURDAY = 5
 
@@ -36,6 +34,8 @@ class LevelPrior(Parameters):
         Of what a day of the week has every week.
     weekend : float
         Of what Saturdays and Sundays have in common against the other days.
+    intercept : float
+        Of the level itself before the first day: how far off the model may be from the start.
     """
 
     drift: Positive
@@ -43,6 +43,7 @@ class LevelPrior(Parameters):
     day: NotNegative
     weekday: NotNegative
     weekend: NotNegative
+    intercept: Positive = 1.0
 
     def covariance(self, one: tuple[Days, Flags], other: tuple[Days, Flags], start: int) -> Floats:
         """Covariance of levels, shape (len(one), len(other)).
@@ -59,7 +60,7 @@ class LevelPrior(Parameters):
         of_week = weekdays(day), weekdays(other_day)
         weekends = [(w >= _SATURDAY) - _WEEKEND_SHARE for w in of_week]
         return np.asarray(
-            same_surface * (_INTERCEPT**2 + self.surface**2 * since)
+            same_surface * (self.intercept**2 + self.surface**2 * since)
             + self.drift**2 * since
             + self.day**2 * np.equal.outer(day, other_day)
             + self.weekday**2 * np.equal.outer(*of_week)

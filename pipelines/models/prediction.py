@@ -59,6 +59,7 @@ def predict_traffic(
     assembler: Assembler,
     models: Models,
     position_rates: Mapping[int, float],
+    joint: pa.Table,
 ) -> list[pa.Table]:
     """Score promoted traffic of a day with full context.
 
@@ -70,6 +71,8 @@ def predict_traffic(
         As of `score_listing_days`, unique by listing_id.
     position_rates : mapping
         Position to the promoted click rate before that day; position 0 is all.
+    joint : pyarrow.Table
+        Rows of `joint_predictions` of the day: one for each of the impressions.
 
     Returns
     -------
@@ -98,6 +101,9 @@ def predict_traffic(
         columns["p_baseline"] = pa.array(np.clip(ratio * rates, 1e-6, 0.999))
         columns["position_band"] = position_bands(batch.column("position"))
         columns["order_key"] = pa.array(order_key(batch.column("impression_id")))
+        at = pc.index_in(columns["order_key"], joint["order_key"].combine_chunks())
+        for part in ("listing", "context"):
+            columns[f"joint_{part}"] = joint[part].combine_chunks().take(at)
         users = pc.coalesce(batch.column("user_id"), batch.column("request_id"))
         columns["user_key"] = pa.array(xxhash64(users))
         made.append(pa.table({name: columns[name] for name in PREDICTIONS.column_names}))

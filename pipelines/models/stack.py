@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.models.calibration_map import CalibrationMap, CalibrationRow
+from pipelines.models.correction import Correction, CorrectionRow, StackInputs
 from pipelines.models.ensemble import Ensemble, EnsembleInputs, EnsembleRow
 from pipelines.models.field_factors import FieldFactors
 from pipelines.models.fields import Coded, coded, segment_field
@@ -46,6 +47,15 @@ def ensemble_inputs(
     )
 
 
+def stack_inputs(table: pa.Table, cold_threshold: int, *, context: bool = True) -> StackInputs:
+    """The stack's inputs from columns of `predictions` (or of listings to score)."""
+    return StackInputs(
+        ensemble_inputs(table, cold_threshold, context=context),
+        number(table, "joint_listing"),
+        number(table, "joint_context") if context else None,
+    )
+
+
 def is_cold(table: pa.Table, cold_threshold: int) -> npt.NDArray[np.bool_]:
     """Whether each row's listing has fewer window impressions than the threshold."""
     return whole(table, "window_impressions") < cold_threshold
@@ -62,22 +72,53 @@ def fields_of(
 
 @dataclass(frozen=True)
 class Stack:
-    """All that turns the parts of two logits into a published probability."""
+    """All that turns the parts of the models' logits into a published probability.
+
+    Attributes
+    ----------
+    correction : Correction or None
+        What is added to the joint model's logit; None where the ensemble of the two FTRL models is
+        what is published.
+    """
 
     ensemble: Ensemble
     map: CalibrationMap
     factors: FieldFactors
+    correction: Correction | None = None
 
     @property
     def cold_threshold(self) -> int:
         """Window impressions below which a listing is cold."""
         return self.ensemble.cold_threshold or 1
 
+    def listing_logit(self, inputs: StackInputs) -> Floats:
+        """The listing's part of the published logit before calibration, shape (n,)."""
+        if self.correction is None:
+            return self.ensemble.listing_logit(inputs.pair)
+        return self.correction.listing_logit(inputs)
+
+    def context_logit(
+        self, joint: npt.ArrayLike, historical: npt.ArrayLike, content: npt.ArrayLike
+    ) -> Floats:
+        """What a request's context parts of the models' logits add, shape (n,)."""
+        if self.correction is None:
+            return self.ensemble.context_logit(historical, content)
+        return self.correction.context_logit(joint, historical, content)
+
+    def logit(self, inputs: StackInputs) -> Floats:
+        """The published logit before calibration of each impression, shape (n,)."""
+        if self.correction is None:
+            return self.ensemble.logit(inputs.pair)
+        return self.correction.logit(inputs)
+
     @classmethod
     def from_rows(
-        cls, ensemble: Sequence[Mapping[str, object]], calibration: Sequence[Mapping[str, object]]
+        cls,
+        ensemble: Sequence[Mapping[str, object]],
+        calibration: Sequence[Mapping[str, object]],
+        correction: Sequence[Mapping[str, object]] = (),
     ) -> Stack:
-        """From rows of `ensemble_weights` and `calibration_maps` of one day."""
+        """From rows of `ensemble_weights`, `calibration_maps` and `stack_weights` of one day."""
         terms = [EnsembleRow(*(row[f] for f in EnsembleRow._fields)) for row in ensemble]  # type: ignore[arg-type]
         curve = [
             CalibrationRow(*(row[f] for f in CalibrationRow._fields))  # type: ignore[arg-type]
@@ -87,8 +128,14 @@ class Stack:
             Ensemble.from_rows(terms),
             CalibrationMap.from_rows(curve),
             FieldFactors.from_rows(curve),
+            Correction.from_rows(
+                CorrectionRow(*(row[f] for f in CorrectionRow._fields))  # type: ignore[arg-type]
+                for row in correction
+            )
+            if correction
+            else None,
         )
 
     def publish(self, logit: Floats, fields: Mapping[str, Coded]) -> Floats:
-        """Calibrated probability of ensemble logits, shape (n,)."""
+        """Calibrated probability of logits, shape (n,)."""
         return self.factors.apply(self.map.apply(logit), fields)

@@ -25,7 +25,7 @@ from pipelines.quality.wording import day_ranges, number, percent, probability, 
 # What the model named `baseline` in `model_metrics` is.
 BASELINES = {"baseline": "the smoothed click rate by position"}
 PUBLISHED_MODEL = "published"
-MODELS = ("historical", "content", "ensemble", PUBLISHED_MODEL)
+MODELS = ("historical", "content", "ensemble", "joint", PUBLISHED_MODEL)
 MOST_FIELDS = 12
 
 

@@ -10,11 +10,13 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines.features.assemble import Assembler, explain_listing
+from pipelines.models.correction import INTERCEPT, LEVEL, StackInputs
 from pipelines.models.elementary import probabilities
 from pipelines.models.ensemble import CONSTANTS
 from pipelines.models.listing_part import Models, evidence, listing_part
 from pipelines.models.segments import COLD, WARM
-from pipelines.models.stack import Stack, ensemble_inputs, is_cold
+from pipelines.models.stack import Stack, is_cold, stack_inputs
+from pipelines.scores.joint_scoring import JointListings
 from pipelines.scores.reference import Reference
 from pipelines.scores.scoring import listing_fields
 
@@ -45,6 +47,15 @@ class Term:
 
 
 @dataclass(frozen=True)
+class JointPart:
+    """What a namespace adds to the joint model's logit, and how well that is known."""
+
+    namespace: str
+    weight: float
+    standard_error: float
+
+
+@dataclass(frozen=True)
 class Factor:
     """One field's factor on the calibrated probability; 1 where the value is unknown."""
 
@@ -59,6 +70,8 @@ class Explanation:
 
     Attributes
     ----------
+    joint : tuple of JointPart
+        What each namespace adds to the joint logit at the reference context.
     hashed, dense : dict of str to float
         Listing part of each model's logit: of the hashed features, and of the dense inputs.
     reference : dict of str to float
@@ -75,6 +88,7 @@ class Explanation:
     """
 
     features: tuple[FeatureWeight, ...]
+    joint: tuple[JointPart, ...]
     hashed: Mapping[str, float]
     dense: Mapping[str, float]
     reference: Mapping[str, float]
@@ -102,6 +116,7 @@ def explain(
     models: Models,
     stack: Stack,
     reference: Reference,
+    joint: JointListings | None = None,
 ) -> Explanation:
     """Take one listing's score apart.
 
@@ -109,7 +124,10 @@ def explain(
     ----------
     row : pyarrow.RecordBatch
         One listing day: columns of `listings` and ``<entity>_<surface>_<what>`` window sums.
+    joint : JointListings, optional
+        Of that listing; needed where the joint model is published.
     """
+    joint = JointListings.none(1) if joint is None else joint
     part = listing_part(assembler, row, models)
     table = pa.table(
         {
@@ -118,18 +136,18 @@ def explain(
             "content_listing": part.content + reference.content,
             "historical_context": pa.array([0.0]),
             "content_context": pa.array([0.0]),
+            "joint_listing": joint.logit,
+            "joint_context": pa.array([0.0]),
         }
     )
-    inputs = ensemble_inputs(table, stack.cold_threshold)
+    inputs = stack_inputs(table, stack.cold_threshold)
     cold = is_cold(table, stack.cold_threshold)
-    ensemble = stack.ensemble
-    terms = [
-        Term(name, 1.0 if name in CONSTANTS else float(inputs.term(name)[0]), weight)
-        for name, weight in ensemble.weights.items()
-    ]
+    terms = _published_terms(stack, inputs)
     context = tuple(term for term in terms if term.name.endswith("_context"))
-    whole = float(ensemble.listing_logit(inputs)[0])
-    context_logit = float(ensemble.context_logit([reference.historical], [reference.content])[0])
+    whole = float(stack.listing_logit(inputs)[0])
+    context_logit = float(
+        stack.context_logit([joint.request], [reference.historical], [reference.content])[0]
+    )
     logit = np.array([whole])
     calibrated = stack.map.apply(logit)
     fields = listing_fields(stack.factors.factors, row, cold, reference)
@@ -140,6 +158,11 @@ def explain(
     }
     return Explanation(
         features=features,
+        joint=tuple(
+            JointPart(name, float(weight[0]), math.sqrt(float(variance[0])))
+            for name, (weight, variance) in joint.parts.items()
+            if weight[0] or variance[0]
+        ),
         hashed=hashed,
         dense={
             "historical": float(part.historical[0]) - hashed["historical"],
@@ -161,6 +184,24 @@ def explain(
         recomputed=float(stack.factors.apply(calibrated, fields)[0]),
         segment=COLD if cold[0] else WARM,
     )
+
+
+def _published_terms(stack: Stack, inputs: StackInputs) -> list[Term]:
+    """Terms of the logit that is published, constants first."""
+    if stack.correction is None:
+        return [
+            Term(name, 1.0 if name in CONSTANTS else float(inputs.pair.term(name)[0]), weight)
+            for name, weight in stack.ensemble.weights.items()
+        ]
+    correction = stack.correction
+    return [
+        Term("joint", float(inputs.joint_listing[0]), 1.0),
+        Term(LEVEL, 1.0, correction.level),
+        *(
+            Term(name, 1.0 if name == INTERCEPT else float(inputs.term(name)[0]), weight)
+            for name, weight in correction.weights.items()
+        ),
+    ]
 
 
 def _features(

@@ -16,7 +16,8 @@ from pipelines.models.ensemble import EnsembleInputs
 from pipelines.models.fields import Coded, coded, segment_field, top_levels
 from pipelines.models.listing_part import Models, evidence, listing_part, variances
 from pipelines.models.segments import COLD, WARM
-from pipelines.models.stack import Stack, ensemble_inputs, is_cold
+from pipelines.models.stack import Stack, is_cold, stack_inputs
+from pipelines.scores.joint_scoring import JointListings
 from pipelines.scores.reference import Reference
 
 
@@ -27,6 +28,7 @@ def score_listings(
     stack: Stack,
     reference: Reference,
     prior: float,
+    joint: JointListings | None = None,
 ) -> list[pa.Table]:
     """Score listings.
 
@@ -36,15 +38,22 @@ def score_listings(
         Listings with their window sums to the end of the day.
     prior : float
         Precision of a weight that has learnt nothing, for the standard error.
+    joint : JointListings, optional
+        Of the rows; needed where the joint model is published.
 
     Returns
     -------
     list of pyarrow.Table
         Columns of `listing_scores` but model_as_of and run_id.
     """
-    return [
-        score_batch(batch, assembler, models, stack, reference, prior) for batch in batches_of(rows)
-    ]
+    own = JointListings.none(len(rows)) if joint is None else joint
+    made: list[pa.Table] = []
+    done = 0
+    for batch in batches_of(rows):
+        part = own.slice(done, done + batch.num_rows)
+        made.append(score_batch(batch, assembler, models, stack, reference, prior, part))
+        done += batch.num_rows
+    return made
 
 
 def score_batch(
@@ -54,6 +63,7 @@ def score_batch(
     stack: Stack,
     reference: Reference,
     prior: float,
+    joint: JointListings,
 ) -> pa.Table:
     """Score the listings of a batch."""
     part = listing_part(assembler, batch, models)
@@ -62,20 +72,24 @@ def score_batch(
             **evidence(assembler, batch),
             "historical_listing": part.historical + reference.historical,
             "content_listing": part.content + reference.content,
+            "joint_listing": joint.logit,
         }
     )
     cold = is_cold(table, stack.cold_threshold)
-    inputs = ensemble_inputs(table, stack.cold_threshold, context=False)
-    whole = stack.ensemble.listing_logit(inputs)
+    inputs = stack_inputs(table, stack.cold_threshold, context=False)
+    whole = stack.listing_logit(inputs)
     # Without the reference context: a server adds the terms of its own.
-    context = stack.ensemble.context_logit([reference.historical], [reference.content])[0]
+    context = stack.context_logit([joint.request], [reference.historical], [reference.content])[0]
     values = listing_fields(stack.factors.factors, batch, cold, reference)
-    slopes = [
-        stack.ensemble.listing_logit(_raised(inputs, name)) - whole
-        for name in ("historical_listing", "content_listing")
-    ]
-    spread = variances(part, models, prior)
-    error = np.sqrt(slopes[0] ** 2 * spread[0] + slopes[1] ** 2 * spread[1])
+    if stack.correction is None:
+        spread = variances(part, models, prior)
+        slopes = [
+            stack.ensemble.listing_logit(_raised(inputs.pair, name)) - whole
+            for name in ("historical_listing", "content_listing")
+        ]
+        error = np.sqrt(slopes[0] ** 2 * spread[0] + slopes[1] ** 2 * spread[1])
+    else:
+        error = np.sqrt(joint.variance)
     return pa.table(
         {
             "listing_id": batch.column("listing_id"),
@@ -83,7 +97,8 @@ def score_batch(
             "logit": whole - context,
             "p_historical": probabilities(part.historical + reference.historical),
             "p_content": probabilities(part.content + reference.content),
-            "p_ensemble": probabilities(whole),
+            "p_ensemble": probabilities(stack.ensemble.listing_logit(inputs.pair)),
+            "p_joint": probabilities(inputs.joint_listing),
             "segment": pa.array(np.where(cold, COLD, WARM).tolist(), pa.string()),
             "window_impressions": table["window_impressions"],
             "standard_error": error,

@@ -56,6 +56,7 @@ BASES: dict[str, Row] = {
         "p_historical": 0.011,
         "p_content": 0.009,
         "p_ensemble": 0.0105,
+        "p_joint": 0.0106,
         "segment": "warm",
         "window_impressions": 300,
         "standard_error": 0.2,

@@ -111,13 +111,13 @@ def test_a_batch_without_rows_or_without_values_is_no_special_case(encoding, row
     kind = kinds.get(encoding, pa.string())
     columns = {"x": pa.nulls(rows, kind), "y": pa.nulls(rows, STRINGS)}
     columns |= {name: pa.nulls(rows, kind) for name, kind in SUMS.items()}
-    inputs = {"words": ("x", "y"), "weekday": ("ds",)}.get(encoding, ("x",))
+    inputs = {"words": ("x", "y"), "weekday": ("ds",), "weekend": ("ds",)}.get(encoding, ("x",))
     if encoding.endswith("_band") and encoding in ("rate_band", "count_band"):
         inputs = ("listing.both",)
     batch = batch_of(**columns, ds=pa.array([DAY] * rows, pa.date32()))
     slots = ENCODINGS[encoding](Batch(batch, {}), inputs).slots("n")
     assert len(slots) == rows
-    always = encoding in ("constant", "weekday", "rate_band", "count_band")
+    always = encoding in ("constant", "weekday", "weekend", "rate_band", "count_band")
     assert slots.lengths.tolist() == [int(always)] * rows
 
 

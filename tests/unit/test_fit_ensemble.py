@@ -20,7 +20,15 @@ def predictions(day):
     rng = np.random.default_rng(day.day)
     keys = rng.integers(-(2**63), 2**63 - 1, ROWS)
     numbers = dict.fromkeys(
-        ("historical_context", "content_listing", "content_context", "p_baseline"), 0.0
+        (
+            "historical_context",
+            "content_listing",
+            "content_context",
+            "joint_listing",
+            "joint_context",
+            "p_baseline",
+        ),
+        0.0,
     )
     return [
         {

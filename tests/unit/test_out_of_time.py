@@ -74,7 +74,8 @@ def judge_last_day(chain: Chain) -> dict[str, list[float]]:
 @pytest.mark.parametrize(
     ("table", "column", "entering"),
     [
-        ("ensemble_weights", "weight", {"p_ensemble", "p_click"}),
+        ("ensemble_weights", "weight", {"p_ensemble"}),
+        ("stack_weights", "weight", {"p_click"}),
         ("calibration_maps", "y", {"p_click"}),
     ],
 )

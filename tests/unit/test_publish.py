@@ -34,7 +34,16 @@ def judged(day, ratio):
 def a_score(day):
     """The score of the one listing."""
     numbers = dict.fromkeys(
-        ("p_click", "logit", "p_historical", "p_content", "p_ensemble", "standard_error"), 0.1
+        (
+            "p_click",
+            "logit",
+            "p_historical",
+            "p_content",
+            "p_ensemble",
+            "p_joint",
+            "standard_error",
+        ),
+        0.1,
     )
     return numbers | {
         "listing_id": "a", "segment": "warm", "window_impressions": 9, "model_as_of": day,

@@ -66,7 +66,8 @@ def listing(number, day=DAY, **changes):
 def score(number, day=DAY, **changes):
     row = {
         "listing_id": f"l{number}", "p_click": 0.01 + number / 1000, "logit": -4.0,
-        "p_historical": 0.01, "p_content": 0.01, "p_ensemble": 0.01, "segment": "warm",
+        "p_historical": 0.01, "p_content": 0.01, "p_ensemble": 0.01, "p_joint": 0.01,
+        "segment": "warm",
         "window_impressions": 10, "standard_error": 0.1, "model_as_of": day, "run_id": "f",
         "ds": day,
     }  # fmt: skip

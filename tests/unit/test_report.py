@@ -213,7 +213,7 @@ def test_the_machine_report_is_strict_json_with_all_that_a_monitor_needs(data: R
     assert plain["steps"][0]["seconds"] == 2.5
     assert plain["quarantined_rows"] == {"clicks": 5, "impressions": 32}
     assert {g["check"]: g["status"] for g in plain["gates"]}["coverage"] == "PASS"
-    assert plain["versions"]["listing_scores"] == 11
+    assert plain["versions"]["listing_scores"] == 13
     assert {"model": "content", "metric": "auc"}.items() <= plain["metrics"][0].items()
 
 

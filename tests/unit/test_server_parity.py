@@ -18,6 +18,7 @@ from pipelines.models.listing_part import Models
 from pipelines.models.prediction import predict_traffic, score_listing_days
 from pipelines.models.stack import Stack, ensemble_inputs, fields_of, is_cold
 from pipelines.models.weights import Weights
+from pipelines.samples.balanced import order_key
 from pipelines.scores.reference import context_terms, reference_context
 from pipelines.scores.scoring import score_listings
 from tests.support.rows import DAY
@@ -90,6 +91,13 @@ def stages(config):
     return make_stages(config, SHOWN, KNOWN)
 
 
+def without_joint(shown):
+    """Predictions of a joint model that says nothing."""
+    nothing = np.zeros(len(shown))
+    keys = order_key(shown["impression_id"])
+    return pa.table({"order_key": keys, "listing": nothing, "context": nothing})
+
+
 def predict(stages, reference, of=MODELS, rates=RATES):
     models = replace(of, reference=reference.logits)
     shown = stages.labeled
@@ -100,6 +108,7 @@ def predict(stages, reference, of=MODELS, rates=RATES):
         stages.assembler,
         models,
         rates,
+        without_joint(shown),
     )
     return pa.concat_tables(made).sort_by("order_key").combine_chunks()
 

@@ -1,0 +1,156 @@
+"""Predict the day by the joint model of the day before, then learn it.
+
+Grain: promoted impression for predictions; coordinate for the state. Days are learnt in order: the
+state of a day is that of the day before and the day's rows, whatever range is made at once. Of a
+range the whole state of its last two days is stored, and of every day what scoring needs; a day in
+between is learnt again from the last stored state before it, to the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+
+from jobs.commands.job import job_main
+from jobs.planning.joint_inputs import joint_registry, joint_spec
+from jobs.setup.exits import leave
+from jobs.step import DayRecord, Outcome, Step
+from jobs.storage.contracts import arrow_schema
+from jobs.storage.day_files import DataFile, DayReader, read_batches
+from jobs.storage.task_writes import write_unit_tables
+from pipelines.days import day_number
+from pipelines.features.id_rows import unpacked
+from pipelines.models.joint import JointModel
+from pipelines.models.joint_predictions import JointPredictor
+from pipelines.models.joint_state import JointSpec, JointState
+from pipelines.models.joint_tables import (
+    from_tables,
+    prior_rows,
+    run_rows,
+    state_tables,
+    to_contents,
+    weight_table,
+)
+
+STATE = (
+    "joint_runs",
+    "joint_priors",
+    "joint_state",
+    "joint_contents",
+    "joint_holdings",
+    "joint_pairs",
+)
+MADE = ("joint_predictions", "joint_weights", *STATE)
+_ROWS = ["order_key", "surface", "clicked", "sampling_rate", "ids", "ds"]
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What the task is to do: which days to learn again, which to make, and from what."""
+
+    spec: JointSpec
+    served: Sequence[str]
+    stored: date | None
+    learnt: Sequence[date]
+    made: frozenset[date]
+    rows: Mapping[date, Sequence[DataFile]]
+    entities: DayReader
+    state: Mapping[str, DayReader]
+
+
+def run(step: Step) -> Outcome:
+    """Learn all days of the step in one task, in order."""
+    days = list(step.days)
+    registry = joint_registry(step.config)
+    stored = max((day for day in step.tables.days("joint_state") if day < days[0]), default=None)
+    learnt = sorted(
+        day
+        for day in step.tables.days("joint_rows")
+        if day <= days[-1] and (stored is None or day > stored)
+    )
+    reader = step.tables.day_reader
+    work = _Work(
+        joint_spec(step.config),
+        [column.name for column in registry.columns if column.is_served],
+        stored,
+        learnt,
+        frozenset(days),
+        {day: step.tables.files("joint_rows", [day]) for day in learnt},
+        reader("joint_entities", learnt),
+        {name: reader(name, [stored] if stored else []) for name in STATE},
+    )
+    write_unit_tables(step.tables, MADE, 1, lambda number: _learn(work), days)
+    return _outcome(step)
+
+
+def _learn(work: _Work) -> Iterator[tuple[str, pa.Table]]:
+    """Learn day after day; yield rows of the tables."""
+    state = JointState.new(work.spec)
+    if work.stored is not None:
+        state = from_tables(
+            work.spec, **{name: read(work.stored) for name, read in work.state.items()}
+        )
+    for day in work.learnt:
+        entities = work.entities(day)
+        contents = {name: to_contents(entities, name) for name in work.spec.entities}
+        model = JointModel(work.spec, state, contents)
+        if day in work.made:
+            predictor = JointPredictor(model, entities, work.spec.row_number("listing"))
+            for rows in _blocks(work.rows[day]):
+                yield "joint_predictions", predictor.predict(rows)
+        for rows in _blocks(work.rows[day]):
+            model.learn(
+                unpacked(rows.column("ids"), len(work.spec.rows)),
+                np.asarray(rows.column("clicked").cast(pa.uint8())),
+                rows.column("order_key").to_numpy(),
+                offset=-np.log(rows.column("sampling_rate").to_numpy()),
+            )
+        state = model.end(day_number(day))
+        if day in work.made:
+            # The day before the last too: the next run makes the last anew, with its late clicks.
+            for name, table in _tables(work, state, whole=day in work.learnt[-2:]).items():
+                ds = pa.repeat(pa.scalar(day, pa.date32()), len(table))
+                yield name, table.append_column("ds", ds)
+
+
+def _blocks(files: Sequence[DataFile]) -> Iterator[pa.RecordBatch]:
+    """Rows of a day in learning order: each day is one ordered file."""
+    for file in files:
+        yield from read_batches(file, arrow_schema("joint_rows"), _ROWS)
+
+
+def _tables(work: _Work, state: JointState, *, whole: bool) -> dict[str, pa.Table]:
+    """Rows of the tables of a day, without ds; the whole state where asked for."""
+    rows = {"joint_runs": run_rows(work.spec, state), "joint_priors": prior_rows(work.spec, state)}
+    made = {name: pa.Table.from_pylist(own, _without_ds(name)) for name, own in rows.items()}
+    made["joint_weights"] = weight_table(work.spec, state, work.served)
+    return made | (state_tables(work.spec, state) if whole else {})
+
+
+def _without_ds(name: str) -> pa.Schema:
+    schema = arrow_schema(name)
+    return schema.remove(schema.get_field_index("ds"))
+
+
+def _outcome(step: Step) -> Outcome:
+    runs = step.tables.read_arrow("joint_runs", step.days).to_pylist()
+    outcome: Outcome = {}
+    for day in step.days:
+        own = [run for run in runs if run["ds"] == day]
+        chosen = next(run for run in own if run["is_chosen"])
+        keys = ("scale", "days", "rows", "clicks", "coordinates", "log_loss")
+        outcome[day] = DayRecord(details={key: chosen[key] for key in keys})
+    return outcome
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``promoted-ctr train_joint``."""
+    return job_main("train_joint", argv)
+
+
+if __name__ == "__main__":
+    leave(main())

@@ -1,0 +1,212 @@
+"""Rows of the joint model: ids of values by namespace, and what entities are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipelines.features.batch import Batch
+from pipelines.features.encodings import ENCODINGS
+from pipelines.features.ids import NONE, cross_ids, value_id, value_ids
+from pipelines.features.joint_registry import USUAL, JointNamespace, JointRegistry
+from pipelines.features.pairs import MAX_SHARED, shared_words
+from pipelines.features.rows import SlotRows
+from pipelines.features.text_encodings import encode_unigrams, encode_words
+from pipelines.features.tokens import Tokens
+
+Ids = npt.NDArray[np.int64]
+
+WORDS = "shared_words"
+MISSING = "missing"
+"""The value of a namespace that says that another one is missing."""
+
+
+def token_ids(namespace: str, tokens: Tokens) -> Ids:
+    """Ids of one-value tokens, shape (n,); `NONE` where a row has none."""
+    if len(tokens.labels) == 0:
+        return np.full(len(tokens.codes), NONE, dtype=np.int64)
+    ids: Ids = value_ids(namespace, tokens.labels)[tokens.codes]
+    if tokens.valid is not None:
+        ids[~tokens.valid] = NONE
+    return ids
+
+
+@dataclass(frozen=True)
+class ListingIds:
+    """Listing scope of m listings, once a day.
+
+    Attributes
+    ----------
+    ids : mapping of str to numpy.ndarray of int64, shape (m,)
+        By registered namespace of listing scope.
+    words : SlotRows
+        Hashes of their words, for what they share with a query.
+    """
+
+    ids: Mapping[str, Ids]
+    words: SlotRows
+
+
+@dataclass(frozen=True)
+class JointAssembler:
+    """From columns to rows of ids."""
+
+    registry: JointRegistry
+
+    def listings(self, batch: pa.RecordBatch) -> ListingIds:
+        """Listing scope of a batch of listings with ds."""
+        columns = Batch(batch, {})
+        ids = {
+            n.name: token_ids(n.name, ENCODINGS[n.encoding](columns, n.inputs))
+            for n in self.registry.of_scope("listing")
+        }
+        words = encode_words(columns, ("title", "tags")).slots(WORDS)
+        return ListingIds(ids, words)
+
+    def rows(self, batch: pa.RecordBatch, listings: ListingIds, at: npt.NDArray[np.int64]) -> Ids:
+        """Rows of impressions.
+
+        Parameters
+        ----------
+        batch : pyarrow.RecordBatch
+            n impressions: columns of `labeled_impressions`.
+        listings : ListingIds
+        at : numpy.ndarray of int64, shape (n,)
+            Number of each row's listing; -1 where it is in no snapshot: of such a listing only
+            the id is known.
+
+        Returns
+        -------
+        numpy.ndarray of int64, shape (n, K)
+            One column for each of the registry's.
+        """
+        found = self._values(batch, listings, at)
+        rows = np.empty((batch.num_rows, len(self.registry.columns)), dtype=np.int64)
+        for number, column in enumerate(self.registry.columns):
+            if column.missing:
+                absent = value_id(column.name, MISSING)
+                rows[:, number] = np.where(found[column.missing] == NONE, absent, NONE)
+            elif column.parts:
+                rows[:, number] = cross_ids(column.name, [found[part] for part in column.parts])
+            else:
+                rows[:, number] = found[column.name]
+        return rows
+
+    def _values(
+        self, batch: pa.RecordBatch, listings: ListingIds, at: npt.NDArray[np.int64]
+    ) -> dict[str, Ids]:
+        """Ids of every registered namespace of rows, the parts of crosses included."""
+        columns = Batch(batch, {})
+        found: dict[str, Ids] = {}
+        for namespace in self.registry.namespaces:
+            if namespace.of != "row":
+                continue
+            if namespace.scope == "request":
+                tokens = ENCODINGS[namespace.encoding](columns, namespace.inputs)
+                found[namespace.name] = token_ids(namespace.name, tokens)
+            elif namespace.scope == "listing":
+                found[namespace.name] = self._of_listing(namespace, columns, listings, at)
+            elif namespace.encoding == USUAL:
+                # The model fills it in: it knows what was usual the day before.
+                found[namespace.name] = np.full(batch.num_rows, NONE, dtype=np.int64)
+            elif namespace.scope == "pair":
+                found[namespace.name] = self._shared(namespace.name, columns, listings, at)
+            else:
+                parts = [found[name] for name in namespace.inputs]
+                found[namespace.name] = cross_ids(namespace.name, parts)
+        return found
+
+    def _of_listing(
+        self,
+        namespace: JointNamespace,
+        columns: Batch,
+        listings: ListingIds,
+        at: npt.NDArray[np.int64],
+    ) -> Ids:
+        known = np.append(listings.ids[namespace.name], NONE)[at]
+        if namespace.inputs == ("listing_id",):
+            own = ENCODINGS[namespace.encoding](columns, namespace.inputs)
+            return np.where(at < 0, token_ids(namespace.name, own), known)
+        return known
+
+    def _shared(
+        self, name: str, columns: Batch, listings: ListingIds, at: npt.NDArray[np.int64]
+    ) -> Ids:
+        """How many words query and listing share, out of how many; none without a query."""
+        query = encode_unigrams(columns, ("query",)).slots(WORDS)
+        shared = shared_words(query, _taken(listings.words, at))
+        of = np.minimum(query.lengths, MAX_SHARED)
+        labels = [f"{f}/{n}" for n in range(MAX_SHARED + 1) for f in range(MAX_SHARED + 1)]
+        ids = value_ids(name, pa.array(labels, pa.string()))
+        found = ids[of * (MAX_SHARED + 1) + np.minimum(shared.lengths, of)]
+        return np.where(of > 0, found, NONE)
+
+    def contents(self, batch: pa.RecordBatch, entity: str) -> pa.Table:
+        """What the entities of a batch are made of.
+
+        Parameters
+        ----------
+        batch : pyarrow.RecordBatch
+            Listings, or distinct queries, one row an entity.
+        entity : str
+            The row namespace of the entities.
+
+        Returns
+        -------
+        pyarrow.Table
+            entity, id, parts (list of int64) and kinds (list of int32: numbers into the
+            registry's contents), one row an entity.
+        """
+        columns = Batch(batch, {})
+        own = self.registry.by_name[entity]
+        ids = token_ids(entity, ENCODINGS[own.encoding](columns, own.inputs))
+        parts: list[Ids] = []
+        kinds: list[npt.NDArray[np.int32]] = []
+        owners: list[npt.NDArray[np.int64]] = []
+        for number, content in enumerate(self.registry.contents):
+            if content.of != entity:
+                continue
+            tokens = ENCODINGS[content.encoding](columns, content.inputs)
+            part, owner = _flat(content.name, tokens, batch.num_rows)
+            parts.append(part)
+            owners.append(owner)
+            kinds.append(np.full(len(part), number, dtype=np.int32))
+        flat, kind = np.concatenate(parts), np.concatenate(kinds)
+        owner = np.concatenate(owners)
+        order = np.argsort(owner, kind="stable")
+        offsets = np.searchsorted(owner[order], np.arange(batch.num_rows + 1)).astype(np.int32)
+        return pa.table(
+            {
+                "entity": pa.repeat(pa.scalar(entity), batch.num_rows),
+                "id": pa.array(ids),
+                "parts": pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat[order])),
+                "kinds": pa.ListArray.from_arrays(pa.array(offsets), pa.array(kind[order])),
+            }
+        )
+
+
+def _flat(namespace: str, tokens: Tokens, rows: int) -> tuple[Ids, npt.NDArray[np.int64]]:
+    """Ids of all values, each once a row, and the row of each."""
+    if tokens.offsets is None:
+        ids = token_ids(namespace, tokens)
+        owner = np.flatnonzero(ids != NONE)
+        return ids[owner], owner
+    ids = value_ids(namespace, tokens.labels)[tokens.codes] if len(tokens.labels) else tokens.codes
+    owner = np.repeat(np.arange(rows), np.diff(tokens.offsets))
+    ids = ids[tokens.offsets[0] : tokens.offsets[-1]]
+    order = np.lexsort((ids, owner))
+    ids, owner = ids[order], owner[order]
+    first = np.ones(len(ids), dtype=np.bool_)
+    first[1:] = (ids[1:] != ids[:-1]) | (owner[1:] != owner[:-1])
+    return ids[first], owner[first]
+
+
+def _taken(rows: SlotRows, at: npt.NDArray[np.int64]) -> SlotRows:
+    """Rows by number; none for -1."""
+    packed = rows.to_binary(large=True)
+    taken = packed.take(pa.array(np.where(at < 0, 0, at), mask=at < 0))
+    return SlotRows.from_binary(taken)

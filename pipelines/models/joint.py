@@ -1,0 +1,285 @@
+"""The joint model: a Bayesian logistic regression over all that a row holds, day by day.
+
+Rows teach one-hot coordinates on a diagonal posterior by Laplace steps (Graepel et al., ICML 2010;
+Chapelle and Li, NIPS 2011); once a day the content of entities is solved exactly from their
+evidence and becomes their prior mean, and the variances of all namespaces are read off the data.
+A cold listing is its content, a warm one its own evidence, and the passage between them is what
+the evidence is worth: the warm/cold ensemble of AdKDD 2017 as one posterior.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.features.ids import cross_ids
+from pipelines.kernel import readonly
+from pipelines.models import joint_kernels as kernels
+from pipelines.models.contents import Contents
+from pipelines.models.elementary import log_losses
+from pipelines.models.joint_content import Design, ordered_sum
+from pipelines.models.joint_day import end_day
+from pipelines.models.joint_state import JointSpec, JointState, Posterior
+from pipelines.models.numbering import Numbering
+from pipelines.models.usual_values import UsualValues
+
+Floats = npt.NDArray[np.float64]
+Ids = npt.NDArray[np.int64]
+Index = npt.NDArray[np.int32]
+Kind = TypeVar("Kind", bound=np.generic)
+
+_REFUSALS = {
+    kernels.BAD_CLICK: "clicked is neither 0 nor 1",
+    kernels.BAD_OFFSET: "the offset is not finite",
+    kernels.BAD_WEIGHT: "the weight is negative or not finite",
+    kernels.BAD_ORDER: "the order is not strictly ascending",
+}
+
+
+class JointError(ArithmeticError):
+    """Learning left the finite numbers."""
+
+
+class JointModel:
+    """A state in the form in which rows are predicted and learnt.
+
+    Memory: 12 to 24 bytes a coordinate for its number, 10 for id and namespace, and at every scale
+    32 to 48 for its posterior.
+
+    Parameters
+    ----------
+    spec : JointSpec
+    state : JointState
+        As of the end of the day before; not changed.
+    contents : mapping of str to Contents
+        Of the day's entities, by entity namespace: all listings of the snapshot, shown or not.
+    """
+
+    def __init__(
+        self, spec: JointSpec, state: JointState, contents: Mapping[str, Contents]
+    ) -> None:
+        self.spec = spec
+        self.state = state
+        self.contents = {
+            name: state.contents[name].updated(contents.get(name, Contents.none()))
+            for name in spec.entities
+        }
+        self._numbers = Numbering(state.ids)
+        self._namespace = state.namespace
+        self._tables = [_table(stored, state.namespace) for stored in state.posteriors]
+        self.rows = self.clicks = 0
+        self.log_loss = [0.0 for _ in spec.scales]
+        self._last_order: int | None = None
+        self._usual = UsualValues(state.pairs) if spec.usual else None
+        self._pairs: list[tuple[Ids, Ids, Ids]] = []
+        self._place_entities()
+
+    def _place_entities(self) -> None:
+        """Give every entity with content a coordinate, and its content as prior mean."""
+        content = Numbering(self.state.content_ids)
+        for name, held in self.contents.items():
+            places = self._add(held.ids, self.spec.row_number(name))
+            column = content.find(held.parts)
+            design = Design(
+                held.offsets,
+                np.maximum(column, 0),
+                np.where(column >= 0, held.values, 0.0),
+            )
+            for table, stored in zip(self._tables, self.state.posteriors, strict=True):
+                if len(stored.beta):
+                    mean = design.times(stored.beta)
+                    table[places, kernels.PULL] = table[places, kernels.PRECISION] * mean
+
+    def _add(self, ids: Ids, namespace: int) -> Index:
+        """Numbers of ids of a namespace; new coordinates begin at their prior, of mean 0."""
+        before = self._numbers.count
+        found = self._numbers.add(ids)
+        count = self._numbers.count
+        if count > len(self._namespace):
+            room = count + count // 2
+            self._namespace = _with_room(self._namespace, before, room)
+            self._tables = [_with_room(table, before, room) for table in self._tables]
+        if count > before:
+            self._namespace[before:count] = namespace
+            for table, stored in zip(self._tables, self.state.posteriors, strict=True):
+                table[before:count] = 0.0
+                table[before:count, kernels.PRECISION] = 1.0 / stored.variance[namespace]
+        return found
+
+    @property
+    def count(self) -> int:
+        """Number of coordinates, those of entities that were never shown included."""
+        return self._numbers.count
+
+    @property
+    def ids(self) -> Ids:
+        """Ids of all coordinates, shape (count,)."""
+        return self._numbers.ids
+
+    @property
+    def namespace(self) -> npt.NDArray[np.int16]:
+        """Namespace number of all coordinates, shape (count,)."""
+        return self._namespace[: self.count]
+
+    def table(self, scale: int) -> Floats:
+        """Rows (b, G, lambda, lambda mu0) of all coordinates at a scale, shape (count, 4)."""
+        return self._tables[scale][: self.count]
+
+    def means(self, scale: int) -> Floats:
+        """Posterior mean of every coordinate at a scale, shape (count,)."""
+        mean = np.empty(self.count)
+        kernels.fill_means(self.table(scale), mean)
+        return mean
+
+    def variances(self, scale: int) -> Floats:
+        """Posterior variance of every coordinate at a scale, shape (count,)."""
+        table = self.table(scale)
+        variance: Floats = 1.0 / (table[:, kernels.G] + table[:, kernels.PRECISION])
+        return variance
+
+    def sums(self, index: Index, value: Floats) -> Floats:
+        """Sum a value of the coordinates of each row, shape (n,), column by column.
+
+        Parameters
+        ----------
+        index : numpy.ndarray of int32, shape (n, K)
+            As of `index`: what is unknown adds nothing, as its prior mean is 0.
+        value : numpy.ndarray of float64, shape (count,)
+            As of `means` or `variances`.
+        """
+        sums = np.empty(len(index))
+        kernels.row_sums(value, index, sums)
+        return sums
+
+    def index(self, ids: Ids, *, add: bool = False) -> Index:
+        """Coordinates of rows, shape (n, K); -1 for none, and for unknown ones if not added.
+
+        Parameters
+        ----------
+        ids : numpy.ndarray of int64, shape (n, K)
+            Ids of values by row namespace; `pipelines.features.ids.NONE` for none.
+        """
+        if ids.ndim != 2 or ids.shape[1] != len(self.spec.rows):
+            raise ValueError(f"ids of shape {ids.shape} for {len(self.spec.rows)} namespaces")
+        ids = self._completed(ids)
+        found = np.empty(ids.shape, dtype=np.int32)
+        for column in range(ids.shape[1]):
+            own = np.ascontiguousarray(ids[:, column])
+            found[:, column] = self._add(own, column) if add else self._numbers.find(own)
+        return found
+
+    def _completed(self, ids: Ids) -> Ids:
+        """Rows with the columns that tell how a value stands to its entity's usual one."""
+        columns = self.spec.usual
+        if columns is None or self._usual is None:
+            return ids
+        entity, value, branch = (
+            np.ascontiguousarray(ids[:, k]) for k in (columns.entity, columns.value, columns.branch)
+        )
+        relation = self._usual.relation(columns.name, entity, value, branch)
+        completed = ids.copy()
+        if columns.relation >= 0:
+            completed[:, columns.relation] = relation
+        if columns.with_surface >= 0:
+            surface = np.ascontiguousarray(ids[:, columns.surface])
+            completed[:, columns.with_surface] = cross_ids(columns.cross, [surface, relation])
+        return completed
+
+    def learn(
+        self,
+        ids: Ids,
+        clicked: npt.NDArray[np.uint8],
+        order: Ids,
+        *,
+        offset: Floats | None = None,
+        weight: Floats | None = None,
+    ) -> list[Floats]:
+        """Learn rows in turn.
+
+        Parameters
+        ----------
+        ids : numpy.ndarray of int64, shape (n, K)
+            As of `index`.
+        clicked : numpy.ndarray of uint8, shape (n,)
+        order : numpy.ndarray of int64, shape (n,)
+            Strictly ascending, from one call to the next as well.
+        offset : numpy.ndarray of float64, shape (n,), optional
+            Added to each logit and not learnt: -ln(sampling rate).
+        weight : numpy.ndarray of float64, shape (n,), optional
+            Importance; all 1 if not given.
+
+        Returns
+        -------
+        list of numpy.ndarray of float64, shape (n,)
+            By scale, each row's logit before it was learnt, offset included.
+
+        Raises
+        ------
+        ValueError
+            Shapes differ, or a row cannot be learnt; nothing has been learnt then.
+        JointError
+            A logit is not finite.
+        """
+        count = len(clicked)
+        if len(ids) != count:
+            raise ValueError(f"ids of {len(ids)} rows for {count} clicks")
+        labels = readonly(clicked, np.uint8)
+        offsets = readonly(np.zeros(count) if offset is None else offset, np.float64)
+        weights = readonly(np.ones(count) if weight is None else weight, np.float64)
+        bad, reason = kernels.first_bad_row(labels, offsets, weights, readonly(order, np.int64))
+        if reason == kernels.ROW_IS_GOOD and count and self._last_order is not None:
+            bad, reason = (0, kernels.BAD_ORDER) if order[0] <= self._last_order else (bad, reason)
+        if reason != kernels.ROW_IS_GOOD:
+            raise ValueError(f"row {bad}: {_REFUSALS[reason]}")
+        index = self.index(ids, add=True)
+        if self.spec.usual is not None:
+            usual = self.spec.usual
+            self._pairs.append((ids[:, usual.entity], ids[:, usual.value], ids[:, usual.branch]))
+        progressive = []
+        for scale, table in enumerate(self._tables):
+            logits = np.empty(count)
+            done = kernels.learn_rows(table, index, labels, offsets, weights, logits)
+            if done < count:
+                raise JointError(f"row {done}: the logit is not finite")
+            self.log_loss[scale] += ordered_sum(log_losses(logits, labels))
+            progressive.append(logits)
+        self.rows += count
+        self.clicks += int(np.count_nonzero(labels))
+        if count:
+            self._last_order = int(order[-1])
+        return progressive
+
+    def end(self, day: int) -> JointState:
+        """The state at the end of the day: walks, content and priors are settled.
+
+        Parameters
+        ----------
+        day : int
+            Days since 1970.
+        """
+        tables = [self.table(scale) for scale in range(len(self._tables))]
+        pairs = self.state.pairs
+        if self._pairs:
+            pairs = pairs.added(*(np.concatenate(part) for part in zip(*self._pairs, strict=True)))
+        settled = end_day(
+            self.spec, self.state, self.ids, self.namespace, tables, self.contents, self.log_loss,
+            self.rows, self.clicks, day,
+        )  # fmt: skip
+        return replace(settled, pairs=pairs)
+
+
+def _table(stored: Posterior, namespace: npt.NDArray[np.int16]) -> Floats:
+    """Rows (b, G, lambda, lambda mu0) of stored coordinates."""
+    precision = 1.0 / stored.variance[namespace]
+    return np.column_stack([stored.b, stored.g, precision, precision * stored.prior_mean])
+
+
+def _with_room(array: npt.NDArray[Kind], used: int, room: int) -> npt.NDArray[Kind]:
+    """The first `used` rows in an array of `room` rows."""
+    larger = np.empty((room, *array.shape[1:]), dtype=array.dtype)
+    larger[:used] = array[:used]
+    return larger

@@ -1,0 +1,200 @@
+"""The end of a day of the joint model: walks, the content of entities, variances."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.models import joint_kernels as kernels
+from pipelines.models.contents import Contents
+from pipelines.models.joint_content import Design, Ridge, learn_content_priors, random_signs
+from pipelines.models.joint_state import JointSpec, JointState, Posterior
+from pipelines.models.numbering import Numbering
+
+Floats = npt.NDArray[np.float64]
+Ids = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class _Entities:
+    """Entities of one namespace that have evidence, and where everything of them is.
+
+    Attributes
+    ----------
+    number : int
+        Of the row namespace.
+    lines : numpy.ndarray
+        Their coordinates.
+    content : numpy.ndarray
+        The contents that they can hold.
+    design : Design
+        Columns count within `content`.
+    """
+
+    number: int
+    lines: npt.NDArray[np.int64]
+    content: npt.NDArray[np.int64]
+    design: Design
+
+
+def end_day(
+    spec: JointSpec,
+    before: JointState,
+    ids: Ids,
+    namespace: npt.NDArray[np.int16],
+    tables: Sequence[Floats],
+    contents: Mapping[str, Contents],
+    log_loss: Sequence[float],
+    rows: int,
+    clicks: int,
+    day: int,
+) -> JointState:
+    """Settle what the rows of a day have taught.
+
+    Parameters
+    ----------
+    before : JointState
+        As of the end of the day before.
+    ids, namespace : numpy.ndarray, shape (d,)
+        All coordinates, in the order of their numbers.
+    tables : sequence of numpy.ndarray of float64, shape (d, 4)
+        Their rows (b, G, lambda, lambda mu0), by scale.
+    contents : mapping of str to Contents
+        Of all entities, by entity namespace.
+    day : int
+        Days since 1970; seeds what is drawn.
+
+    Returns
+    -------
+    JointState
+        Coordinates with evidence, by namespace and id.
+    """
+    seen = np.zeros(len(ids), dtype=np.bool_)
+    for table in tables:
+        seen |= table[:, kernels.G] > 0.0
+    kept = np.flatnonzero(seen)
+    kept = kept[np.lexsort((ids[kept], namespace[kept]))]
+    ids, namespace = ids[kept], namespace[kept]
+    starts = np.searchsorted(namespace, np.arange(len(spec.rows) + 1))
+    held = {}
+    for name, known in contents.items():
+        number = spec.row_number(name)
+        own = ids[starts[number] : starts[number + 1]]
+        held[name] = known.take(np.flatnonzero(np.isin(known.ids, own, assume_unique=True)))
+    content_ids, content_kind = _all_contents(held)
+    entities = [
+        found
+        for name, own in held.items()
+        if (found := _entities(spec, name, own, ids, starts, content_ids, content_kind))
+    ]
+    days = before.days + 1
+    learns_content = days > spec.content_days and days % spec.content_every == 0
+    carried = Numbering(before.content_ids).find(content_ids)
+    posteriors = []
+    for scale, stored in enumerate(before.posteriors):
+        table = np.ascontiguousarray(tables[scale][kept])
+        first = spec.first_variance(spec.scales[scale])
+        first_content = spec.first_content_variance(spec.scales[scale])
+        variance = _row_variances(spec, table, starts, stored.variance, first)
+        content_variance = stored.content_variance
+        beta = np.where(carried >= 0, np.append(stored.beta, 0.0)[carried], 0.0)
+        prior_mean = np.zeros(len(ids))
+        for group in entities:
+            kind = content_kind[group.content].astype(np.int32)
+            ridge = Ridge(
+                group.design,
+                table[group.lines, kernels.B],
+                table[group.lines, kernels.G],
+                1.0 / content_variance[kind],
+                float(variance[group.number]),
+            )
+            solved = ridge.solve(beta[group.content])
+            beta[group.content] = solved
+            prior_mean[group.lines] = group.design.times(solved)
+            if learns_content:
+                content_variance, variance[group.number] = learn_content_priors(
+                    ridge, solved, random_signs(day, group.number, ridge), kind, content_variance,
+                    first_content, float(first[group.number]),
+                    strength=spec.strength, smallest=spec.smallest,
+                )  # fmt: skip
+        gain = log_loss[0] - log_loss[scale]
+        posteriors.append(
+            Posterior(
+                table[:, kernels.B].copy(),
+                table[:, kernels.G].copy(),
+                prior_mean,
+                variance,
+                beta,
+                content_variance,
+                log_loss[scale] / rows if rows else 0.0,
+                stored.gain + gain,
+                stored.gain_squares + gain**2,
+            )
+        )
+    return JointState(
+        ids,
+        namespace,
+        content_ids,
+        content_kind,
+        tuple(posteriors),
+        held,
+        days,
+        before.rows + rows,
+        before.clicks + clicks,
+    )
+
+
+def _all_contents(held: Mapping[str, Contents]) -> tuple[Ids, npt.NDArray[np.int16]]:
+    """All contents of entities with evidence, by kind and id."""
+    parts = np.concatenate([np.empty(0, np.int64), *(own.parts for own in held.values())])
+    kinds = np.concatenate([np.empty(0, np.int16), *(own.kinds for own in held.values())])
+    ids, first = np.unique(parts, return_index=True)
+    kind = kinds[first]
+    order = np.lexsort((ids, kind))
+    return ids[order], kind[order]
+
+
+def _entities(
+    spec: JointSpec,
+    name: str,
+    held: Contents,
+    ids: Ids,
+    starts: npt.NDArray[np.intp],
+    content_ids: Ids,
+    content_kind: npt.NDArray[np.int16],
+) -> _Entities | None:
+    """Where the entities of a namespace are; None where none of them has content."""
+    number = spec.row_number(name)
+    kinds = [k for k, kind in enumerate(spec.kinds) if kind.entity == name]
+    content = np.flatnonzero(np.isin(content_kind, kinds))
+    if not len(content):
+        return None
+    own = ids[starts[number] : starts[number + 1]]
+    lines = starts[number] + np.searchsorted(own, held.ids)
+    columns = Numbering(content_ids[content]).find(held.parts)
+    return _Entities(number, lines, content, Design(held.offsets, columns, held.values))
+
+
+def _row_variances(
+    spec: JointSpec,
+    table: Floats,
+    starts: npt.NDArray[np.intp],
+    variance: Floats,
+    first: Floats,
+) -> Floats:
+    """Walk, and read the variances of row namespaces off their coordinates."""
+    updated = variance.copy()
+    for number, row in enumerate(spec.rows):
+        part = table[starts[number] : starts[number + 1]]
+        if row.walk > 0.0:
+            kernels.walk(part, row.walk)
+        if row.is_learnt and row.name not in spec.entities:
+            above, below = kernels.fisher_sums(part, variance[number])
+            above += spec.strength / first[number]
+            below += spec.strength / first[number] ** 2
+            largest, smallest = 4.0 * variance[number], variance[number] / 4.0
+            updated[number] = min(max(above / below, spec.smallest**2, smallest), largest)
+    return updated

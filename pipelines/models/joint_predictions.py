@@ -1,0 +1,67 @@
+"""Out-of-time predictions of the joint model, in the parts that a server adds up."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.features.id_rows import unpacked
+from pipelines.models.joint import JointModel
+
+
+class JointPredictor:
+    """Predicts promoted traffic of a day by the state of the day before.
+
+    Parameters
+    ----------
+    model : JointModel
+        With the day's entities.
+    listings : pyarrow.Table
+        Rows of `joint_entities` of the day: listings with `reference_ids`.
+    listing_column : int
+        Which column of a row holds the listing.
+    """
+
+    def __init__(self, model: JointModel, listings: pa.Table, listing_column: int) -> None:
+        self._model = model
+        self._column = listing_column
+        scale = model.state.chosen
+        self._mean, self._variance = model.means(scale), model.variances(scale)
+        own = listings.filter(pc.is_valid(listings["reference_ids"])).combine_chunks()
+        width = len(model.spec.rows)
+        ids = own["id"].to_numpy()
+        _, first = np.unique(ids, return_index=True)
+        at_reference = model.index(unpacked(own["reference_ids"], width))
+        logit = model.sums(at_reference, self._mean)
+        self._listing_ids, self._logits = ids[first], logit[first]
+
+    def predict(self, rows: pa.RecordBatch) -> pa.Table:
+        """Predict the promoted rows of a batch of `joint_rows`.
+
+        Returns
+        -------
+        pyarrow.Table
+            Columns of `joint_predictions`.
+        """
+        promoted = rows.filter(pc.equal(rows.column("surface"), "promoted"))
+        ids = unpacked(promoted.column("ids"), len(self._model.spec.rows))
+        index = self._model.index(ids)
+        logit = self._model.sums(index, self._mean)
+        listing = ids[:, self._column]
+        place = np.searchsorted(self._listing_ids, listing)
+        place = np.minimum(place, max(len(self._listing_ids) - 1, 0))
+        if len(self._listing_ids):
+            known = self._listing_ids[place] == listing
+            at_reference = np.where(known, self._logits[place], 0.0)
+        else:
+            at_reference = np.zeros(len(listing))
+        return pa.table(
+            {
+                "order_key": promoted.column("order_key"),
+                "listing": at_reference,
+                "context": logit - at_reference,
+                "variance": self._model.sums(index, self._variance),
+                "ds": promoted.column("ds"),
+            }
+        )

@@ -1,0 +1,86 @@
+"""What an entity is usually shown with, such as the category of a query's results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.features.ids import NONE, value_id
+from pipelines.models.numbering import Numbering
+
+Ids = npt.NDArray[np.int64]
+
+SAME, SAME_BRANCH, OTHER, NEW = "same", "branch", "other", "new"
+"""How a row's value stands to the entity's usual one; `NEW` is an entity without any."""
+
+
+@dataclass(frozen=True)
+class PairCounts:
+    """How often entities were shown with values, by ascending (entity, value).
+
+    Attributes
+    ----------
+    entity, value, branch : numpy.ndarray of int64, shape (n,)
+        Ids; the branch is what the value belongs to.
+    count : numpy.ndarray of int64, shape (n,)
+    """
+
+    entity: Ids
+    value: Ids
+    branch: Ids
+    count: Ids
+
+    @classmethod
+    def none(cls) -> PairCounts:
+        """Of no pair."""
+        nothing = np.empty(0, np.int64)
+        return cls(nothing, nothing, nothing, nothing)
+
+    def __len__(self) -> int:
+        return len(self.entity)
+
+    def added(self, entity: Ids, value: Ids, branch: Ids) -> PairCounts:
+        """With the pairs of more rows, shape (m,); those without one of both are passed over."""
+        known = (entity != NONE) & (value != NONE)
+        ones = np.ones(int(np.count_nonzero(known)), dtype=np.int64)
+        entities = np.concatenate([self.entity, entity[known]])
+        values = np.concatenate([self.value, value[known]])
+        branches = np.concatenate([self.branch, branch[known]])
+        counts = np.concatenate([self.count, ones])
+        order = np.lexsort((values, entities))
+        entities, values = entities[order], values[order]
+        first = np.ones(len(order), dtype=np.bool_)
+        first[1:] = (entities[1:] != entities[:-1]) | (values[1:] != values[:-1])
+        starts = np.flatnonzero(first)
+        summed = np.add.reduceat(counts[order], starts) if len(starts) else counts
+        return PairCounts(entities[starts], values[starts], branches[order][starts], summed)
+
+
+class UsualValues:
+    """The value that each entity was shown with most often; of equal ones the smallest id."""
+
+    def __init__(self, counts: PairCounts) -> None:
+        order = np.lexsort((counts.value, -counts.count, counts.entity))
+        entity = counts.entity[order]
+        first = np.ones(len(entity), dtype=np.bool_)
+        first[1:] = entity[1:] != entity[:-1]
+        chosen = order[first]
+        self._numbers = Numbering(counts.entity[chosen])
+        self._value = np.append(counts.value[chosen], NONE)
+        self._branch = np.append(counts.branch[chosen], NONE)
+
+    def relation(self, namespace: str, entity: Ids, value: Ids, branch: Ids) -> Ids:
+        """Ids of how rows stand to what is usual, shape (n,).
+
+        `NONE` for rows without an entity or without a value.
+        """
+        number = self._numbers.find(entity)
+        usual, usual_branch = self._value[number], self._branch[number]
+        is_branch = (branch == usual_branch) & (branch != NONE)
+        ids = {name: value_id(namespace, name) for name in (SAME, SAME_BRANCH, OTHER, NEW)}
+        found = np.where(is_branch, ids[SAME_BRANCH], ids[OTHER])
+        found = np.where(value == usual, ids[SAME], found)
+        found = np.where(number < 0, ids[NEW], found)
+        return np.where((entity == NONE) | (value == NONE), NONE, found)

@@ -1,0 +1,146 @@
+"""The joint model's part of the scores: every listing at the reference context."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.features.ids import NONE
+from pipelines.features.joint_reference import reference_rows
+from pipelines.features.joint_rows import JointAssembler
+from pipelines.models.joint_content import Design
+from pipelines.models.joint_tables import CONTENT, ROW, to_contents
+from pipelines.models.numbering import Numbering
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class JointWeights:
+    """What scoring needs of the joint model, from `joint_weights` and `joint_priors` of a day.
+
+    Attributes
+    ----------
+    weights : pyarrow.Table
+        Columns level, namespace, id, weight, variance.
+    prior_variance : mapping of str to float
+        Of namespaces of rows: what is known of a value never seen.
+    """
+
+    weights: pa.Table
+    prior_variance: Mapping[str, float]
+
+    def values(self, level: str, namespace: str, ids: npt.NDArray[np.int64]) -> _Values:
+        """Weights and variances of ids of a namespace; 0 and the prior's where never seen."""
+        table = self.weights
+        own = table.filter(
+            pc.and_(pc.equal(table["level"], level), pc.equal(table["namespace"], namespace))
+        ).combine_chunks()
+        number = Numbering(own["id"].to_numpy()).find(ids)
+        prior = self.prior_variance.get(namespace, 0.0)
+        is_value = ids != NONE
+        return _Values(
+            np.append(own["weight"].to_numpy(), 0.0)[number],
+            np.where(is_value, np.append(own["variance"].to_numpy(), prior)[number], 0.0),
+            (number >= 0) & is_value,
+        )
+
+
+@dataclass(frozen=True)
+class _Values:
+    weight: Floats
+    variance: Floats
+    is_known: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class JointListings:
+    """The joint model's part of listings' scores.
+
+    Attributes
+    ----------
+    logit : numpy.ndarray of float64, shape (m,)
+        At the reference context.
+    request : float
+        What of it the reference context has whatever the listing.
+    variance : numpy.ndarray of float64, shape (m,)
+        Of what the listing brings, on the diagonal.
+    parts : mapping of str to (numpy.ndarray, numpy.ndarray), shape (m,) each
+        Weight and variance by namespace of rows: the logit is the sum of the weights.
+    """
+
+    logit: Floats
+    request: float
+    variance: Floats
+    parts: Mapping[str, tuple[Floats, Floats]] = field(default_factory=dict)
+
+    @classmethod
+    def none(cls, listings: int) -> JointListings:
+        """Where the joint model is not what is published."""
+        return cls(np.zeros(listings), 0.0, np.zeros(listings))
+
+    def slice(self, start: int, stop: int) -> JointListings:
+        """Some of the listings, without their parts."""
+        return JointListings(self.logit[start:stop], self.request, self.variance[start:stop])
+
+
+def score_joint_listings(
+    batch: pa.RecordBatch,
+    assembler: JointAssembler,
+    weights: JointWeights,
+    reference: Mapping[str, int],
+    listing: str = "listing",
+) -> JointListings:
+    """Score listings at the reference context.
+
+    Parameters
+    ----------
+    batch : pyarrow.RecordBatch
+        Listings with ds and the columns of `joint_inputs`.
+    reference : mapping of str to int
+        As of `reference_ids`.
+    listing : str
+        The namespace whose coordinates the listings have: what it has not learnt, content says.
+    """
+    registry = assembler.registry
+    rows = reference_rows(registry, assembler.listings(batch), reference)
+    content = _content(batch, assembler, weights, listing)
+    logit, variance = np.zeros(batch.num_rows), np.zeros(batch.num_rows)
+    request = 0.0
+    parts: dict[str, tuple[Floats, Floats]] = {}
+    for number, column in enumerate(registry.columns):
+        found = weights.values(ROW, column.name, np.ascontiguousarray(rows[:, number]))
+        weight = found.weight
+        if column.name == listing:
+            weight = np.where(found.is_known, weight, content)
+        logit += weight
+        parts[column.name] = (weight, found.variance)
+        if column.scope == "request":
+            request += float(weight[0]) if len(weight) else 0.0
+        else:
+            variance += found.variance
+    return JointListings(logit, request, variance, parts)
+
+
+def _content(
+    batch: pa.RecordBatch, assembler: JointAssembler, weights: JointWeights, listing: str
+) -> Floats:
+    """What its content says of each listing, shape (m,)."""
+    if not assembler.registry.contents_of(listing):
+        return np.zeros(batch.num_rows)
+    table = assembler.contents(batch, listing)
+    held = to_contents(table, listing)
+    part_weights = np.zeros(len(held.parts))
+    for number, kind in enumerate(assembler.registry.contents):
+        own = held.kinds == number
+        part_weights[own] = weights.values(CONTENT, kind.name, held.parts[own]).weight
+    design = Design(
+        held.offsets, np.arange(len(held.parts), dtype=np.int32), np.ones(len(held.parts))
+    )
+    value = design.times(part_weights * held.values)
+    return np.asarray(value[np.searchsorted(held.ids, table["id"].to_numpy())])
