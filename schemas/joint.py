@@ -24,7 +24,6 @@ JOINT_ROWS = Table(
     ),
     keys=("order_key", "ds"),
     constraints={"rate_is_a_share": "sampling_rate > 0 AND sampling_rate <= 1"},
-    retention_days=14,
 )
 
 JOINT_ENTITIES = Table(
@@ -40,7 +39,6 @@ JOINT_ENTITIES = Table(
         DS,
     ),
     keys=("entity", "id", "ds"),
-    retention_days=14,
 )
 
 JOINT_PREDICTIONS = Table(
