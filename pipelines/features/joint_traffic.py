@@ -46,10 +46,11 @@ def build_joint_day(
     at = pc.fill_null(pc.index_in(ordered["listing_id"], listed["listing_id"].combine_chunks()), -1)
     places = at.combine_chunks().to_numpy().astype(np.int64)
     done = 0
+    made_rows: list[pa.Table] = []
     for part in batches_of(ordered):
         own = places[done : done + part.num_rows]
         done += part.num_rows
-        rows = pa.table(
+        part_rows = pa.table(
             {
                 "order_key": part.column("order_key"),
                 "surface": part.column("surface"),
@@ -59,7 +60,10 @@ def build_joint_day(
                 "ds": part.column("ds"),
             }
         )
-        yield "joint_rows", rows
+        made_rows.append(part_rows)
+    # In one piece, which makes one file of the day: the learner reads it in its order.
+    if made_rows:
+        yield "joint_rows", pa.concat_tables(made_rows)
     day = pa.scalar(ordered["ds"][0] if len(ordered) else listed["ds"][0])
     for entity in dict.fromkeys(content.of for content in registry.contents):
         namespace = registry.by_name[entity]
