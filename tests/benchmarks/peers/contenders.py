@@ -37,7 +37,7 @@ def predicted(name: str, market: Market, rows: JudgedRows) -> tuple[Probabilitie
     if not cost.exists():
         spent = _run_product(market, out) if name == PRODUCT else _run_peer(name, market, out)
         cost.write_text(json.dumps(asdict(spent)))
-    return _in_order(name, pq.read_table(out), rows), Cost(**json.loads(cost.read_text()))
+    return in_order(name, pq.read_table(out), rows), Cost(**json.loads(cost.read_text()))
 
 
 def _run_peer(name: str, market: Market, out: Path) -> Cost:
@@ -72,7 +72,7 @@ def _run(command: Sequence[str], log: Path, allowed: Sequence[int]) -> Cost:
     return cost
 
 
-def _in_order(name: str, table: pa.Table, rows: JudgedRows) -> Probabilities:
+def in_order(name: str, table: pa.Table, rows: JudgedRows) -> Probabilities:
     """The predictions in the order of the judged rows, all of which must be there."""
     at = pc.index_in(pa.array(rows.impression_id, pa.string()), table["impression_id"])
     if at.null_count or len(table) != len(rows.truth):

@@ -50,7 +50,9 @@ SELECT listing_id, ds::DATE AS ds, token(shop_id) AS shop,
     token(attributes['shipping']) AS shipping, token(attributes['material']) AS material,
     round(2 * log2(price + 1))::INT AS price,
     round(2 * log2(price / avg(price) OVER (PARTITION BY category, ds)))::INT AS relative,
-    size(quantity) AS stock, size(date_diff('day', created_ts::DATE, ds::DATE)) AS age
+    size(quantity) AS stock, size(date_diff('day', created_ts::DATE, ds::DATE)) AS age,
+    array_to_string(list_transform(image_vector, lambda x, i: i || ':' || round(x, 3)), ' ')
+        AS image
 FROM read_parquet('{landing}/listings/*/*.parquet');
 CREATE TABLE shown AS
 SELECT impression_id, i.ds::DATE AS ds, ts, surface, position, token(device) AS device,
@@ -97,6 +99,7 @@ SELECT (2 * clicked - 1) || ' |s ' || surface || ' |p ' || position
     || ' |l ' || listing_id || ' ' || shop || ' |u ' || user || ' |q ' || replace(query, ' ', '_')
     || ' |w ' || query || ' |g ' || top || ' ' || branch || ' ' || leaf
     || ' |t ' || title || ' |k ' || tags || ' s' || shipping || ' m' || material
+    || ' |i ' || coalesce(image, '')
     || ' |n p' || price || ' r' || relative || ' a' || age || ' q' || stock
     || ' |m w' || least(len(list_intersect(string_split(query, ' '), string_split(title, ' '))), 3)
     || ' g' || CASE WHEN query = '' THEN 'x' ELSE round(5 * ql.shown / (q.shown + 1))::INT::TEXT END

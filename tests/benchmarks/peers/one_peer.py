@@ -14,6 +14,8 @@ PEERS: dict[str, tuple[str, dict[str, Any]]] = {
     "position-rate": ("position_rate", {"by_listing": False}),
     "listing-rate": ("position_rate", {"by_listing": True}),
     "duckdb-vw": ("duckdb_vw", {}),
+    "polars-lightgbm": ("polars_lightgbm", {}),
+    "spark-logistic": ("spark_logistic", {}),
 }
 """Module of each peer and what its ``predict`` is called with besides the logs and the days."""
 
