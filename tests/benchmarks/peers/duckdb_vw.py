@@ -2,7 +2,7 @@
 
 Each row of both surfaces is learnt once, in the order of time. A judged day is predicted with the
 model and the history of the day before, and its sigmoid is fitted to earlier days predicted in
-the same way. Tuned as `tune.py` says.
+the same way. Not tuned yet, see `tune.py`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 From the constants in its file, each setting of its GRID is tried by itself, in the order of the
 grid, and the best value is kept before the next: the sum over the markets of the excess relative
 to the start's. That is what the peers are judged by, and more than an engineer would have: logs
-hold no truth. The constants CHOSEN are what this said on markets 101 and 102, small and medium.
+hold no truth. Until it has been run, the constants CHOSEN of a peer are where the search begins.
 """
 
 from __future__ import annotations
