@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pytest
 
 from jobs import FLOW
+from jobs.planning.inputs import read_prior_precision
 from tests.support.chain import Chain
 from tests.support.watching import Looked
 from tests.support.world import day
@@ -66,6 +67,12 @@ def test_the_ensemble_learns_the_configured_days_that_end_with_its_own(chain: Ch
     expected = rows_within(chain, "predictions", "promoted", days)
     for term in chain.tables.read_arrow("ensemble_weights", [LAST]).to_pylist():
         assert (term["rows"], term["clicks"]) == (expected["rows"], expected["clicks"])
+
+
+def test_errors_of_scores_rest_on_the_prior_that_the_models_were_trained_with(chain: Chain) -> None:
+    trained = chain.config.training.historical
+    prior = read_prior_precision(chain.tables, LAST)
+    assert prior == trained.beta / trained.alpha + trained.l2
 
 
 def planned_window(chain: Chain, job: str, table: str) -> list[date]:
