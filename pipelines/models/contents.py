@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.kernel import kernel
+from pipelines.models.sorted_ids import held_by
 
 Ids = npt.NDArray[np.int64]
 
@@ -63,7 +64,7 @@ class Contents:
 
     def updated(self, newer: Contents) -> Contents:
         """Both together; of an entity that both hold, what the newer one says."""
-        kept = self.take(np.flatnonzero(~np.isin(self.ids, newer.ids, assume_unique=True)))
+        kept = self.take(np.flatnonzero(~held_by(self.ids, newer.ids)))
         joined = Contents(
             np.concatenate([kept.ids, newer.ids]),
             np.concatenate([kept.offsets, kept.offsets[-1] + newer.offsets[1:]]),

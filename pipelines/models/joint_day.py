@@ -13,6 +13,7 @@ from pipelines.models.contents import Contents
 from pipelines.models.joint_content import Design, Ridge, learn_content_priors, random_signs
 from pipelines.models.joint_state import JointSpec, JointState, Posterior
 from pipelines.models.numbering import Numbering
+from pipelines.models.sorted_ids import held_by, pair_order
 
 Floats = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
@@ -76,14 +77,15 @@ def end_day(
     for table in tables:
         seen |= table[:, kernels.G] > 0.0
     kept = np.flatnonzero(seen)
-    kept = kept[np.lexsort((ids[kept], namespace[kept]))]
+    carried = int(np.searchsorted(kept, len(before.ids)))
+    kept = kept[pair_order(namespace[kept], ids[kept], carried)]
     ids, namespace = ids[kept], namespace[kept]
     starts = np.searchsorted(namespace, np.arange(len(spec.rows) + 1))
     held = {}
     for name, known in contents.items():
         number = spec.row_number(name)
         own = ids[starts[number] : starts[number + 1]]
-        held[name] = known.take(np.flatnonzero(np.isin(known.ids, own, assume_unique=True)))
+        held[name] = known.take(np.flatnonzero(held_by(known.ids, own)))
     content_ids, content_kind = _all_contents(held)
     entities = [
         found
@@ -92,7 +94,7 @@ def end_day(
     ]
     days = before.days + 1
     learns_content = days > spec.content_days and days % spec.content_every == 0
-    carried = Numbering(before.content_ids).find(content_ids)
+    stored_content = Numbering(before.content_ids).find(content_ids)
     posteriors = []
     for scale, stored in enumerate(before.posteriors):
         table = np.ascontiguousarray(tables[scale][kept])
@@ -100,7 +102,7 @@ def end_day(
         first_content = spec.first_content_variance(spec.scales[scale])
         variance = _row_variances(spec, table, starts, stored.variance, first)
         content_variance = stored.content_variance
-        beta = np.where(carried >= 0, np.append(stored.beta, 0.0)[carried], 0.0)
+        beta = np.where(stored_content >= 0, np.append(stored.beta, 0.0)[stored_content], 0.0)
         prior_mean = np.zeros(len(ids))
         for group in entities:
             kind = content_kind[group.content].astype(np.int32)
@@ -151,8 +153,11 @@ def _all_contents(held: Mapping[str, Contents]) -> tuple[Ids, npt.NDArray[np.int
     """All contents of entities with evidence, by kind and id."""
     parts = np.concatenate([np.empty(0, np.int64), *(own.parts for own in held.values())])
     kinds = np.concatenate([np.empty(0, np.int16), *(own.kinds for own in held.values())])
-    ids, first = np.unique(parts, return_index=True)
-    kind = kinds[first]
+    numbers = Numbering(np.empty(0, np.int64))
+    number = numbers.add(parts)
+    ids = numbers.ids
+    kind = np.empty(len(ids), dtype=np.int16)
+    kind[number] = kinds
     order = np.lexsort((ids, kind))
     return ids[order], kind[order]
 

@@ -8,7 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.features.ids import NONE, value_id
+from pipelines.kernel import kernel
 from pipelines.models.numbering import Numbering
+from pipelines.models.sorted_ids import pair_order
 
 Ids = npt.NDArray[np.int64]
 
@@ -49,7 +51,7 @@ class PairCounts:
         values = np.concatenate([self.value, value[known]])
         branches = np.concatenate([self.branch, branch[known]])
         counts = np.concatenate([self.count, ones])
-        order = np.lexsort((values, entities))
+        order = pair_order(entities, values, len(self))
         entities, values = entities[order], values[order]
         first = np.ones(len(order), dtype=np.bool_)
         first[1:] = (entities[1:] != entities[:-1]) | (values[1:] != values[:-1])
@@ -62,11 +64,8 @@ class UsualValues:
     """The value that each entity was shown with most often; of equal ones the smallest id."""
 
     def __init__(self, counts: PairCounts) -> None:
-        order = np.lexsort((counts.value, -counts.count, counts.entity))
-        entity = counts.entity[order]
-        first = np.ones(len(entity), dtype=np.bool_)
-        first[1:] = entity[1:] != entity[:-1]
-        chosen = order[first]
+        chosen = np.empty(len(counts), dtype=np.int64)
+        chosen = chosen[: _most_frequent(counts.entity, counts.count, chosen)]
         self._numbers = Numbering(counts.entity[chosen])
         self._value = np.append(counts.value[chosen], NONE)
         self._branch = np.append(counts.branch[chosen], NONE)
@@ -84,3 +83,16 @@ class UsualValues:
         found = np.where(value == usual, ids[SAME], found)
         found = np.where(number < 0, ids[NEW], found)
         return np.where((entity == NONE) | (value == NONE), NONE, found)
+
+
+@kernel
+def _most_frequent(entity: Ids, count: Ids, chosen: Ids) -> int:
+    """Find each entity's row of the largest count, the first of equal ones; tell how many."""
+    entities = 0
+    for row in range(len(entity)):
+        if row == 0 or entity[row] != entity[row - 1]:
+            chosen[entities] = row
+            entities += 1
+        elif count[row] > count[chosen[entities - 1]]:
+            chosen[entities - 1] = row
+    return entities
