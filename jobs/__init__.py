@@ -237,6 +237,7 @@ FLOW: tuple[Job, ...] = (
         (),
         ("publish",),
         "pass the gates or leave the last good scores in place",
+        output_version=2,
     ),
 )
 """The jobs in the order in which data flows."""

@@ -1,20 +1,23 @@
 """Pass the gates, or leave the last good scores in place.
 
-Grain: day. Writes no table: a day is published when its record in `runs` says so; consumers read
-the scores of the newest published day.
+Grain: day. Writes no table of its own: a day is published when its record in `runs` says so;
+consumers read the scores of the newest published day. What each gate says joins `quality_results`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 
 import pyarrow.compute as pc
 
 from jobs.commands.job import job_main
+from jobs.planning.checks import record
+from jobs.planning.record import now
 from jobs.setup.exits import QualityStop, leave
 from jobs.step import DayRecord, Outcome, Step
-from pipelines.quality.gates import failures, gates
+from pipelines.quality.gates import GATE_MARK, GateResult, failures, gates
+from pipelines.quality.results import QualityResult
 from pipelines.scores.live_listings import live_promoted
 
 
@@ -27,23 +30,41 @@ def run(step: Step) -> Outcome:
         A gate fails; the message names it, and the days that passed are published all the same.
     """
     published: Outcome = {}
-    refused: dict[date, dict[str, object]] = {}
     reasons: list[str] = []
+    results: list[QualityResult] = []
+    at = now()
     for day in step.days:
         metrics = step.tables.read_arrow("model_metrics", [day]).to_pylist()
-        results = gates(metrics, _coverage(step, day), step.config.publish)
-        details: dict[str, object] = {"gates": [vars(result) for result in results]}
-        stopped = failures(results)
-        if stopped:
-            why = "; ".join(f"{result.name}: {result.details}" for result in stopped)
+        judged = gates(metrics, _coverage(step, day), step.config.publish)
+        results += [_result(gate, day, step.run_id, at) for gate in judged]
+        if stopped := failures(judged):
+            why = "; ".join(str(gate) for gate in stopped)
             reasons.append(f"scores of {day} are not published: {why}")
-            refused[day] = details
             continue
         scores = step.tables.row_counts("listing_scores", [day]).get(day, 0)
-        published[day] = DayRecord(rows_out=scores, published=True, details=details)
-    if refused:
-        raise QualityStop("; ".join(reasons), refused, published)
+        published[day] = DayRecord(rows_out=scores, published=True)
+    record(step.tables, results)
+    if reasons:
+        raise QualityStop("; ".join(reasons), passed=published)
     return published
+
+
+def _result(gate: GateResult, day: date, run_id: str, at: datetime) -> QualityResult:
+    return QualityResult(
+        run_id=run_id,
+        table="listing_scores",
+        check=GATE_MARK + gate.name,
+        slice=gate.slice,
+        severity="block",
+        status=gate.status,
+        observed=gate.observed,
+        expected=gate.expected,
+        baseline=None,
+        rows=gate.rows,
+        details=gate.details,
+        checked_at=at,
+        ds=day,
+    )
 
 
 def _coverage(step: Step, day: date) -> float | None:

@@ -170,8 +170,16 @@ MODEL_METRICS = Table(
         ),
         Column("metric", T.StringType(), "name of the metric"),
         Column("value", T.DoubleType(), "estimate; null where it is undefined", nullable=True),
-        Column("low", T.DoubleType(), "lower end of the 95 % interval", nullable=True),
-        Column("high", T.DoubleType(), "upper end of the 95 % interval", nullable=True),
+        Column(
+            "low",
+            T.DoubleType(),
+            "lower end of the 95 % interval, by user; of field values, of the interval that holds "
+            "for all values of the day together",
+            nullable=True,
+        ),
+        Column(
+            "high", T.DoubleType(), "its upper end; null also where none is known", nullable=True
+        ),
         Column("rows", T.LongType(), "impressions judged"),
         Column("clicks", T.LongType(), "clicks among them"),
         Column("baseline", T.StringType(), "what a difference is taken to", nullable=True),

@@ -13,7 +13,9 @@ QUALITY_RESULTS = Table(
     columns=(
         Column("run_id", T.StringType(), "the run that checked"),
         Column("table", T.StringType(), "the table checked"),
-        Column("check", T.StringType(), "name of the check"),
+        Column(
+            "check", T.StringType(), "name of the check; of a publish gate `gate:` and its name"
+        ),
         Column("slice", T.StringType(), "part of the table; empty for all of it"),
         Column("severity", T.StringType(), "block, quarantine, warn or info"),
         Column("status", T.StringType(), "PASS, WARN, FAIL, ERROR or SKIP"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -21,6 +22,7 @@ from jobs.storage.reading import (
 )
 from jobs.storage.tables import Tables
 from pipelines.models.judged import MetricRow, ReliabilityRow
+from pipelines.quality.gates import GATE_MARK
 from pipelines.quality.report_data import (
     Check,
     Completeness,
@@ -34,7 +36,6 @@ from pipelines.quality.report_data import (
 
 _GATE_WORDS = {
     "PASS": "passed",
-    "WARN": "warned",
     "SKIP": "could not be judged",
     "FAIL": "failed",
 }
@@ -98,7 +99,7 @@ def _verdict(
     if made is not None:
         error = made["details"].get("error")
         failed = [
-            f"gate {g.check} failed: {g.details}, asked for {g.expected}"
+            f"gate {g.name} failed: {g.details}, asked for {g.expected}"
             for g in gates
             if g.status in ("FAIL", "ERROR")
         ]
@@ -213,19 +214,19 @@ def _quarantine(tables: Tables, ds: date) -> dict[str, Any]:
 
 
 def _checks(tables: Tables, ds: date, newest: Mapping[str, Row]) -> tuple[list[Check], list[Check]]:
-    """The newest result of every check of the day: checks of tables, and publish gates."""
+    """The newest result of every check of the day, and what its gates last said."""
     rows = read_rows(tables, "quality_results", [ds])
     rows.sort(key=lambda r: r["checked_at"])
-    latest = {(r["table"], r["check"], r["slice"]): r for r in rows}
-    keep = Check.__dataclass_fields__
-    checks = [Check(**{k: v for k, v in r.items() if k in keep}) for _, r in sorted(latest.items())]
-    judged = newest.get(PUBLISH_JOB, {}).get("details", {}).get("gates", ())
-    gates = [
-        Check("listing_scores", g["name"], "", "block", g["status"], g["observed"], g["expected"],
-              details=g["details"])
-        for g in judged
-    ]  # fmt: skip
-    return checks, gates
+    publishing = newest.get(PUBLISH_JOB, {}).get("run_id")
+    checks, gates = {}, {}
+    for row in rows:
+        check = Check(**{k: v for k, v in row.items() if k in Check.__dataclass_fields__})
+        gate = check.check.removeprefix(GATE_MARK)
+        if gate == check.check:
+            checks[check.table, check.check, check.slice] = check
+        elif row["run_id"] == publishing:
+            gates[gate, check.slice] = replace(check, check=gate)
+    return [c for _, c in sorted(checks.items())], [g for _, g in sorted(gates.items())]
 
 
 def _degraded(newest: Mapping[str, Row]) -> list[Remark]:

@@ -168,7 +168,11 @@ def listing_table(
 def _print_quality(console: Console, data: ReportData) -> None:
     refused = ", ".join(f"{number(n)} {log}" for log, n in data.quarantined_rows.items())
     console.print(f"  quarantine: {refused or 'no row refused'}", highlight=False)
-    for name, checks in (("gates", data.gates), ("checks", data.checks)):
+    stops = ("FAIL", "ERROR")
+    for name, checks, shown in (
+        ("gates", data.gates, (*stops, "SKIP")),
+        ("checks", data.checks, stops),
+    ):
         if not checks:
             continue
         counted = [
@@ -177,7 +181,7 @@ def _print_quality(console: Console, data: ReportData) -> None:
         ]
         console.print(f"  {name}: {', '.join(counted)}", highlight=False)
         for check in checks:
-            if check.status in ("FAIL", "ERROR"):
-                reason = check.details or f"observed {check.observed}, asked for {check.expected}"
-                text = f"    {check.table} {check.check}: {reason}"
+            if check.status in shown:
+                reason = check.details or f"observed {check.observed}"
+                text = f"    {check.table} {check.name}: {reason}, asked for {check.expected}"
                 console.print(text, highlight=False, markup=False)

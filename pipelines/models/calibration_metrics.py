@@ -3,36 +3,34 @@
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.models.clumps import Clumps
 from pipelines.models.elementary import probabilities
-from pipelines.models.intervals import Interval, count_interval
+from pipelines.models.intervals import TAIL, Interval, count_interval
 from pipelines.models.logistic import fit_logistic
 
 FloatArray = npt.NDArray[np.float64]
 
 
 def calibration_ratio(
-    p: FloatArray, clicked: npt.NDArray[np.bool_], dispersion: float
+    expected: float, clicks: int, clumps: Clumps, *, tail: float = TAIL
 ) -> tuple[float | None, Interval]:
-    """Sum of the probabilities over the clicks: above 1 means that too many clicks are promised.
+    """Expected over observed clicks: above 1 means that too many clicks are promised.
+
+    Parameters
+    ----------
+    expected
+        Sum of the probabilities, above 0.
+    clumps
+        How the clicks come together.
+    tail
+        Chance that the interval lies above the ratio, and that it lies below.
 
     Returns
     -------
     value, interval
-        As of `ratio_of_sums`.
+        The interval is that of the clicks' mean. No value without clicks, but a lower limit.
     """
-    return ratio_of_sums(float(np.add.reduce(p)), int(np.count_nonzero(clicked)), dispersion)
-
-
-def ratio_of_sums(expected: float, clicks: int, dispersion: float) -> tuple[float | None, Interval]:
-    """Expected over observed clicks.
-
-    Returns
-    -------
-    value, interval
-        No value without clicks, but a lower limit; the interval is that of the clicks' mean, by
-        quasi-Poisson limits.
-    """
-    low, high = count_interval(clicks, dispersion)
+    low, high = count_interval(clicks, *clumps, tail=tail)
     if not clicks:
         return None, (expected / high, None)
     return expected / clicks, (expected / high, expected / low)

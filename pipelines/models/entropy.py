@@ -1,6 +1,7 @@
-"""Log loss, Brier score and normalized entropy, with each row's influence on them."""
+"""Mean losses and normalized entropy, with each row's influence on them."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +12,28 @@ from pipelines.models.ranks import Ranks
 FloatArray = npt.NDArray[np.float64]
 
 
-def mean_with_influence(losses: FloatArray) -> tuple[float, FloatArray]:
-    """Mean of the rows' losses and each row's influence on it, shape (rows,)."""
+@dataclass(frozen=True)
+class Influenced:
+    """An estimate with what each row has to do with it.
+
+    Attributes
+    ----------
+    value : float
+    influence : numpy.ndarray of float64, shape (rows,)
+        Influence of each row, as it was clicked or not.
+    of_click : numpy.ndarray of float64, shape (rows,)
+        Influence that each row would have, had it been clicked.
+    """
+
+    value: float
+    influence: FloatArray
+    of_click: FloatArray
+
+
+def mean_loss(losses: FloatArray, if_clicked: FloatArray) -> Influenced:
+    """Mean of the rows' losses, given with the losses they would have, had they been clicked."""
     value = float(np.add.reduce(losses)) / len(losses)
-    return value, (losses - value) / len(losses)
+    return Influenced(value, (losses - value) / len(losses), (if_clicked - value) / len(losses))
 
 
 def click_rate_entropy(clicks: int, rows: int) -> float:
@@ -23,30 +42,33 @@ def click_rate_entropy(clicks: int, rows: int) -> float:
 
 
 def normalized_entropy(
-    losses: FloatArray, clicked: npt.NDArray[np.bool_]
-) -> tuple[float, FloatArray]:
+    losses: FloatArray, if_clicked: FloatArray, clicked: npt.NDArray[np.bool_]
+) -> Influenced:
     """Log loss over the entropy of the same rows' click rate (He et al., AdKDD 2014).
 
     Parameters
     ----------
-    losses
-        Shape (rows,), in nats.
+    losses, if_clicked
+        Shape (rows,), in nats: of each row, and of each row had it been clicked.
     clicked
         Shape (rows,); both classes are present.
 
     Returns
     -------
-    value, influence
-        1 is as good as predicting the rows' own click rate; the influence, shape (rows,),
-        counts that the click rate is estimated from the same rows.
+    Influenced
+        1 is as good as predicting the rows' own click rate; the influences count that the click
+        rate is estimated from the same rows.
     """
     rows, clicks = len(losses), int(np.count_nonzero(clicked))
     rate = clicks / rows
     entropy = click_rate_entropy(clicks, rows)
-    loss, influence = mean_with_influence(losses)
-    slope = math.log((1.0 - rate) / rate)
-    of_rate = (clicked - rate) / rows
-    return loss / entropy, influence / entropy - (loss * slope / entropy**2) * of_rate
+    loss = mean_loss(losses, if_clicked)
+    of_rate = loss.value * math.log((1.0 - rate) / rate) / entropy**2 / rows
+    return Influenced(
+        loss.value / entropy,
+        loss.influence / entropy - of_rate * (clicked - rate),
+        loss.of_click / entropy - of_rate * (1.0 - rate),
+    )
 
 
 def miscalibration_and_discrimination(loss: float, ranks: Ranks) -> tuple[float, float]:

@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.models.calibration_metrics import ratio_of_sums
+from pipelines.models.calibration_metrics import calibration_ratio
+from pipelines.models.clumps import clumps_by_value
 from pipelines.models.fields import Coded
+from pipelines.models.intervals import TAIL
 from pipelines.models.judged import (
     CALIBRATION_RATIO,
     EXPECTED_CLICKS,
@@ -15,7 +17,6 @@ from pipelines.models.judged import (
     MetricRow,
 )
 from pipelines.models.metrics import LIMITS
-from pipelines.models.over_dispersion import over_dispersions
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -28,8 +29,10 @@ def evaluate_fields(
 ) -> list[MetricRow]:
     """Judge one model of a day in every value of every field.
 
-    Two rows per value, of segment ``<field>=<value>``: the calibration ratio as in `evaluate`, its
-    95 % interval clustered by user, and the expected clicks, the sum of p, that it rests on.
+    Two rows per value, of segment ``<field>=<value>``: the calibration ratio as in `evaluate` and
+    the expected clicks, the sum of p, that it rests on. The intervals hold together: all of a
+    day's at once in 95 % of days (Bonferroni), so that many values are no more likely to be taken
+    for wrong by chance than one.
 
     Parameters
     ----------
@@ -58,12 +61,12 @@ def evaluate_fields(
         return []
     p = np.clip(probabilities, *LIMITS)
     user = np.unique(day.user, return_inverse=True)[1].astype(np.int64)
+    pooled = {field: _pooled(coded, p, min_expected) for field, coded in fields.items()}
+    values = sum(len(names) for _, names in pooled.values())
     rows: list[MetricRow] = []
-    for field, coded in fields.items():
-        codes, names = _pooled(coded, p, min_expected)
-        rows += _judge(
-            day.clicked, user, p, codes, [f"{field}{FIELD_MARK}{n}" for n in names], model
-        )
+    for field, (codes, names) in pooled.items():
+        segments = [f"{field}{FIELD_MARK}{name}" for name in names]
+        rows += _judge(day.clicked, user, p, codes, segments, model, TAIL / max(1, values))
     return rows
 
 
@@ -87,16 +90,17 @@ def _judge(
     codes: IntArray,
     segments: Sequence[str],
     model: str,
+    tail: float,
 ) -> list[MetricRow]:
     values = len(segments)
     impressions = np.bincount(codes, minlength=values)
     expected = np.bincount(codes, p, minlength=values)
     clicks = np.bincount(codes[clicked], minlength=values)
-    spreads = over_dispersions(p, clicked, user, codes, clicks / expected)
+    clumps = clumps_by_value(p, clicked, user, codes, clicks / expected)
     rows: list[MetricRow] = []
     for k, segment in enumerate(segments):
         total, seen = float(expected[k]), (int(impressions[k]), int(clicks[k]))
-        ratio, (low, high) = ratio_of_sums(total, seen[1], float(spreads[k]))
+        ratio, (low, high) = calibration_ratio(total, seen[1], clumps[k], tail=tail)
         why = "no clicks" if ratio is None else None
         rows += [
             MetricRow(model, segment, CALIBRATION_RATIO, ratio, low, high, *seen, reason=why),

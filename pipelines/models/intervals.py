@@ -1,6 +1,7 @@
 """95 % intervals for estimates from rows that come in clumps: one clump per user."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -9,8 +10,13 @@ from scipy.special import gammaincinv, ndtri, stdtrit
 FloatArray = npt.NDArray[np.float64]
 Interval = tuple[float | None, float | None]
 
-_TAIL = 0.025
-_NORMAL = float(ndtri(1.0 - _TAIL))
+TAIL = 0.025
+_NORMAL = float(ndtri(1.0 - TAIL))
+# Clicks that are thought of beside those that came, where it is known what a click would do; or one
+# user more like the one of most influence, where that is more. Simulated at 1, 5, 20, 60 and 300
+# clicks (tests/unit/test_intervals_of_few_clicks.py) intervals of 95 % then cover 94 % or more;
+# without, 89 % where few rows are known to click, and a single user who clicks has no interval.
+_UNSEEN = 2
 
 
 class Users:
@@ -39,47 +45,95 @@ class Users:
         """Variance of an estimate whose rows' influences are given, shape (rows,).
 
         The influences are summed per user and squared, with the usual n / (n - 1) of a sample of
-        users; none with fewer than two users who clicked.
+        users; none of a single user.
         """
-        if self.with_clicks < 2:
+        return self._variance(self.sums(influence))
+
+    def _variance(self, sums: FloatArray) -> float | None:
+        if self.count < 2:
             return None
-        sums = self.sums(influence)
         return float(np.add.reduce(sums * sums)) * self.count / (self.count - 1)
 
-    def interval(self, value: float, influence: FloatArray) -> Interval:
+    def interval(
+        self, value: float, influence: FloatArray, unseen: float | None = None
+    ) -> Interval:
         """Symmetric interval of an estimate by Student's t.
 
         Clicks carry nearly all the information, so the degrees of freedom are the users who
         clicked, less one: wider than the normal interval where they are few.
+
+        Parameters
+        ----------
+        value
+            The estimate.
+        influence
+            Shape (rows,).
+        unseen
+            Mean square of the influence of a click that did not come (`of_unseen_click`). With
+            it the interval allows for what was not seen, so that even one click has one;
+            without, there is none of fewer than two users who clicked.
         """
-        variance = self.variance(influence)
-        if variance is None:
-            return None, None
-        half = self._quantile() * math.sqrt(variance)
-        return value - half, value + half
+        half = self._half_width(influence, unseen)
+        return (None, None) if half is None else (value - half, value + half)
 
     def share_interval(self, value: float, influence: FloatArray) -> Interval:
         """Interval inside (0, 1) of an estimate inside (0, 1), symmetric on the logit scale."""
-        variance = self.variance(influence)
-        if variance is None or not 0.0 < value < 1.0:
+        half = self._half_width(influence, None)
+        if half is None or not 0.0 < value < 1.0:
             return None, None
-        half = self._quantile() * math.sqrt(variance) / (value * (1.0 - value))
+        half /= value * (1.0 - value)
         odds = value / (1.0 - value)
         low, high = odds * math.exp(-half), odds * math.exp(half)
         return low / (1.0 + low), high / (1.0 + high)
 
-    def _quantile(self) -> float:
-        return float(stdtrit(self.with_clicks - 1, 1.0 - _TAIL))
+    def _half_width(self, influence: FloatArray, unseen: float | None) -> float | None:
+        sums = self.sums(influence)
+        freedom = self.with_clicks - 1
+        variance = self._variance(sums)
+        if unseen is not None and variance is not None:
+            freedom += _UNSEEN
+            variance += max(_UNSEEN * unseen, float(np.max(sums * sums)))
+        if variance is None or freedom < 1:
+            return None
+        return float(stdtrit(freedom, 1.0 - TAIL)) * math.sqrt(variance)
 
 
-def count_interval(count: int, over_dispersion: float) -> tuple[float, float]:
+def of_unseen_click(of_click: FloatArray, expected: Sequence[FloatArray]) -> float:
+    """Mean square of the influence of a click that did not come.
+
+    Parameters
+    ----------
+    of_click
+        Shape (rows,): the influence that each row would have, had it been clicked.
+    expected
+        Opinions of where clicks come, each of shape (rows,) and in proportion to the chance of a
+        click. The one by which a click matters most is taken: nothing says that it is wrong.
+    """
+    squares = of_click * of_click
+    return max(float(np.add.reduce(p * squares) / np.add.reduce(p)) for p in expected)
+
+
+def count_interval(
+    count: int, over_dispersion: float, largest: float = 1.0, *, tail: float = TAIL
+) -> tuple[float, float]:
     """Interval of the mean of a count whose variance is ``over_dispersion`` times its mean.
 
-    Garwood's exact Poisson limits of count / over_dispersion, scaled back (quasi-Poisson).
+    Quantiles of gamma distributions (Fay and Feuer 1997, for counts of unequal weights): the lower
+    one with the mean and variance of the count, the upper one with one clump more. Without
+    clumps these are Garwood's exact Poisson limits, of no clicks 0 and 3.69.
+
+    Parameters
+    ----------
+    largest
+        Size of the largest clump seen; the clump thought of is at least as large as clumps are
+        on average, which is ``over_dispersion``.
+    tail
+        Chance that the mean lies above, and that it lies below.
     """
-    effective = count / over_dispersion
-    low = float(gammaincinv(effective, _TAIL)) if count else 0.0
-    return low * over_dispersion, float(gammaincinv(effective + 1.0, 1.0 - _TAIL)) * over_dispersion
+    low = float(gammaincinv(count / over_dispersion, tail)) * over_dispersion if count else 0.0
+    clump = max(over_dispersion, largest)
+    mean, variance = count + clump, count * over_dispersion + clump * clump
+    return low, float(gammaincinv(mean * mean / variance, 1.0 - tail)) * variance / mean
 
 
 def rate_interval(clicks: int, rows: int, over_dispersion: float) -> tuple[float, float]:

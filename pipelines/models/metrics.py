@@ -1,6 +1,7 @@
 """Judging a day: every metric of every model in the mixed, cold and warm segments."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,18 +11,21 @@ from scipy.special import logit as logit_of
 from pipelines.models.auc import auc
 from pipelines.models.calibration_map import LOGIT_LIMIT
 from pipelines.models.calibration_metrics import calibration_line, calibration_ratio
+from pipelines.models.clumps import clumps_of
 from pipelines.models.elementary import log_losses, probabilities
 from pipelines.models.entropy import (
-    mean_with_influence,
+    Influenced,
+    mean_loss,
     miscalibration_and_discrimination,
     normalized_entropy,
 )
-from pipelines.models.intervals import Users
+from pipelines.models.intervals import Users, of_unseen_click
 from pipelines.models.judged import (
     AUC,
     CALIBRATION_RATIO,
     COMPARED,
     DIFFERENCE,
+    EXPECTED_CLICKS,
     LOG_LOSS,
     NORMALIZED_ENTROPY,
     Judged,
@@ -29,7 +33,6 @@ from pipelines.models.judged import (
     ReliabilityRow,
 )
 from pipelines.models.logistic import FitError
-from pipelines.models.over_dispersion import over_dispersion
 from pipelines.models.ranks import Ranks, dense_ranks
 from pipelines.models.reliability import ReliabilityBin, calibration_error, reliability_bins
 from pipelines.models.segments import SEGMENTS, segment_masks
@@ -43,6 +46,7 @@ METRICS = (
     *COMPARED,
     "miscalibration",
     "discrimination",
+    EXPECTED_CLICKS,
     CALIBRATION_RATIO,
     "calibration_intercept",
     "calibration_slope",
@@ -60,6 +64,7 @@ class _Estimate:
     low: float | None = None
     high: float | None = None
     influence: FloatArray | None = None
+    of_click: FloatArray | None = None
     reason: str | None = None
 
 
@@ -70,6 +75,7 @@ class _Model:
     p: FloatArray
     logit: FloatArray
     losses: FloatArray
+    if_clicked: FloatArray
     rank: npt.NDArray[np.int64]
     is_clipped: BoolArray
     reason: str | None
@@ -83,7 +89,8 @@ class _Model:
         inside = np.clip(p, *LIMITS)
         logit = logit_of(inside)
         losses = log_losses(logit, clicked.view(np.uint8))
-        return cls(inside, logit, losses, dense_ranks(p), inside != p, reason)
+        if_clicked = log_losses(logit, np.ones(len(p), dtype=np.uint8))
+        return cls(inside, logit, losses, if_clicked, dense_ranks(p), inside != p, reason)
 
 
 class _Slice:
@@ -106,19 +113,26 @@ class _Slice:
         if model.reason or self.no_rows:
             return dict.fromkeys(METRICS, _Estimate(reason=model.reason or self.no_rows))
         p, losses = model.p[self.index], model.losses[self.index]
+        if_clicked = model.if_clicked[self.index]
+        # Where clicks may come: as the model says, or anywhere.
+        anywhere = (p, np.ones(self.rows))
+        brier = mean_loss((p - self.clicked) ** 2, (1.0 - p) ** 2)
+        expected = float(np.add.reduce(p))
         found = {
-            LOG_LOSS: self._estimate(*mean_with_influence(losses)),
-            "brier": self._estimate(*mean_with_influence((p - self.clicked) ** 2)),
+            LOG_LOSS: self._of_losses(mean_loss(losses, if_clicked), anywhere),
+            "brier": self._of_losses(brier, anywhere),
+            EXPECTED_CLICKS: _Estimate(expected),
             "clipped": _Estimate(float(np.count_nonzero(model.is_clipped[self.index]))),
         }
-        ratio, (low, high) = calibration_ratio(
-            p, self.clicked, over_dispersion(p, self.clicked, self.users)
-        )
+        clumps = clumps_of(p, self.clicked, self.users)
+        ratio, (low, high) = calibration_ratio(expected, self.clicks, clumps)
         reason = "no clicks" if ratio is None else None
         found[CALIBRATION_RATIO] = _Estimate(ratio, low, high, reason=reason)
         if not self.one_class:
             ranks = Ranks.of(model.rank[self.index], self.clicked)
             found |= self._judge_both_classes(ranks, p, losses)
+            entropy = normalized_entropy(losses, if_clicked, self.clicked)
+            found[NORMALIZED_ENTROPY] = self._of_losses(entropy, anywhere)
             found |= self._line(model.logit[self.index])
         undefined = _Estimate(reason=self.one_class)
         return {metric: found.get(metric, undefined) for metric in METRICS}
@@ -132,7 +146,6 @@ class _Slice:
         miscalibration, discrimination = miscalibration_and_discrimination(loss, ranks)
         return {
             AUC: _Estimate(area, low, high, influence),
-            NORMALIZED_ENTROPY: self._estimate(*normalized_entropy(losses, self.clicked)),
             "miscalibration": _Estimate(miscalibration),
             "discrimination": _Estimate(discrimination),
             "calibration_error": _Estimate(calibration_error(p, self.clicked, ranks)),
@@ -148,15 +161,27 @@ class _Slice:
             return dict.fromkeys(names, _Estimate(reason=str(error)))
         return {name: self._estimate(*part) for name, part in zip(names, line, strict=True)}
 
-    def difference(self, of: _Estimate, to: _Estimate) -> _Estimate:
-        """Paired difference of two models on the same rows."""
+    def difference(
+        self, of: _Estimate, to: _Estimate, expected: tuple[FloatArray, FloatArray]
+    ) -> _Estimate:
+        """Paired difference of two models, whose probabilities are given, on the same rows."""
         if of.value is None or to.value is None or of.influence is None or to.influence is None:
             return _Estimate(reason=of.reason or to.reason)
-        return self._estimate(of.value - to.value, of.influence - to.influence)
+        value, influence = of.value - to.value, of.influence - to.influence
+        if of.of_click is None or to.of_click is None:
+            return self._estimate(value, influence)
+        found = Influenced(value, influence, of.of_click - to.of_click)
+        return self._of_losses(found, [p[self.index] for p in expected])
 
     def _estimate(self, value: float, influence: FloatArray) -> _Estimate:
         low, high = self.users.interval(value, influence)
         return _Estimate(value, low, high, influence)
+
+    def _of_losses(self, found: Influenced, expected: Sequence[FloatArray]) -> _Estimate:
+        """Estimate of which it is known what a click would do, and where clicks may come."""
+        unseen = of_unseen_click(found.of_click, expected)
+        low, high = self.users.interval(found.value, found.influence, unseen)
+        return _Estimate(found.value, low, high, found.influence, found.of_click)
 
     def row(
         self, model: str, metric: str, found: _Estimate, baseline: str | None = None
@@ -201,7 +226,8 @@ def evaluate(day: Judged) -> list[MetricRow]:
             if day.baseline is None or name == day.baseline:
                 continue
             for metric in COMPARED:
-                difference = part.difference(found[metric], judged[day.baseline][metric])
+                pair = found[metric], judged[day.baseline][metric]
+                difference = part.difference(*pair, (models[name].p, models[day.baseline].p))
                 rows.append(part.row(name, metric + DIFFERENCE, difference, day.baseline))
     return rows
 
@@ -220,7 +246,8 @@ def reliability_table(day: Judged) -> list[ReliabilityRow]:
 def _bins(part: _Slice, model: _Model) -> list[ReliabilityBin]:
     p = model.p[part.index]
     ranks = Ranks.of(model.rank[part.index], part.clicked)
-    return reliability_bins(p, part.clicked, ranks, over_dispersion(p, part.clicked, part.users))
+    clumps = clumps_of(p, part.clicked, part.users)
+    return reliability_bins(p, part.clicked, ranks, clumps.over_dispersion)
 
 
 def _reliability_row(model: str, segment: str, b: ReliabilityBin) -> ReliabilityRow:

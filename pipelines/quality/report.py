@@ -12,6 +12,7 @@ from pipelines.models.judged import (
     AUC,
     CALIBRATION_RATIO,
     DIFFERENCE,
+    EXPECTED_CLICKS,
     FIELD_MARK,
     LOG_LOSS,
     NORMALIZED_ENTROPY,
@@ -65,8 +66,10 @@ STATUS_MARKS = {"FAIL": "✕", "ERROR": "!", "WARN": "▲", "SKIP": "–", "PASS
 
 def interval(metric: MetricRow | None, factor: float = 1.0, digits: int = 2) -> str:
     """Write a metric's 95 % interval; empty where it has none."""
-    if metric is None or metric.low is None or metric.high is None:
+    if metric is None or metric.low is None:
         return ""
+    if metric.high is None:
+        return f"at least {number(factor * metric.low, digits)}"
     return f"{number(factor * metric.low, digits)} to {number(factor * metric.high, digits)}"
 
 
@@ -105,15 +108,17 @@ def _verdict(metric: MetricRow | None, block: TableMetric) -> str:
 def judgement(data: ReportData) -> str:
     """Say in one sentence what the evaluation found; empty where the day was not judged."""
     ratio = data.metric(PUBLISHED_MODEL, MIXED, CALIBRATION_RATIO)
-    if ratio is None or ratio.value is None:
+    if ratio is None or ratio.low is None:
         return ""
+    is_chance = ratio.low <= 1.0 and (ratio.high is None or ratio.high >= 1.0)
+    chance = "which is within chance" if is_chance else "which chance does not explain"
+    if ratio.value is None:
+        expected = data.metric(PUBLISHED_MODEL, MIXED, EXPECTED_CLICKS)
+        promised = number(expected.value if expected else None, 1)
+        return f"The probabilities promised {promised} clicks and none came, {chance}."
     away = 100 * (ratio.value - 1)
     direction = "more" if away >= 0 else "fewer"
-    text = f"The probabilities promised {abs(away):.1f} % {direction} clicks than came"
-    if ratio.low is None or ratio.high is None:
-        return text + "."
-    inside = ratio.low <= 1.0 <= ratio.high
-    return text + (", which is within chance." if inside else ", which chance does not explain.")
+    return f"The probabilities promised {abs(away):.1f} % {direction} clicks than came, {chance}."
 
 
 def fields_off(data: ReportData) -> tuple[list[MetricRow], int]:

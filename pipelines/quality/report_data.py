@@ -106,6 +106,11 @@ class Check:
     rows: int | None = None
     details: str | None = None
 
+    @property
+    def name(self) -> str:
+        """The check with the part of the table that it looked at."""
+        return f"{self.check} ({self.slice})" if self.slice else self.check
+
 
 @dataclass(frozen=True)
 class Remark:

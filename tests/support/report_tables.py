@@ -122,7 +122,6 @@ def write_runs(
     """One record per job of the flow, up to `stop_at`, which failed."""
     told = {
         "label_impressions": {"clicks_in_time": 980, "clicks_late": 20},
-        "publish_scores": {"gates": gates()},
     } | dict(details or {})
     rows: list[Row] = []
     start = BASES["runs"]["started"]
@@ -152,19 +151,16 @@ def write_runs(
     tables.write_rows("runs", rows, None)
 
 
-def gates(**changes: Any) -> list[Row]:
+def write_gates(tables: Tables, *, run_id: str = RUN_ID, **changes: str) -> None:
     """Publish gates as the publish step records them; `name=status` changes one."""
     names = ("coverage", "evaluation", "calibration_ratio", "normalized_entropy")
-    return [
-        {
-            "name": name,
-            "status": changes.get(name, "PASS"),
-            "observed": 1.02,
-            "expected": "0.8 to 1.25",
-            "details": f"{name} is 1.0200",
-        }
+    gates = [
+        row("quality_results", run_id=run_id, table="listing_scores", check=f"gate:{name}",
+            status=changes.get(name, "PASS"), observed=1.02, expected="0.8 to 1.25",
+            details=f"{name} is 1.02")
         for name in names
-    ]
+    ]  # fmt: skip
+    tables.write_rows("quality_results", gates, None)
 
 
 def write_evaluation(tables: Tables) -> None:
@@ -318,3 +314,4 @@ def write_day(tables: Tables, **runs: Any) -> None:
     write_traffic(tables)
     write_scores(tables)
     write_quality(tables)
+    write_gates(tables)

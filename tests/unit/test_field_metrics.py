@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from pipelines.models.calibration_metrics import calibration_ratio
+from pipelines.models.clumps import clumps_of
 from pipelines.models.field_metrics import evaluate_fields
-from pipelines.models.intervals import Users
+from pipelines.models.intervals import TAIL, Users
 from pipelines.models.judged import CALIBRATION_RATIO, EXPECTED_CLICKS, Judged
 from pipelines.models.metrics import evaluate
-from pipelines.models.over_dispersion import over_dispersion
 from pipelines.quality.gates import failures, gates
 
 ROWS = 60_000
@@ -92,12 +92,14 @@ def test_a_value_named_other_is_one_with_the_pooled_ones():
 
 
 @pytest.mark.parametrize("value", range(5))
-def test_a_value_is_judged_as_its_rows_would_be_alone(value):
-    row = ratios(judge(min_expected=1))[f"device={DEVICES[value]}"]
+def test_a_value_is_judged_as_its_rows_alone_by_an_interval_that_holds_with_the_others(value):
+    rows = ratios(judge(min_expected=1, fields={"device": FIELDS["device"]}))
+    row = rows[f"device={DEVICES[value]}"]
     mask = value == DEVICE
     p, clicked = TRUTH[mask], CLICKED[mask]
-    spread = over_dispersion(p, clicked, Users(USER[mask], clicked))
-    ratio, (low, high) = calibration_ratio(p, clicked, spread)
+    clumps = clumps_of(p, clicked, Users(USER[mask], clicked))
+    expected, clicks = float(p.sum()), int(clicked.sum())
+    ratio, (low, high) = calibration_ratio(expected, clicks, clumps, tail=TAIL / len(rows))
     assert (row.value, row.low, row.high) == pytest.approx((ratio, low, high), rel=1e-12)
     assert (row.rows, row.clicks) == (mask.sum(), clicked.sum())
 
@@ -133,7 +135,7 @@ def test_a_field_value_that_is_off_stops_publication(config, factor, stops):
     day = day_of(p)
     rows = evaluate(day) + evaluate_fields(day, "published", FIELDS, min_expected=100)
     stopped = failures(gates([asdict(row) for row in rows], 1.0, config.publish))
-    assert [r.name for r in stopped] == ["calibration_ratio of device=tablet"] * stops
+    assert [r.slice for r in stopped] == ["device=tablet"] * stops
 
 
 def test_field_values_are_compared_with_no_baseline():

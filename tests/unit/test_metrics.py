@@ -6,16 +6,17 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from pipelines.models.auc import auc
 from pipelines.models.calibration_metrics import calibration_ratio
+from pipelines.models.clumps import clumps_of
 from pipelines.models.elementary import probabilities
-from pipelines.models.intervals import Interval, Users, count_interval
+from pipelines.models.intervals import Interval, Users, count_interval, of_unseen_click
 from pipelines.models.judged import Judged, MetricRow
 from pipelines.models.metrics import METRICS, evaluate, reliability_table
-from pipelines.models.over_dispersion import over_dispersion
 from pipelines.models.ranks import Ranks, dense_ranks
 
 ROWS = 30_000
@@ -164,8 +165,8 @@ def test_the_interval_of_the_calibration_ratio_covers_where_users_click_in_clump
     def interval(seed: int) -> Interval:
         _, clicked, user = simulate(150, seed)
         p = np.full(len(clicked), expected)
-        dispersion = over_dispersion(p, clicked, Users(user, clicked))
-        return calibration_ratio(p, clicked, dispersion)[1]
+        clumps = clumps_of(p, clicked, Users(user, clicked))
+        return calibration_ratio(float(p.sum()), int(clicked.sum()), clumps)[1]
 
     assert 0.91 <= coverage(1.0, interval) <= 0.99
 
@@ -194,6 +195,37 @@ def test_the_interval_of_a_count_is_garwoods() -> None:
     assert count_interval(10, 1.0) == pytest.approx((4.795, 18.390), abs=1e-3)
     low, high = count_interval(100, 4.0)
     assert (low, high) == pytest.approx(tuple(4 * x for x in count_interval(25, 1.0)))
+
+
+INFLUENCE = np.array([0.5, 0.25, -0.5, -0.25, 0.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("unseen", "freedom", "allowed"),
+    [(None, 1, 0.0), (0.125, 3, 0.75**2), (0.5, 3, 2 * 0.5)],
+    ids=["of what was seen", "and a user more like the largest", "and two clicks more"],
+)
+def test_an_interval_is_student_s_by_the_users_who_clicked_and_allows_for_what_was_not_seen(
+    unseen: float | None, freedom: int, allowed: float
+) -> None:
+    """Four users of whom two clicked, with influences .75, -.5, -.25 and 0."""
+    users = Users(np.array([1, 1, 2, 3, 4, 4]), np.array([True, False, True] + 3 * [False]))
+    variance = 4 / 3 * (0.75**2 + 0.5**2 + 0.25**2) + allowed
+    half = stats.t.ppf(0.975, freedom) * math.sqrt(variance)
+    assert users.interval(1.0, INFLUENCE, unseen) == pytest.approx((1.0 - half, 1.0 + half))
+
+
+def test_a_click_that_did_not_come_is_where_it_matters_most_of_what_is_thought_possible() -> None:
+    of_click = np.array([1.0, -3.0])
+    opinions = (np.array([0.3, 0.1]), np.array([0.1, 0.1]))
+    assert of_unseen_click(of_click, opinions) == pytest.approx((1.0 + 9.0) / 2)
+    assert of_unseen_click(of_click, opinions[:1]) == pytest.approx(0.75 + 0.25 * 9.0)
+
+
+def test_the_mean_of_a_count_may_be_a_clump_more_than_chance_of_single_clicks_allows() -> None:
+    singly, together = count_interval(60, 2.0, 2.0), count_interval(60, 2.0, 12.0)
+    assert singly[0] == together[0]
+    assert together[1] > singly[1] + 5
 
 
 def rows_of(day: Judged, segment: str) -> dict[str, MetricRow]:

@@ -23,7 +23,7 @@ from pipelines.models.judged import MetricRow, ReliabilityRow
 from pipelines.quality import plots, report, wording
 from pipelines.quality.report import render_html
 from pipelines.quality.report_data import ReportData, ScoreRow
-from tests.support.report_tables import DS, config, gates, row, write_day, write_runs
+from tests.support.report_tables import DS, config, row, write_day, write_gates, write_runs
 
 
 @pytest.fixture(scope="module")
@@ -65,18 +65,34 @@ def test_the_headline_says_that_the_day_is_published_and_how_many_scores_it_has(
 
 
 def test_a_refused_day_says_why_and_what_consumers_go_on_reading(tmp_path: Path) -> None:
-    details = {"publish_scores": {"gates": gates(calibration_ratio="FAIL")}}
     made = Tables(str(tmp_path))
+    write_gates(made, calibration_ratio="FAIL")
     earlier = row("runs", job="publish_scores", ds=DS - timedelta(days=1), published=True)
     made.write_rows("runs", [earlier], None)
-    refused = day_of(tmp_path, published=False, details=details)
+    refused = day_of(tmp_path, published=False)
     assert not refused.published
     assert refused.verdict == (
-        "Gate calibration_ratio failed: calibration_ratio is 1.0200, asked for 0.8 to 1.25. "
+        "Gate calibration_ratio failed: calibration_ratio is 1.02, asked for 0.8 to 1.25. "
         "Consumers go on reading the scores of 2025-03-13."
     )
     assert "Not published" in text_of(render_html(refused))
-    assert "calibration_ratio is 1.0200" in told(refused)
+    assert "calibration_ratio is 1.02" in told(refused)
+
+
+def test_undecided_gates_are_counted_in_the_headline_and_say_why(tmp_path: Path) -> None:
+    write_gates(Tables(str(tmp_path)), calibration_ratio="SKIP")
+    open_day = day_of(tmp_path)
+    assert open_day.verdict == "Of 4 gates 3 passed, 1 could not be judged."
+    why = "calibration_ratio is 1.02; asked for 0.8 to 1.25"
+    assert f"gate undecided calibration_ratio : {why}" in text_of(render_html(open_day))
+    assert "calibration_ratio is 1.02, asked for 0.8 to 1.25" in told(open_day, width=120)
+
+
+def test_gates_of_an_earlier_attempt_are_not_told(tmp_path: Path) -> None:
+    tables = Tables(str(tmp_path))
+    write_gates(tables, run_id="earlier", calibration_ratio="FAIL")
+    write_gates(tables)
+    assert day_of(tmp_path).verdict == "All 4 gates passed."
 
 
 def test_a_run_that_stopped_early_has_a_report_that_names_the_step(tmp_path: Path) -> None:
@@ -170,6 +186,14 @@ def test_the_newest_result_of_a_check_counts(tables: Tables, data: ReportData) -
         ("null_rate", "WARN"),
         ("coverage", "PASS"),
     ]
+
+
+def test_of_two_results_of_a_check_the_newer_is_told(tmp_path: Path) -> None:
+    tables = Tables(str(tmp_path))
+    first = row("quality_results", run_id="earlier", status="FAIL")
+    again = row("quality_results", checked_at=first["checked_at"] + timedelta(hours=1))
+    tables.write_rows("quality_results", [again, first], None)
+    assert [c.status for c in day_of(tmp_path).checks] == ["PASS"]
 
 
 def test_days_made_in_one_go_are_one_step(tmp_path: Path) -> None:
