@@ -209,7 +209,7 @@ FLOW: tuple[Job, ...] = (
         ("scored_traffic", "model_metrics", "reliability"),
         ("calibration", "evaluation"),
         "judge the day by what would have been published for it",
-        output_version=3,
+        output_version=4,
     ),
     Job(
         "score_listings",

@@ -22,6 +22,7 @@ from pipelines.quality.report import (
     STATUS_MARKS,
     TABLE_METRICS,
     baseline_name,
+    headline,
     judgement,
     render_html,
     scaled,
@@ -81,8 +82,10 @@ def write_report(data: ReportData, directory: str) -> tuple[Path, Path]:
 
 def print_summary(console: Console, data: ReportData, html: Path | None = None) -> None:
     """Tell how the day went: evaluation, scores, quarantine, gates, where the report is."""
-    mark = "[bold green]✓ published[/]" if data.published else "[bold red]✕ not published[/]"
-    console.print(f"\n[bold]{data.ds}[/] {mark}  {number(data.scores.count)} listings scored")
+    mark = headline(data)
+    style = next(_STATUS_STYLES[s] for s, sign in STATUS_MARKS.items() if mark.startswith(sign))
+    scored = f"{number(data.scores.count)} listings scored"
+    console.print(f"\n[bold]{data.ds}[/] [{style}]{mark}[/]  {scored}")
     for sentence in (data.verdict, judgement(data)):
         if sentence:
             console.print(f"  {sentence}", highlight=False, markup=False)

@@ -14,8 +14,9 @@ TAIL = 0.025
 _NORMAL = float(ndtri(1.0 - TAIL))
 # Clicks that are thought of beside those that came, where it is known what a click would do; or one
 # user more like the one of most influence, where that is more. Simulated at 1, 5, 20, 60 and 300
-# clicks (tests/unit/test_intervals_of_few_clicks.py) intervals of 95 % then cover 94 % or more;
-# without, 89 % where few rows are known to click, and a single user who clicks has no interval.
+# clicks (tests/unit/test_intervals_of_few_clicks.py) intervals of 95 % then cover 93.5 to 100 %,
+# the least where few rows are known to click; without, 89 % there, and a single user who clicks has
+# no interval.
 _UNSEEN = 2
 
 

@@ -19,7 +19,7 @@ from pipelines.models.judged import (
     FIELD_MARK,
     NORMALIZED_ENTROPY,
 )
-from pipelines.models.segments import MIXED
+from pipelines.models.segments import COLD, MIXED, SEGMENTS, WARM
 from pipelines.parameters import Parameters, Positive, ShareOrAll
 from pipelines.quality.bounds import Bounds, Estimate, Verdict
 
@@ -31,6 +31,7 @@ ENTROPY_DIFFERENCE = NORMALIZED_ENTROPY + DIFFERENCE
 AGAINST_BASELINE = NORMALIZED_ENTROPY + "_against_baseline"
 # What the names of gates begin with in `quality_results`.
 GATE_MARK = "gate:"
+_PARTS = (COLD, WARM)
 # Undecided field values named in words; all of them are in `model_metrics`.
 _NAMED = 3
 
@@ -121,7 +122,7 @@ def gates(
         _judge(
             NORMALIZED_ENTROPY, judged, Bounds(high=limits.max_normalized_entropy, is_open=True)
         ),
-        _judge(ENTROPY_DIFFERENCE, judged, Bounds(high=0.0), name=AGAINST_BASELINE),
+        *baseline_gates(judged),
         *field_gates(judged, limits),
     ]
 
@@ -167,8 +168,23 @@ def evaluation_gate(judged: Judged, limits: GateLimits) -> GateResult:
     return GateResult("evaluation", "SKIP", 0.0, expected, details, rows=rows)
 
 
+def baseline_gates(judged: Judged) -> list[GateResult]:
+    """Ask for no higher normalized entropy than the baseline's, of all traffic, cold and warm.
+
+    A segment without traffic is not asked.
+    """
+    bounds = Bounds(high=0.0)
+    return [
+        _judge(ENTROPY_DIFFERENCE, judged, bounds, name=AGAINST_BASELINE, segment=segment)
+        for segment in SEGMENTS
+        if segment == MIXED or judged.get((segment, ENTROPY_DIFFERENCE), {}).get("rows")
+    ]
+
+
 def field_gates(judged: Judged, limits: GateLimits) -> list[GateResult]:
     """Ask for a calibration ratio inside wider bounds of every value of the calibration fields.
+
+    Cold and warm are values too.
 
     Returns
     -------
@@ -178,8 +194,9 @@ def field_gates(judged: Judged, limits: GateLimits) -> list[GateResult]:
     bounds = Bounds(low=limits.min_field_ratio, high=limits.max_field_ratio)
     results = [
         _judge(CALIBRATION_RATIO, judged, bounds, segment=segment)
-        for segment, metric in judged
-        if metric == CALIBRATION_RATIO and FIELD_MARK in segment
+        for (segment, metric), row in judged.items()
+        if metric == CALIBRATION_RATIO and (FIELD_MARK in segment or segment in _PARTS)
+        if row["rows"]
     ]
     if failed := failures(results):
         return failed

@@ -105,13 +105,40 @@ def _verdict(metric: MetricRow | None, block: TableMetric) -> str:
     return "better" if (metric.low > 0.0) == block.good.startswith("higher") else "worse"
 
 
+def headline(data: ReportData) -> str:
+    """Say whether the day is published, with a tick only where nothing speaks against it.
+
+    A tick is given where every gate passed, the promised clicks are off by no more than chance,
+    and no segment is worse than the baseline beyond it.
+    """
+    if not data.published:
+        return f"{STATUS_MARKS['FAIL']} not published"
+    ratio = data.metric(PUBLISHED_MODEL, MIXED, CALIBRATION_RATIO)
+    compared = [
+        _verdict(data.metric(PUBLISHED_MODEL, segment, block.difference), block)
+        for block in TABLE_METRICS
+        for segment in SEGMENTS
+    ]
+    is_sound = (
+        all(gate.status == "PASS" for gate in data.gates)
+        and (ratio is None or _is_chance(ratio))
+        and "worse" not in compared
+    )
+    return f"{STATUS_MARKS['PASS' if is_sound else 'WARN']} published"
+
+
+def _is_chance(ratio: MetricRow) -> bool:
+    """Whether a calibration ratio may be 1."""
+    low, high = ratio.low, ratio.high
+    return (low is None or low <= 1.0) and (high is None or high >= 1.0)
+
+
 def judgement(data: ReportData) -> str:
     """Say in one sentence what the evaluation found; empty where the day was not judged."""
     ratio = data.metric(PUBLISHED_MODEL, MIXED, CALIBRATION_RATIO)
     if ratio is None or ratio.low is None:
         return ""
-    is_chance = ratio.low <= 1.0 and (ratio.high is None or ratio.high >= 1.0)
-    chance = "which is within chance" if is_chance else "which chance does not explain"
+    chance = "which is within chance" if _is_chance(ratio) else "which chance does not explain"
     if ratio.value is None:
         expected = data.metric(PUBLISHED_MODEL, MIXED, EXPECTED_CLICKS)
         promised = number(expected.value if expected else None, 1)
@@ -212,6 +239,7 @@ def _page(data: ReportData) -> dict[str, Any]:
         "blocks": TABLE_METRICS,
         "cells": table_cells,
         "interval": interval,
+        "headline": headline(data),
         "judgement": judgement(data),
         "fields_off": fields_off(data),
         "model": PUBLISHED_MODEL,

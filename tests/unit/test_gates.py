@@ -121,6 +121,24 @@ def test_losing_to_the_baseline_beyond_chance_stops(config, interval, expected):
     assert status(gates(rows, 1.0, config), "normalized_entropy_against_baseline") == expected
 
 
+@pytest.mark.parametrize("segment", ["cold", "warm"])
+def test_a_segment_proven_worse_than_the_baseline_stops_and_is_named(config, segment):
+    rows = [*good(), metric(ENTROPY_DIFFERENCE, 0.03, 0.001, 0.05, segment=segment)]
+    (stopped,) = failures(gates(rows, 1.0, config))
+    assert (stopped.name, stopped.slice) == ("normalized_entropy_against_baseline", segment)
+
+
+def test_a_segment_proven_off_stops_and_one_without_traffic_is_not_asked(config):
+    empty = [
+        metric(name, None, segment="warm", reason="no impressions") | {"rows": 0}
+        for name in (RATIO, ENTROPY_DIFFERENCE)
+    ]
+    off = metric(RATIO, 1.7, 1.51, 1.9, segment="cold")
+    results = gates([*good(), *empty, off], 1.0, config)
+    assert [(r.name, r.slice) for r in failures(results)] == [("calibration_ratio", "cold")]
+    assert not [r for r in results if r.slice == "warm"]
+
+
 @pytest.mark.parametrize("clicks", [0, 1, 59, 100_000])
 @pytest.mark.parametrize(
     ("row", "expected"),

@@ -88,6 +88,40 @@ def test_undecided_gates_are_counted_in_the_headline_and_say_why(tmp_path: Path)
     assert "calibration_ratio is 1.02, asked for 0.8 to 1.25" in told(open_day, width=120)
 
 
+def changed(data: ReportData, segment: str, name: str, low: float, high: float) -> ReportData:
+    """The day with another metric of what is published."""
+    wanted = ("published", segment, name)
+    metrics = [m for m in data.metrics if (m.model, m.segment, m.metric) != wanted]
+    found = MetricRow(*wanted, (low + high) / 2, low, high, 60_000, 580)
+    return replace(data, metrics=[*metrics, found])
+
+
+def test_a_day_that_nothing_speaks_against_has_a_tick(data: ReportData) -> None:
+    assert report.headline(data) == "✓ published"
+
+
+@pytest.mark.parametrize(
+    ("segment", "name", "low", "high"),
+    [
+        ("mixed", "calibration_ratio", 0.85, 0.95),
+        ("cold", "normalized_entropy_difference", 0.01, 0.03),
+        ("warm", "auc_difference", -0.03, -0.01),
+    ],
+)
+def test_a_number_that_is_wrong_beyond_chance_takes_the_tick_away(
+    data: ReportData, segment: str, name: str, low: float, high: float
+) -> None:
+    off = changed(data, segment, name, low, high)
+    assert report.headline(off) == "▲ published"
+    assert "▲ Published: 400 click probabilities" in text_of(render_html(off))
+    assert "✓ published" not in told(off)
+
+
+def test_an_undecided_gate_takes_the_tick_away(tmp_path: Path) -> None:
+    write_gates(Tables(str(tmp_path)), calibration_ratio="SKIP")
+    assert "▲ published" in told(day_of(tmp_path))
+
+
 def test_gates_of_an_earlier_attempt_are_not_told(tmp_path: Path) -> None:
     tables = Tables(str(tmp_path))
     write_gates(tables, run_id="earlier", calibration_ratio="FAIL")

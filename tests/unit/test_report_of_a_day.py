@@ -7,6 +7,7 @@ import pytest
 from jobs import FLOW
 from jobs.reporting.collect import collect_report
 from jobs.reporting.summary import write_report
+from pipelines.quality.gates import GATE_MARK
 from tests.unit.conftest import PUBLISHED
 
 LAST = PUBLISHED[-1]
@@ -35,9 +36,10 @@ def test_it_tells_every_step_and_how_many_rows_came_of_it(told, chain):
 
 
 def test_it_tells_the_gates_as_they_were_judged(told, chain):
-    gates = chain.records["publish_scores", LAST].details["gates"]
-    assert {gate["check"]: gate["status"] for gate in told["gates"]} == {
-        gate["name"]: gate["status"] for gate in gates
+    stored = chain.tables.read_arrow("quality_results", [LAST]).to_pylist()
+    gates = [row for row in stored if row["check"].startswith(GATE_MARK)]
+    assert {(gate["check"], gate["slice"]): gate["status"] for gate in told["gates"]} == {
+        (gate["check"].removeprefix(GATE_MARK), gate["slice"]): gate["status"] for gate in gates
     }
     assert gates
 
