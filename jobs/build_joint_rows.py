@@ -1,7 +1,7 @@
 """Assemble the joint model's rows of all valid traffic, and what the day's entities are made of.
 
 Grain: valid impression of either surface; and listing of the snapshot or query of the day. A row
-is assembled once, for learning and for prediction.
+is assembled once, for learning and for prediction; of a very large day a sample is learnt.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.task_writes import write_unit_tables
 from pipelines.features.joint_inputs import with_relative_price, with_shows_per_day
 from pipelines.features.joint_rows import JointAssembler
-from pipelines.features.joint_traffic import build_joint_day
+from pipelines.features.joint_traffic import LearntShare, build_joint_day
 
 
 def run(step: Step) -> Outcome:
@@ -27,6 +27,8 @@ def run(step: Step) -> Outcome:
     assembler = JointAssembler(joint_registry(step.config))
     references = joint_references(step.tables, step.config, days)
     counted = step.available("count_entities")
+    joint = step.config.joint
+    share = LearntShare(joint.whole_rows, joint.ratio)
     held = {day: held_days(step.config, counted, day - timedelta(days=1)) for day in days}
     reader = step.tables.day_reader
     traffic, listings = reader("labeled_impressions", days), reader("listings", days)
@@ -42,7 +44,7 @@ def run(step: Step) -> Outcome:
             promoted_days=held[day][1],
         )
         yield from build_joint_day(
-            shown.filter(shown["is_valid_traffic"]), snapshot, assembler, references[day]
+            shown.filter(shown["is_valid_traffic"]), snapshot, assembler, references[day], share
         )
 
     write_unit_tables(step.tables, ["joint_rows", "joint_entities"], len(days), build, days)

@@ -14,6 +14,7 @@ from datetime import date
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from jobs.commands.job import job_main
 from jobs.planning.joint_inputs import joint_registry, joint_spec
@@ -102,7 +103,9 @@ def _learn(work: _Work) -> Iterator[tuple[str, pa.Table]]:
             predictor = JointPredictor(model, entities, work.spec.row_number("listing"))
             for rows in _blocks(work.rows[day]):
                 yield "joint_predictions", predictor.predict(rows)
-        for rows in _blocks(work.rows[day]):
+        for block in _blocks(work.rows[day]):
+            rate = block.column("sampling_rate")
+            rows = block.filter(pc.is_valid(rate)) if rate.null_count else block
             model.learn(
                 unpacked(rows.column("ids"), len(work.spec.rows)),
                 np.asarray(rows.column("clicked").cast(pa.uint8())),

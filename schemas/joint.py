@@ -18,12 +18,19 @@ JOINT_ROWS = Table(
         Column("order_key", T.LongType(), "stable hash of the impression id: learning order"),
         Column("surface", T.StringType(), "`search` or `promoted`"),
         Column("clicked", T.BooleanType(), "the label"),
-        Column("sampling_rate", T.DoubleType(), "rate at which the day's non-clicks were kept"),
+        Column(
+            "sampling_rate",
+            T.DoubleType(),
+            "rate by which the day's non-clicks were drawn; null: predicted, not learnt",
+            True,
+        ),
         Column("ids", _LONGS, "64-bit id of the value of each namespace of rows, in their order"),
         DS,
     ),
     keys=("order_key", "ds"),
-    constraints={"rate_is_a_share": "sampling_rate > 0 AND sampling_rate <= 1"},
+    constraints={
+        "rate_is_a_share": "sampling_rate IS NULL OR (sampling_rate > 0 AND sampling_rate <= 1)"
+    },
 )
 
 JOINT_ENTITIES = Table(

@@ -126,6 +126,8 @@ class JointNamespaceConfig(Section):
 
 
 class JointConfig(Section):
+    whole_rows: Annotated[int, Field(ge=0)]
+    ratio: Positive
     scales: Annotated[tuple[Positive, ...], Field(min_length=1)]
     strength: Positive
     smallest: Positive

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,46 @@ from pipelines.features.feature_rows import batches_of, one_batch
 from pipelines.features.id_rows import packed
 from pipelines.features.joint_reference import reference_rows
 from pipelines.features.joint_rows import JointAssembler
-from pipelines.samples.balanced import order_key
+from pipelines.samples.balanced import non_click_rate, order_key, uniform_hash
+
+_PROMOTED = "promoted"
+_SALT = "joint"
+
+
+@dataclass(frozen=True)
+class LearntShare:
+    """How much of a day is learnt: all of it, or all clicks and a hash share of the non-clicks.
+
+    Attributes
+    ----------
+    whole_rows : int
+        A day of so many rows is learnt whole, and of a larger one about as many.
+    ratio : float
+        Non-clicks a click that are learnt in any case.
+    """
+
+    whole_rows: int
+    ratio: float
+
+    def with_rates(self, traffic: pa.Table) -> pa.Table:
+        """Rows of a day that are learnt or, as promoted ones are, predicted.
+
+        Returns
+        -------
+        pyarrow.Table
+            The rows and `sampling_rate`, by which the non-clicks were drawn; null in rows that
+            are predicted only.
+        """
+        clicked = np.asarray(traffic["clicked"])
+        count, clicks = len(clicked), int(np.count_nonzero(clicked))
+        ratio = max(self.ratio, self.whole_rows / max(clicks, 1) - 1.0)
+        rate = non_click_rate(count, clicks, ratio=ratio)
+        if rate == 1.0:
+            return traffic.append_column("sampling_rate", pa.array(np.ones(count)))
+        learnt = clicked | (uniform_hash(traffic["impression_id"], _SALT) < rate)
+        rates = pa.array(np.full(count, rate), mask=~learnt)
+        kept = learnt | np.asarray(pc.equal(traffic["surface"], _PROMOTED))
+        return traffic.append_column("sampling_rate", rates).filter(pa.array(kept))
 
 
 def build_joint_day(
@@ -20,6 +60,7 @@ def build_joint_day(
     snapshot: pa.Table,
     assembler: JointAssembler,
     reference: Mapping[str, int],
+    share: LearntShare,
 ) -> Iterator[tuple[str, pa.Table]]:
     """Rows and entities of a day.
 
@@ -31,6 +72,7 @@ def build_joint_day(
         All listings of the day, with the columns of `joint_inputs`.
     reference : mapping of str to int
         As of `reference_ids`.
+    share : LearntShare
 
     Yields
     ------
@@ -41,8 +83,9 @@ def build_joint_day(
     listed = snapshot.sort_by("listing_id").combine_chunks()
     batch = one_batch(listed)
     listings = assembler.listings(batch)
-    key = pa.array(order_key(traffic["impression_id"]))
-    ordered = traffic.append_column("order_key", key).sort_by("order_key").combine_chunks()
+    kept = share.with_rates(traffic)
+    key = pa.array(order_key(kept["impression_id"]))
+    ordered = kept.append_column("order_key", key).sort_by("order_key").combine_chunks()
     at = pc.fill_null(pc.index_in(ordered["listing_id"], listed["listing_id"].combine_chunks()), -1)
     places = at.combine_chunks().to_numpy().astype(np.int64)
     done = 0
@@ -55,7 +98,7 @@ def build_joint_day(
                 "order_key": part.column("order_key"),
                 "surface": part.column("surface"),
                 "clicked": part.column("clicked"),
-                "sampling_rate": np.ones(part.num_rows),
+                "sampling_rate": part.column("sampling_rate"),
                 "ids": packed(assembler.rows(part, listings, own)),
                 "ds": part.column("ds"),
             }

@@ -1,13 +1,15 @@
 """A day of traffic as rows of the joint model."""
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from jobs.planning.joint_inputs import joint_registry
 from pipelines.features import feature_rows
 from pipelines.features.joint_inputs import with_relative_price, with_shows_per_day
 from pipelines.features.joint_rows import JointAssembler
-from pipelines.features.joint_traffic import build_joint_day
+from pipelines.features.joint_traffic import LearntShare, build_joint_day
 from tests.support.rows import DAY
 from tests.support.stages import make_stages
 from tests.support.traffic import days_before, impressions, listings
@@ -20,7 +22,10 @@ def stages(config):
     return make_stages(config, shown, known)
 
 
-def made(config, stages):
+WHOLE = LearntShare(whole_rows=10**6, ratio=20.0)
+
+
+def made(config, stages, share=WHOLE):
     snapshot = with_shows_per_day(
         with_relative_price(stages.listing_rows),
         pa.table({"entity_type": ["shop"], "entity_id": ["s"], "search_impressions": [1],
@@ -29,7 +34,7 @@ def made(config, stages):
     )  # fmt: skip
     own = stages.labeled.filter(pa.compute.equal(stages.labeled["ds"], DAY))
     assembler = JointAssembler(joint_registry(config))
-    return list(build_joint_day(own, snapshot, assembler, {}))
+    return list(build_joint_day(own, snapshot, assembler, {}, share))
 
 
 def test_a_day_s_rows_are_one_piece_in_learning_order_whatever_the_batches(
@@ -43,3 +48,51 @@ def test_a_day_s_rows_are_one_piece_in_learning_order_whatever_the_batches(
     assert len(keys) > 7
     assert keys == sorted(set(keys))
     assert rows.equals(next(table for name, table in whole if name == "joint_rows"))
+
+
+@pytest.fixture(scope="module")
+def traffic():
+    count = 20_000
+    rng = np.random.default_rng(3)
+    return pa.table(
+        {
+            "impression_id": [f"i{k}" for k in range(count)],
+            "surface": np.where(rng.random(count) < 0.4, "promoted", "search"),
+            "clicked": rng.random(count) < 0.02,
+        }
+    )
+
+
+def test_a_day_of_the_stated_size_is_learnt_whole(traffic):
+    rated = LearntShare(whole_rows=20_000, ratio=1.0).with_rates(traffic)
+    assert rated["sampling_rate"].to_pylist() == [1.0] * 20_000
+
+
+@pytest.mark.parametrize(("whole_rows", "ratio", "about"), [(5_000, 1.0, 5_000), (0, 4.0, 2_000)])
+def test_of_a_larger_day_all_clicks_and_so_many_rows_are_learnt(traffic, whole_rows, ratio, about):
+    rated = LearntShare(whole_rows, ratio).with_rates(traffic)
+    learnt = rated.filter(pc.is_valid(rated["sampling_rate"]))
+    clicks = pc.sum(traffic["clicked"]).as_py()
+    assert pc.sum(learnt["clicked"]).as_py() == clicks
+    assert len(learnt) == pytest.approx(about, rel=0.05)
+    (rate,) = set(learnt["sampling_rate"].to_pylist())
+    assert (len(learnt) - clicks) / rate == pytest.approx(20_000 - clicks, rel=0.05)
+
+
+def test_every_promoted_row_is_there_to_be_predicted(traffic):
+    rated = LearntShare(1_000, 1.0).with_rates(traffic)
+    shown = traffic.filter(pc.equal(traffic["surface"], "promoted"))
+    predicted = rated.filter(pc.equal(rated["surface"], "promoted"))
+    assert predicted["impression_id"].equals(shown["impression_id"])
+    search = rated.filter(pc.equal(rated["surface"], "search"))
+    assert search["sampling_rate"].null_count == 0
+
+
+def test_the_same_rows_are_drawn_in_any_order(traffic):
+    share = LearntShare(1_000, 1.0)
+    backwards = traffic.take(np.arange(len(traffic))[::-1])
+    one, other = (
+        share.with_rates(rows).sort_by("impression_id").combine_chunks()
+        for rows in (traffic, backwards)
+    )
+    assert one.equals(other)
