@@ -13,11 +13,11 @@ from pipelines.simulation.randomness import Floats, Ints
 from pipelines.simulation.traffic import Traffic
 from pipelines.simulation.world import World
 
-_DAY_CORRELATION = 0.8
+DAY_CORRELATION = 0.8
 # Days after which nothing is left of a day's shock to the level.
 _MEMORY_DAYS = 40
 # Of min(x^2, 6), x normal.
-_HUMP_DEVIATION = 1.2834
+HUMP_DEVIATION = 1.2834
 _PAIR = 1 << 32
 
 
@@ -59,7 +59,7 @@ def _of_listings(
     part += (planted.leaf_surface[surface] + leaf_walk(market, config, day))[leaf]
     if market.price:
         distance = price_distance(catalogue, world.vocabulary, live, day, config.seed)
-        part -= market.price * np.minimum(distance**2, 6.0) / _HUMP_DEVIATION
+        part -= market.price * np.minimum(distance**2, 6.0) / HUMP_DEVIATION
     if market.listing_drift:
         # Its wave has the period and the phase of the price's, and an amplitude of its own.
         _, period, phase = catalogue.drift[live].T
@@ -90,7 +90,7 @@ def leaf_walk(market: Market, config: SimulationConfig, day: int) -> Floats:
 def day_level(market: Market, config: SimulationConfig, day: int) -> float:
     """Level of the whole market: an autoregression of first order, and the weekend."""
     shocks = standard(config, "day_level", np.arange(day, day + _MEMORY_DAYS))
-    weights = _DAY_CORRELATION ** np.arange(_MEMORY_DAYS - 1, -1, -1)
-    level = np.sqrt(1.0 - _DAY_CORRELATION**2) * float((shocks * weights).sum())
+    weights = DAY_CORRELATION ** np.arange(_MEMORY_DAYS - 1, -1, -1)
+    level = np.sqrt(1.0 - DAY_CORRELATION**2) * float((shocks * weights).sum())
     is_weekend = (config.start.weekday() + day) % 7 >= 5
     return float(market.day_level * level + market.weekend * is_weekend)
