@@ -63,7 +63,8 @@ class _Oracle:
     numbers: Numbering = field(default_factory=lambda: Numbering(np.empty(0, np.int64)))
     contents: Numbering = field(default_factory=lambda: Numbering(np.empty(0, np.int64)))
     rows: list[Index] = field(default_factory=list)
-    days: list[JointDay] = field(default_factory=list)
+    clicked: list[npt.NDArray[np.uint8]] = field(default_factory=list)
+    offset: list[Floats] = field(default_factory=list)
     optimum: tuple[Floats, Floats] = (np.empty(0), np.empty(0))
 
     def _numbered(self, model: JointModel, day: JointDay) -> Index:
@@ -75,8 +76,9 @@ class _Oracle:
 
     def see(self, model: JointModel, day: JointDay) -> None:
         """Keep the rows of a day that is over."""
-        self.rows.append(self._numbered(model, day))
-        self.days.append(day)
+        self.rows.append(self._numbered(model, day)[day.is_learnt])
+        self.clicked.append(day.clicked[day.is_learnt])
+        self.offset.append(day.offset[day.is_learnt])
 
     def predict(self, model: JointModel, day: JointDay) -> Floats:
         """Probabilities of a day's promoted rows by the optimum over all days before."""
@@ -89,8 +91,8 @@ class _Oracle:
         )
         effects = batch_optimum(
             np.concatenate(self.rows),
-            np.concatenate([before.clicked for before in self.days]),
-            np.concatenate([before.offset for before in self.days]),
+            np.concatenate(self.clicked),
+            np.concatenate(self.offset),
             precision, design=design, start=start,
         )  # fmt: skip
         self.optimum = effects[:size], effects[size:]

@@ -47,7 +47,7 @@ class JointDay:
     clicked : numpy.ndarray of uint8, shape (n,)
     offset, truth : numpy.ndarray of float64, shape (n,)
         What sampling adds to a logit, and the true click probability.
-    is_promoted, is_cold : numpy.ndarray of bool, shape (n,)
+    is_learnt, is_promoted, is_cold : numpy.ndarray of bool, shape (n,)
         Cold is told of the promoted rows of judged days.
     entities : pyarrow.Table
         Rows of `joint_entities`.
@@ -59,6 +59,7 @@ class JointDay:
     clicked: npt.NDArray[np.uint8]
     offset: Floats
     truth: Floats
+    is_learnt: Flags
     is_promoted: Flags
     is_cold: Flags
     entities: pa.Table
@@ -126,8 +127,9 @@ def joint_market(seed: int, scale: str, keep: Path) -> JointMarket:
                 unpacked(rows["ids"], len(rows["ids"][0])),
                 order,
                 rows["clicked"].cast(pa.uint8()).to_numpy(),
-                -np.log(rows["sampling_rate"].to_numpy()),
+                -np.log(rows["sampling_rate"].fill_null(1.0).to_numpy()),
                 truth,
+                rows["sampling_rate"].is_valid().to_numpy(),
                 pc.equal(rows["surface"], "promoted").to_numpy(),
                 is_cold,
                 tables.read_arrow("joint_entities", [day]).combine_chunks(),
@@ -192,7 +194,8 @@ def learnt_days(
         contents = {name: to_contents(day.entities, name) for name in spec.entities}
         model = JointModel(spec, between(state), contents)
         yield day, model
-        model.learn(day.ids, day.clicked, day.order, offset=day.offset)
+        own = day.is_learnt
+        model.learn(day.ids[own], day.clicked[own], day.order[own], offset=day.offset[own])
         state = model.end(day_number(day.day))
 
 
