@@ -178,6 +178,49 @@ def test_a_raised_output_version_makes_a_job_again_and_what_reads_it(world, monk
     assert min(JOBS.index(name) for name in made) == JOBS.index(job.name)
 
 
+def without(world, log, *numbers):
+    for number in numbers:
+        del world.landed[log, day(number)]
+
+
+def days_before(world, number):
+    (read,) = [r for r in DECLARED["train_joint"].reads if r.kind == "before"]
+    return [(at - FIRST).days for at in world.planner().read_days(read, day(number))]
+
+
+def test_the_day_before_is_the_last_that_has_traffic_however_long_ago():
+    world = World(days=9)
+    for log in LANDED:
+        without(world, log, 3, 4, 5, 6)
+    assert days_before(world, 8) == [7]
+    assert days_before(world, 7) == [2]
+    assert days_before(world, 0) == []
+    assert world.run(("train_joint", 8))["train_joint"] == {0, 1, 2, 7, 8}
+
+
+def test_a_day_that_cannot_be_learnt_is_passed_over():
+    world = World()
+    without(world, "listings", 3)
+    assert days_before(world, 4) == [2]
+    assert days_before(world, 5) == [4]
+
+
+def test_what_is_learnt_day_by_day_is_learnt_again_from_a_changed_day_on(world):
+    world.land("listings", 1, size=200)
+    made = world.run(("train_joint", 5))
+    assert made["build_joint_rows"] >= {1}
+    assert made["train_joint"] == {1, 2, 3, 4, 5}
+
+
+def test_a_day_that_lands_late_is_learnt_before_those_after_it():
+    world = World()
+    late = {key: world.landed.pop(key) for key in list(world.landed) if key[1] == day(2)}
+    assert world.run(("train_joint", 5))["train_joint"] == {0, 1, 3, 4, 5}
+    world.landed.update(late)
+    # The labels of the day before it have waited for its clicks.
+    assert world.run(("train_joint", 5))["train_joint"] == {1, 2, 3, 4, 5}
+
+
 def test_what_a_job_can_do_without_is_in_its_fingerprint_where_it_is_there(world):
     # Scores do not depend on how the day was judged; whether they are published does.
     world.configure("evaluation.min_field_clicks=7")

@@ -1,0 +1,242 @@
+"""What the parts of the joint model promise: kernels, content, the choice of a scale."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipelines.models import joint_kernels as kernels
+from pipelines.models.contents import Contents
+from pipelines.models.joint import JointModel
+from pipelines.models.joint_content import (
+    Design,
+    Ridge,
+    learn_content_priors,
+    random_signs,
+)
+from pipelines.models.joint_state import JointState
+from tests.support.joint import FIRST, LISTINGS, SPEC, contents, ids, traffic, world
+
+PLANTED = world()
+
+
+def learnt(**given):
+    """The table after one row of two coordinates, the second at a prior mean of .5."""
+    table = np.array([[0.0, 0.0, 4.0, 0.0], [0.3, 2.0, 1.0, 0.5]])
+    logits = np.empty(1)
+    row = {
+        "index": np.array([[0, 1]], np.int32), "clicked": np.ones(1, np.uint8),
+        "offset": np.zeros(1), "weight": np.ones(1),
+    } | given  # fmt: skip
+    done = kernels.learn_rows(
+        table, row["index"], row["clicked"], row["offset"], row["weight"], logits
+    )
+    assert done == 1
+    return table, logits[0]
+
+
+def test_a_row_teaches_a_laplace_step():
+    table, logit = learnt(offset=np.array([-1.0]))
+    mean = (0.3 + 0.5) / (2.0 + 1.0)
+    assert logit == pytest.approx(-1.0 + mean)
+    p = 1 / (1 + np.exp(-logit))
+    assert table[:, kernels.G] == pytest.approx([p * (1 - p), 2.0 + p * (1 - p)])
+    assert table[:, kernels.B] == pytest.approx([1 - p, 0.3 + 1 - p + p * (1 - p) * mean])
+
+
+def test_a_row_of_weight_3_teaches_three_times_as_much():
+    nothing = np.array([[0.0, 0.0, 4.0, 0.0], [0.3, 2.0, 1.0, 0.5]])
+    once, thrice = learnt()[0] - nothing, learnt(weight=np.array([3.0]))[0] - nothing
+    assert thrice == pytest.approx(3.0 * once)
+
+
+def test_a_coordinate_that_is_twice_in_a_row_counts_twice_by_its_mean_before_the_row():
+    twice, logit = learnt(index=np.array([[1, 1]], np.int32))
+    mean = 0.8 / 3.0
+    p = 1 / (1 + np.exp(-2.0 * mean))
+    assert logit == pytest.approx(2.0 * mean)
+    assert twice[1, kernels.G] == pytest.approx(2.0 + 2.0 * p * (1 - p))
+
+
+def test_a_walk_widens_up_to_the_prior_and_leaves_the_mean():
+    table = np.array([[2.0, 96.0, 4.0, 0.0], [0.0, 0.0, 4.0, 0.0], [1.0, 1.0, 4.0, 0.0]])
+    before = 1 / (table[:, kernels.G] + table[:, kernels.PRECISION])
+    mean = table[:, kernels.B] * before
+    kernels.walk(table, 0.1)
+    after = 1 / (table[:, kernels.G] + table[:, kernels.PRECISION])
+    assert after == pytest.approx(np.minimum(before + 0.01, 0.25))
+    assert table[:, kernels.B] * after == pytest.approx(mean)
+
+
+def test_what_is_learnt_under_one_prior_can_be_read_under_another():
+    """On linear rows exactly, on clicks nearly: b and G hold no prior."""
+    states = []
+    for prior in (0.2, 0.8):
+        rows = tuple(replace(r, prior=prior) if r.name == "place" else r for r in SPEC.rows)
+        model = JointModel(replace(SPEC, rows=rows), JointState.new(replace(SPEC, rows=rows)), {})
+        for day in range(3):
+            values, clicked = traffic(PLANTED, day)
+            model.learn(ids(values), clicked, np.arange(len(clicked)) + 10_000 * day)
+        states.append(model.table(0)[np.isin(model.ids, FIRST[1] + np.arange(4))])
+    narrow, wide = states
+    read = (narrow[:, kernels.B]) / (narrow[:, kernels.G] + 1 / 0.8**2)
+    assert read == pytest.approx(wide[:, kernels.B] / (wide[:, kernels.G] + 1 / 0.8**2), abs=0.1)
+
+
+def test_fisher_scoring_finds_the_planted_variance():
+    rng = np.random.default_rng(2)
+    g = rng.gamma(2.0, 4.0, 20_000)
+    weight = rng.normal(scale=0.4, size=len(g))
+    table = np.zeros((len(g) + 5, 4))
+    table[: len(g), kernels.B] = g * weight + np.sqrt(g) * rng.normal(size=len(g))
+    table[: len(g), kernels.G] = g
+    variance = 0.01
+    for _ in range(20):
+        above, below = kernels.fisher_sums(table, variance)
+        variance = above / below
+    assert variance**0.5 == pytest.approx(0.4, rel=0.03)
+
+
+@pytest.fixture(scope="module")
+def ridge():
+    rng = np.random.default_rng(4)
+    x = rng.random((3_000, 60)) < 0.1
+    g = rng.gamma(2.0, 3.0, len(x))
+    value = x @ rng.normal(scale=0.3, size=60) + rng.normal(scale=0.5, size=len(x))
+    b = g * value + np.sqrt(g) * rng.normal(size=len(x))
+    offsets = np.append(0, np.cumsum(x.sum(axis=1)))
+    design = Design(offsets, np.nonzero(x)[1].astype(np.int32), np.ones(offsets[-1]))
+    return x, Ridge(design, b, g, np.full(60, 1 / 0.3**2), 0.5**2)
+
+
+def test_content_is_that_of_a_dense_solve(ridge):
+    x, made = ridge
+    weight = made.g / (1 + made.g * made.residual)
+    normal = x.T @ (weight[:, None] * x) + np.diag(made.precision)
+    expected = np.linalg.solve(normal, x.T @ (made.b / (1 + made.g * made.residual)))
+    assert made.solve(np.zeros(60)) == pytest.approx(expected, abs=2e-3)
+    spread = np.mean([t**2 for s in range(60) for t in made.samples(random_signs(s, 0, made))], 0)
+    assert spread.mean() == pytest.approx(np.linalg.inv(normal).diagonal().mean(), rel=0.15)
+
+
+@pytest.mark.parametrize("start", [(0.1, 0.2), (0.6, 1.0)])
+def test_variances_of_content_and_of_what_it_does_not_say_are_found(ridge, start):
+    made, kind = ridge[1], np.zeros(60, np.int32)
+    variance, residual = np.array([start[0] ** 2]), start[1] ** 2
+    for day in range(25):
+        made = replace(made, precision=1 / variance[kind], residual=residual)
+        solved = made.solve(np.zeros(60))
+        variance, residual = learn_content_priors(
+            made, solved, random_signs(day, 3, made), kind, variance,
+            np.array([0.01]), 0.16, strength=1.0, smallest=0.005,
+        )  # fmt: skip
+    assert variance[0] ** 0.5 == pytest.approx(0.3, rel=0.2)
+    assert residual**0.5 == pytest.approx(0.5, rel=0.06)
+
+
+def of_gains(*gains):
+    """A state with such a gain and such summed squares of daily gains at each scale."""
+    spec = replace(SPEC, scales=tuple(4.0**k for k in range(len(gains))))
+    state = JointState.new(spec)
+    posteriors = [
+        replace(p, gain=gain, gain_squares=squares)
+        for p, (gain, squares) in zip(state.posteriors, gains, strict=True)
+    ]
+    return replace(state, posteriors=tuple(posteriors))
+
+
+@pytest.mark.parametrize(
+    ("gains", "chosen"),
+    [
+        (((0, 0), (0, 0), (0, 0)), 0),
+        (((0, 0), (1.9, 1), (1.5, 1)), 0),
+        (((0, 0), (2.1, 1), (1.9, 1)), 1),
+        (((0, 0), (2.1, 1), (9.0, 4)), 2),
+        (((0, 0), (-9.0, 1), (-9.0, 1)), 0),
+    ],
+)
+def test_another_scale_is_chosen_where_it_gained_more_than_two_standard_errors(gains, chosen):
+    assert of_gains(*gains).chosen == chosen
+
+
+def test_a_scale_gains_what_the_first_loses_more():
+    spec = replace(SPEC, scales=(1.0, 16.0))
+    state = JointState.new(spec)
+    losses = np.zeros(2)
+    for day in range(3):
+        model = JointModel(spec, state, {"listing": contents(PLANTED)})
+        values, clicked = traffic(PLANTED, day)
+        for scale, logits in enumerate(model.learn(ids(values), clicked, np.arange(len(clicked)))):
+            losses[scale] += np.sum(np.logaddexp(0, logits) - clicked * logits)
+        state = model.end(day)
+    assert state.posteriors[1].gain == pytest.approx(losses[0] - losses[1])
+    assert state.posteriors[0].gain == 0.0
+    assert state.posteriors[1].variance[0] == spec.rows[0].prior ** 2
+    assert state.posteriors[1].variance[3] == pytest.approx(16 * spec.rows[3].prior ** 2)
+
+
+def test_a_variance_moves_by_a_factor_of_four_a_day_at_most():
+    rng = np.random.default_rng(8)
+    rows = np.zeros((6_000, 4), np.int64)
+    rows[:, 2] = rng.integers(0, 60, len(rows))
+    # Users who always click or never do: far wider than registered.
+    clicked = (rows[:, 2] % 2).astype(np.uint8)
+    model = JointModel(SPEC, JointState.new(SPEC), {})
+    model.learn(ids(rows), clicked, np.arange(len(rows)))
+    assert model.end(0).posteriors[0].variance[2] == pytest.approx(4 * 0.3**2)
+
+
+def test_a_registered_variance_counts_as_much_as_it_is_told_to():
+    values, clicked = traffic(PLANTED, 0)
+    variances = []
+    for strength in (1.0, 1e9):
+        spec = replace(SPEC, strength=strength)
+        model = JointModel(spec, JointState.new(spec), {})
+        model.learn(ids(values), clicked, np.arange(len(clicked)))
+        variances.append(model.end(0).posteriors[0].variance[2])
+    assert variances[1] == pytest.approx(0.3**2, rel=1e-4)
+    assert abs(variances[0] - 0.3**2) > 0.002
+
+
+def test_a_listing_that_has_left_the_snapshot_keeps_its_content():
+    state = JointState.new(SPEC)
+    for day in range(4):
+        model = JointModel(SPEC, state, {"listing": contents(PLANTED)} if day == 0 else {})
+        values, clicked = traffic(PLANTED, day)
+        model.learn(ids(values), clicked, np.arange(len(clicked)))
+        state = model.end(day)
+    assert len(state.contents["listing"]) == LISTINGS
+    own = state.ids >= FIRST[3]
+    assert np.abs(state.posteriors[0].prior_mean[own]).max() > 0.01
+
+
+def test_a_listing_without_evidence_is_forgotten_and_comes_back_with_its_content():
+    state = JointState.new(SPEC)
+    model = JointModel(SPEC, state, {"listing": contents(PLANTED)})
+    values, clicked = traffic(PLANTED, 0, listings=40)
+    model.learn(ids(values), clicked, np.arange(len(clicked)))
+    state = model.end(0)
+    assert len(state.contents["listing"]) == 40
+    again = JointModel(SPEC, state, {"listing": contents(PLANTED)})
+    place = again.index(np.array([[FIRST[0], FIRST[1], FIRST[2], FIRST[3] + 100]]))[0, 3]
+    assert place >= 0
+
+
+def test_the_order_of_two_calls_has_to_ascend():
+    values, clicked = traffic(PLANTED, 0, rows=20)
+    model = JointModel(SPEC, JointState.new(SPEC), {})
+    model.learn(ids(values), clicked, np.arange(20))
+    with pytest.raises(ValueError, match="row 0: the order is not strictly ascending"):
+        model.learn(ids(values), clicked, np.arange(19, 39))
+
+
+def test_an_entity_without_parts_has_a_prior_mean_of_0():
+    nothing = Contents(
+        np.array([FIRST[3]]), np.zeros(2, np.int64), np.empty(0, np.int64),
+        np.empty(0, np.int16), np.empty(0),
+    )  # fmt: skip
+    model = JointModel(SPEC, JointState.new(SPEC), {"listing": nothing})
+    values, clicked = traffic(PLANTED, 0, rows=200, listings=1)
+    model.learn(ids(values), clicked, np.arange(200))
+    state = model.end(0)
+    assert state.posteriors[0].prior_mean.tolist() == [0.0] * len(state.ids)
