@@ -131,7 +131,7 @@ FLOW: tuple[Job, ...] = (
             Read("entity_history"),
             Read("feature_names", end=-1, optional=True),
         ),
-        ("joint_rows", "joint_entities"),
+        ("joint_rows", "joint_entities", "joint_namespaces"),
         ("features", "joint", "history", "scoring"),
         "give every value of all traffic its id, and say what entities are made of",
     ),
@@ -154,6 +154,7 @@ FLOW: tuple[Job, ...] = (
         (
             Read("joint_rows"),
             Read("joint_entities"),
+            Read("joint_namespaces"),
             Read("joint_runs", kind="before"),
         ),
         (
@@ -222,6 +223,7 @@ FLOW: tuple[Job, ...] = (
             Read("ensemble_weights"),
             Read("calibration_maps"),
             Read("feature_names"),
+            Read("joint_namespaces"),
             Read("joint_weights"),
             Read("stack_weights"),
         ),

@@ -25,13 +25,19 @@ from jobs.planning.inputs import (
     strengths_of,
     windows,
 )
-from jobs.planning.joint_inputs import held_days, joint_registry, read_joint_weights
+from jobs.planning.joint_inputs import (
+    day_registry,
+    held_days,
+    read_joint_weights,
+    read_namespaces,
+)
 from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.task_writes import write_units
 from pipelines.days import with_day
 from pipelines.features.feature_rows import LISTING_ENTITIES, one_batch, with_history
 from pipelines.features.history import COUNT_COLUMNS, Counts, window_to
+from pipelines.features.joint_days import value_names
 from pipelines.features.joint_inputs import with_relative_price, with_shows_per_day
 from pipelines.features.joint_reference import reference_ids
 from pipelines.features.joint_rows import JointAssembler
@@ -70,7 +76,8 @@ def _score(step: Step, day: date) -> DayRecord:
     run_id = step.fingerprints.get(day, "")
     listings = step.tables.day_reader("listings", [day])
 
-    joint = JointAssembler(joint_registry(step.config))
+    namespaces = read_namespaces(step.tables, day)
+    joint = JointAssembler(day_registry(step.config, namespaces))
     joint_weights = read_joint_weights(step.tables, day)
     joint_reference = reference_ids(
         joint.registry, names, step.config.scoring.reference, day + timedelta(days=1)
@@ -100,7 +107,8 @@ def _score(step: Step, day: date) -> DayRecord:
     terms = context_terms(registry(step.config), names, reference, models, stack.ensemble)
     if stack.correction is not None:
         terms += joint_terms(
-            joint.registry, names, step.config.scoring.reference, joint_reference, joint_weights,
+            joint.registry, value_names(namespaces), step.config.scoring.reference,
+            joint_reference, joint_weights,
             terms, stack.correction,
         )  # fmt: skip
     step.tables.write_rows("context_terms", [row | {"ds": day} for row in terms], [day])

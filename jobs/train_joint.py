@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.commands.job import job_main
-from jobs.planning.joint_inputs import joint_registry, joint_spec
+from jobs.planning.joint_inputs import day_registry, joint_registry, joint_spec
 from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.contracts import arrow_schema
@@ -25,7 +26,10 @@ from jobs.storage.day_files import DataFile, DayReader, read_batches
 from jobs.storage.task_writes import write_unit_tables
 from pipelines.days import day_number
 from pipelines.features.id_rows import unpacked
+from pipelines.features.joint_patterns import both_keys, keys_of
+from pipelines.features.joint_registry import JointRegistry
 from pipelines.models.joint import JointModel
+from pipelines.models.joint_growth import grown, places_of, widened, with_kinds
 from pipelines.models.joint_predictions import JointPredictor
 from pipelines.models.joint_state import JointSpec, JointState
 from pipelines.models.joint_tables import (
@@ -50,13 +54,22 @@ _ROWS = ["order_key", "surface", "clicked", "sampling_rate", "ids", "ds"]
 
 
 @dataclass(frozen=True)
+class _Day:
+    """The model of a day, and where the columns and kinds of the day's own rows are in it."""
+
+    spec: JointSpec
+    columns: npt.NDArray[np.int64]
+    kinds: npt.NDArray[np.int64]
+    served: Sequence[str]
+
+
+@dataclass(frozen=True)
 class _Work:
     """What the task is to do: which days to learn again, which to make, and from what."""
 
-    spec: JointSpec
-    served: Sequence[str]
+    start: JointSpec
     stored: date | None
-    learnt: Sequence[date]
+    learnt: Mapping[date, _Day]
     made: frozenset[date]
     rows: Mapping[date, Sequence[DataFile]]
     entities: DayReader
@@ -66,19 +79,18 @@ class _Work:
 def run(step: Step) -> Outcome:
     """Learn all days of the step in one task, in order."""
     days = list(step.days)
-    registry = joint_registry(step.config)
     stored = max((day for day in step.tables.days("joint_state") if day < days[0]), default=None)
     learnt = sorted(
         day
         for day in step.tables.days("joint_rows")
         if day <= days[-1] and (stored is None or day > stored)
     )
+    start = _registry_of(step, stored)
     reader = step.tables.day_reader
     work = _Work(
-        joint_spec(step.config),
-        [column.name for column in registry.columns if column.is_served],
+        joint_spec(step.config, start),
         stored,
-        learnt,
+        _day_models(step, start, learnt),
         frozenset(days),
         {day: step.tables.files("joint_rows", [day]) for day in learnt},
         reader("joint_entities", learnt),
@@ -88,26 +100,53 @@ def run(step: Step) -> Outcome:
     return _outcome(step)
 
 
+def _registry_of(step: Step, stored: date | None) -> JointRegistry:
+    """The registry with all attributes that a stored state knows."""
+    registry = joint_registry(step.config)
+    if stored is None:
+        return registry
+    names = step.tables.read_arrow("joint_priors", [stored])["namespace"].to_pylist()
+    return registry.with_keys(keys_of(registry.registered, names))
+
+
+def _day_models(step: Step, start: JointRegistry, learnt: Sequence[date]) -> dict[date, _Day]:
+    """The model of each day: it has all attributes that came until then."""
+    stored = step.tables.read_arrow("joint_namespaces", learnt).to_pylist()
+    known = start
+    made: dict[date, _Day] = {}
+    for day in learnt:
+        own = day_registry(step.config, [row for row in stored if row["ds"] == day])
+        known = known.with_keys(both_keys(known.keys, own.keys))
+        made[day] = _Day(
+            joint_spec(step.config, known),
+            places_of([c.name for c in own.columns], [c.name for c in known.columns]),
+            places_of([c.name for c in own.contents], [c.name for c in known.contents]),
+            [column.name for column in known.columns if column.is_served],
+        )
+    return made
+
+
 def _learn(work: _Work) -> Iterator[tuple[str, pa.Table]]:
     """Learn day after day; yield rows of the tables."""
-    state = JointState.new(work.spec)
+    spec, state = work.start, JointState.new(work.start)
     if work.stored is not None:
-        state = from_tables(
-            work.spec, **{name: read(work.stored) for name, read in work.state.items()}
-        )
-    for day in work.learnt:
+        state = from_tables(spec, **{name: read(work.stored) for name, read in work.state.items()})
+    for number, (day, own) in enumerate(work.learnt.items()):
+        state, spec = grown(state, spec, own.spec), own.spec
         entities = work.entities(day)
-        contents = {name: to_contents(entities, name) for name in work.spec.entities}
-        model = JointModel(work.spec, state, contents)
+        contents = {
+            name: with_kinds(to_contents(entities, name), own.kinds) for name in spec.entities
+        }
+        model = JointModel(spec, state, contents)
         if day in work.made:
-            predictor = JointPredictor(model, entities, work.spec.row_number("listing"))
-            for rows in _blocks(work.rows[day]):
+            predictor = JointPredictor(model, _wide(entities, own), spec.row_number("listing"))
+            for rows in _blocks(work.rows[day], own):
                 yield "joint_predictions", predictor.predict(rows)
-        for block in _blocks(work.rows[day]):
+        for block in _blocks(work.rows[day], own):
             rate = block.column("sampling_rate")
             rows = block.filter(pc.is_valid(rate)) if rate.null_count else block
             model.learn(
-                unpacked(rows.column("ids"), len(work.spec.rows)),
+                unpacked(rows.column("ids"), len(spec.rows)),
                 np.asarray(rows.column("clicked").cast(pa.uint8())),
                 rows.column("order_key").to_numpy(),
                 offset=-np.log(rows.column("sampling_rate").to_numpy()),
@@ -115,23 +154,34 @@ def _learn(work: _Work) -> Iterator[tuple[str, pa.Table]]:
         state = model.end(day_number(day))
         if day in work.made:
             # The day before the last too: the next run makes the last anew, with its late clicks.
-            for name, table in _tables(work, state, whole=day in work.learnt[-2:]).items():
+            whole = number >= len(work.learnt) - 2
+            for name, table in _tables(own, state, whole=whole).items():
                 ds = pa.repeat(pa.scalar(day, pa.date32()), len(table))
                 yield name, table.append_column("ds", ds)
 
 
-def _blocks(files: Sequence[DataFile]) -> Iterator[pa.RecordBatch]:
+def _blocks(files: Sequence[DataFile], own: _Day) -> Iterator[pa.RecordBatch]:
     """Rows of a day in learning order: each day is one ordered file."""
     for file in files:
-        yield from read_batches(file, arrow_schema("joint_rows"), _ROWS)
+        for batch in read_batches(file, arrow_schema("joint_rows"), _ROWS):
+            ids = widened(batch.column("ids"), own.columns, len(own.spec.rows))
+            yield batch.set_column(batch.schema.get_field_index("ids"), "ids", ids)
 
 
-def _tables(work: _Work, state: JointState, *, whole: bool) -> dict[str, pa.Table]:
+def _wide(entities: pa.Table, own: _Day) -> pa.Table:
+    """Entities whose rows at the reference context have the model's columns."""
+    at = entities.schema.get_field_index("reference_ids")
+    wide = widened(entities["reference_ids"], own.columns, len(own.spec.rows))
+    return entities.set_column(at, "reference_ids", wide)
+
+
+def _tables(own: _Day, state: JointState, *, whole: bool) -> dict[str, pa.Table]:
     """Rows of the tables of a day, without ds; the whole state where asked for."""
-    rows = {"joint_runs": run_rows(work.spec, state), "joint_priors": prior_rows(work.spec, state)}
-    made = {name: pa.Table.from_pylist(own, _without_ds(name)) for name, own in rows.items()}
-    made["joint_weights"] = weight_table(work.spec, state, work.served)
-    return made | (state_tables(work.spec, state) if whole else {})
+    spec = own.spec
+    rows = {"joint_runs": run_rows(spec, state), "joint_priors": prior_rows(spec, state)}
+    made = {name: pa.Table.from_pylist(one, _without_ds(name)) for name, one in rows.items()}
+    made["joint_weights"] = weight_table(spec, state, own.served)
+    return made | (state_tables(spec, state) if whole else {})
 
 
 def _without_ds(name: str) -> pa.Schema:

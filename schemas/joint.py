@@ -9,6 +9,25 @@ from schemas.table import DS, Column, Table
 _LONGS = T.ArrayType(T.LongType(), False)
 _INTS = T.ArrayType(T.IntegerType(), False)
 _DOUBLES = T.ArrayType(T.DoubleType(), False)
+_STRINGS = T.ArrayType(T.StringType(), False)
+
+JOINT_NAMESPACES = Table(
+    name="joint_namespaces",
+    stage="features",
+    grain="day and namespace, or attribute that a pattern leaves out",
+    columns=(
+        Column("namespace", T.StringType(), "registered, or what a pattern makes of an attribute"),
+        Column("scope", T.StringType(), "who knows it: listing, request, pair or cross"),
+        Column("of", T.StringType(), "`row`, or the namespace whose entities hold it"),
+        Column("kind", T.StringType(), "id, value, token, cross or calendar"),
+        Column("inputs", _STRINGS, "what it is made of"),
+        Column("attribute", T.StringType(), "the attribute, where a pattern made it", True),
+        Column("left_out", T.StringType(), "why the pattern leaves the attribute out", True),
+        Column("values", _STRINGS, "few values of requests: the day's, most frequent first", True),
+        DS,
+    ),
+    keys=("namespace", "ds"),
+)
 
 JOINT_ROWS = Table(
     name="joint_rows",
@@ -191,6 +210,7 @@ STACK_WEIGHTS = Table(
 )
 
 TABLES = (
+    JOINT_NAMESPACES,
     JOINT_ROWS,
     JOINT_ENTITIES,
     JOINT_PREDICTIONS,

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 
-from jobs.planning.inputs import request_names
 from jobs.setup.config import Config
 from jobs.setup.exits import InputMissing, UsageError
 from jobs.storage.tables import Tables
-from pipelines.features.joint_reference import reference_ids
-from pipelines.features.joint_registry import SURFACE, JointNamespace, JointRegistry
+from pipelines.features.joint_checks import surface_cross
+from pipelines.features.joint_days import stored_keys
+from pipelines.features.joint_namespace import SURFACE, JointNamespace
+from pipelines.features.joint_registry import JointRegistry
 from pipelines.models.joint_state import ContentKind, JointSpec, RowNamespace, UsualColumns
 from pipelines.models.joint_tables import ROW
 from pipelines.scores.joint_scoring import JointWeights
 
 
 def joint_registry(config: Config) -> JointRegistry:
-    """The registered namespaces, those that the source adds last.
+    """The registered namespaces, those that the source adds last; patterns stand for nothing yet.
 
     Raises
     ------
@@ -26,14 +27,34 @@ def joint_registry(config: Config) -> JointRegistry:
     """
     registered = (*config.joint.namespaces, *config.joint.more)
     try:
-        return JointRegistry([JointNamespace(**n.model_dump()) for n in registered])
+        return JointRegistry(
+            [JointNamespace(**n.model_dump()) for n in registered], config.joint.with_surface
+        )
     except ValueError as problem:
         raise UsageError(f"configuration: joint: {problem}") from None
 
 
-def joint_spec(config: Config) -> JointSpec:
+def day_registry(config: Config, namespaces: Sequence[Mapping[str, object]]) -> JointRegistry:
+    """The registry by which the rows of a day were made, from its rows of `joint_namespaces`."""
+    return joint_registry(config).with_keys(stored_keys(namespaces))
+
+
+def read_namespaces(tables: Tables, day: date) -> list[dict[str, object]]:
+    """Rows of `joint_namespaces` of a day.
+
+    Raises
+    ------
+    InputMissing
+        There are none.
+    """
+    rows: list[dict[str, object]] = tables.read_arrow("joint_namespaces", [day]).to_pylist()
+    if not rows:
+        raise InputMissing(f"no joint rows for {day}: run build_joint_rows for it first")
+    return rows
+
+
+def joint_spec(config: Config, registry: JointRegistry) -> JointSpec:
     """The joint model's namespaces and how its priors are learnt."""
-    registry = joint_registry(config)
     joint = config.joint
     return JointSpec(
         tuple(RowNamespace(c.name, c.prior, c.learnt, c.walk) for c in registry.columns),
@@ -51,7 +72,7 @@ def _usual_columns(registry: JointRegistry) -> UsualColumns | None:
     usual = registry.usual
     if usual is None:
         return None
-    cross = f"{SURFACE}_x_{usual.name}"
+    cross = surface_cross(usual.name)
     entity, value, branch = (registry.column_number(name) for name in usual.inputs)
     return UsualColumns(
         usual.name,
@@ -63,22 +84,6 @@ def _usual_columns(registry: JointRegistry) -> UsualColumns | None:
         registry.column_number(SURFACE),
         cross,
     )
-
-
-def joint_references(
-    tables: Tables, config: Config, days: Sequence[date]
-) -> dict[date, Mapping[str, int]]:
-    """Ids of the reference context of each day, by what was frequent the day before."""
-    registry = joint_registry(config)
-    return {
-        day: reference_ids(
-            registry,
-            request_names(tables, config, day - timedelta(days=1)),
-            config.scoring.reference,
-            day,
-        )
-        for day in days
-    }
 
 
 def held_days(config: Config, counted: set[date], day: date) -> tuple[int, int]:

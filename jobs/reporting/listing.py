@@ -17,7 +17,12 @@ from jobs.planning.inputs import (
     strengths_of,
     windows,
 )
-from jobs.planning.joint_inputs import held_days, joint_registry, read_joint_weights
+from jobs.planning.joint_inputs import (
+    day_registry,
+    held_days,
+    read_joint_weights,
+    read_namespaces,
+)
 from jobs.setup.config import Config
 from jobs.setup.exits import InputMissing
 from jobs.storage.published import ScoresOf
@@ -91,7 +96,7 @@ def _joint(
     tables: Tables, config: Config, listing: pa.Table, row: pa.RecordBatch, ds: date
 ) -> JointListings:
     """The joint model's part of the listing's score."""
-    registry = joint_registry(config)
+    registry = day_registry(config, read_namespaces(tables, ds))
     snapshot = with_relative_price(tables.read_arrow("listings", [ds]))
     own = snapshot.filter(pc.equal(snapshot["listing_id"], listing["listing_id"][0]))
     history = pa.table(

@@ -119,7 +119,6 @@ class JointNamespaceConfig(Section):
     is_id: bool = False
     of: str = "row"
     unknown: Annotated[float, Field(ge=0)] = 0.0
-    with_surface: Annotated[float, Field(ge=0)] = 0.0
     learnt: bool = True
     walk: Annotated[float, Field(ge=0)] = 0.0
     why: str
@@ -133,6 +132,9 @@ class JointConfig(Section):
     smallest: Positive
     content_days: Annotated[int, Field(ge=0)]
     content_every: Annotated[int, Field(ge=1)]
+    with_surface: Annotated[float, Field(ge=0)]
+    most_attributes: Annotated[int, Field(ge=0, le=1000)]
+    most_values: Annotated[int, Field(ge=1)]
     namespaces: tuple[JointNamespaceConfig, ...]
     more: tuple[JointNamespaceConfig, ...]
 

@@ -83,8 +83,8 @@ def reference_rows(
     for number, column in enumerate(registry.columns):
         if column.missing:
             rows[:, number] = NONE
-        elif column.parts:
-            rows[:, number] = cross_ids(column.name, [found[part] for part in column.parts])
-        else:
+        elif column.name in found:
             rows[:, number] = found[column.name]
+        else:
+            rows[:, number] = cross_ids(column.name, [found[part] for part in column.parts])
     return rows

@@ -11,8 +11,10 @@ import pyarrow as pa
 
 from pipelines.features.batch import Batch
 from pipelines.features.encodings import ENCODINGS
+from pipelines.features.feature_rows import batches_of
 from pipelines.features.ids import NONE, cross_ids, value_id, value_ids
-from pipelines.features.joint_registry import USUAL, JointNamespace, JointRegistry
+from pipelines.features.joint_namespace import ROW, USUAL, JointNamespace
+from pipelines.features.joint_registry import JointRegistry
 from pipelines.features.pairs import MAX_SHARED, shared_words
 from pipelines.features.rows import SlotRows
 from pipelines.features.text_encodings import encode_unigrams, encode_words
@@ -90,10 +92,10 @@ class JointAssembler:
             if column.missing:
                 absent = value_id(column.name, MISSING)
                 rows[:, number] = np.where(found[column.missing] == NONE, absent, NONE)
-            elif column.parts:
-                rows[:, number] = cross_ids(column.name, [found[part] for part in column.parts])
-            else:
+            elif column.name in found:
                 rows[:, number] = found[column.name]
+            else:
+                rows[:, number] = cross_ids(column.name, [found[part] for part in column.parts])
         return rows
 
     def _values(
@@ -103,7 +105,7 @@ class JointAssembler:
         columns = Batch(batch, {})
         found: dict[str, Ids] = {}
         for namespace in self.registry.namespaces:
-            if namespace.of != "row":
+            if namespace.of != ROW:
                 continue
             if namespace.scope == "request":
                 tokens = ENCODINGS[namespace.encoding](columns, namespace.inputs)
@@ -119,6 +121,29 @@ class JointAssembler:
                 parts = [found[name] for name in namespace.inputs]
                 found[namespace.name] = cross_ids(namespace.name, parts)
         return found
+
+    def request_values(self, traffic: pa.Table) -> dict[str, list[str]]:
+        """Values of every namespace of request scope that has few, by rows and then by name.
+
+        Parameters
+        ----------
+        traffic : pyarrow.Table
+            All impressions of a day.
+        """
+        counts: dict[str, dict[str, int]] = {}
+        for batch in batches_of(traffic):
+            columns = Batch(batch, {})
+            for namespace in self.registry.of_scope("request"):
+                if namespace.is_id:
+                    continue
+                tokens = ENCODINGS[namespace.encoding](columns, namespace.inputs)
+                own = counts.setdefault(namespace.name, {})
+                for label, rows in zip(tokens.labels.to_pylist(), tokens.counts(), strict=True):
+                    own[label] = own.get(label, 0) + int(rows)
+        return {
+            name: sorted((v for v in own if own[v]), key=lambda v: (-own[v], v))
+            for name, own in counts.items()
+        }
 
     def _of_listing(
         self,

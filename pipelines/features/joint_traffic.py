@@ -62,7 +62,7 @@ def build_joint_day(
     reference: Mapping[str, int],
     share: LearntShare,
 ) -> Iterator[tuple[str, pa.Table]]:
-    """Rows and entities of a day.
+    """Rows and entities of a day, by its own registry.
 
     Parameters
     ----------

@@ -40,7 +40,7 @@ def joint_terms(
     Parameters
     ----------
     names : iterable of mappings
-        Rows of `feature_names` of context scope: the values that there are.
+        namespace and value: the values that the day's requests bring.
     given : mapping of str to str
         Configured values of the reference context, which count as known.
     reference : mapping of str to int
