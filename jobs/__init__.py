@@ -134,6 +134,7 @@ FLOW: tuple[Job, ...] = (
         ("joint_rows", "joint_entities", "joint_namespaces"),
         ("features", "joint", "history", "scoring"),
         "give every value of all traffic its id, and say what entities are made of",
+        output_version=2,
     ),
     Job(
         "train_models",
@@ -169,6 +170,7 @@ FLOW: tuple[Job, ...] = (
         ),
         ("joint",),
         "predict the day by the joint model of the day before, then learn it",
+        output_version=2,
     ),
     Job(
         "predict_traffic",
@@ -230,7 +232,7 @@ FLOW: tuple[Job, ...] = (
         ("listing_scores", "context_terms"),
         ("features", "history", "joint", "scoring"),
         "score every live promoted listing, cold ones included",
-        output_version=4,
+        output_version=5,
     ),
     Job(
         "publish_scores",

@@ -56,8 +56,11 @@ def run(step: Step) -> Outcome:
         registry = registered.with_keys({scope: a.taken for scope, a in attributes.items()})
         assembler = JointAssembler(registry)
         rows = namespace_rows(registry, attributes, assembler.request_values(shown))
-        yield "joint_namespaces", pa.Table.from_pylist(
-            [row | {"ds": day} for row in rows], arrow_schema("joint_namespaces")
+        yield (
+            "joint_namespaces",
+            pa.Table.from_pylist(
+                [row | {"ds": day} for row in rows], arrow_schema("joint_namespaces")
+            ),
         )
         reference = reference_ids(registry, names[day], given, day)
         yield from build_joint_day(shown, snapshot, assembler, reference, share)

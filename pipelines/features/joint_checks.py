@@ -84,7 +84,8 @@ def _pattern_problem(namespace: JointNamespace, seen: Seen) -> str:
         if name.startswith(pattern.prefix):
             return f": names that begin with {pattern.prefix} are those of {pattern.name}"
     if not namespace.is_pattern:
-        if "*" in name or any("*" in part for part in namespace.inputs):
+        of_columns = namespace.scope in COLUMNS
+        if "*" in name or (of_columns and any("*" in part for part in namespace.inputs)):
             return f": the only pattern is the input {ANY_ATTRIBUTE}, with a name that ends in .*"
         return ""
     if not name.endswith(".*") or not name.rstrip(".*") or "*" in name[:-1]:

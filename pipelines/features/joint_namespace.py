@@ -66,7 +66,7 @@ class JointNamespace:
     @property
     def is_pattern(self) -> bool:
         """Whether it stands for one namespace an attribute."""
-        return ANY_ATTRIBUTE in self.inputs
+        return self.scope in ("request", "listing") and ANY_ATTRIBUTE in self.inputs
 
     @property
     def prefix(self) -> str:

@@ -57,18 +57,17 @@ def expanded(namespaces: Sequence[JointNamespace], keys: Keys) -> list[JointName
 def keys_of(namespaces: Sequence[JointNamespace], names: Iterable[str]) -> dict[str, set[str]]:
     """By scope, the attributes that stand behind the names of namespaces."""
     known = list(names)
-    return {
-        pattern.scope: {n.removeprefix(pattern.prefix) for n in known if n.startswith(pattern.prefix)}
-        for pattern in namespaces
-        if pattern.is_pattern
-    }
+    found: dict[str, set[str]] = {}
+    for pattern in namespaces:
+        if pattern.is_pattern:
+            own = {name for name in known if name.startswith(pattern.prefix)}
+            found[pattern.scope] = {name.removeprefix(pattern.prefix) for name in own}
+    return found
 
 
 def both_keys(one: Keys, other: Keys) -> dict[str, set[str]]:
     """By scope, the attributes of either."""
-    return {
-        scope: {*one.get(scope, ()), *other.get(scope, ())} for scope in {*one, *other}
-    }
+    return {scope: {*one.get(scope, ()), *other.get(scope, ())} for scope in {*one, *other}}
 
 
 def pattern_of(namespaces: Sequence[JointNamespace], scope: str) -> JointNamespace | None:
