@@ -69,7 +69,9 @@ def namespace_rows(
     ]
     for scope, found in attributes.items():
         pattern = pattern_of(registry.registered, scope)
-        for key, reason in found.left_out.items() if pattern else ():
+        if pattern is None:
+            continue
+        for key, reason in found.left_out.items():
             rows.append(
                 {
                     "namespace": pattern.prefix + key,
