@@ -71,6 +71,7 @@ def build_parser(command: str | None = None) -> Parser:
         ("simulate", "write the landing files of a simulated marketplace"),
         ("check-source", "check a source without running the chain"),
         ("scores", "show scores: the top listings, or why one listing has its number"),
+        ("features", "show the joint model's namespaces and what each is worth"),
         ("runs", "show the record of runs"),
         ("report", "write the report of a day again"),
         ("check-quality", "check stored tables by the rules of conf/quality"),
