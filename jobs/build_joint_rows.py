@@ -55,7 +55,7 @@ def run(step: Step) -> Outcome:
         attributes = attributes_of_day(registered, shown, snapshot, limits)
         registry = registered.with_keys({scope: a.taken for scope, a in attributes.items()})
         assembler = JointAssembler(registry)
-        rows = namespace_rows(registry, attributes, assembler.request_values(shown))
+        rows = namespace_rows(registry, attributes, assembler.request_values(shown), snapshot)
         yield (
             "joint_namespaces",
             pa.Table.from_pylist(
@@ -71,12 +71,10 @@ def run(step: Step) -> Outcome:
 
 
 def _details(step: Step, day: date) -> dict[str, object]:
-    """What the record of runs is told: attributes that are left out."""
+    """What the record of runs is told: attributes and vectors that are left out."""
     rows = step.tables.read_arrow("joint_namespaces", [day]).to_pylist()
     left_out = [
-        f"attribute {row['attribute']} of {row['scope']} left out: {row['left_out']}"
-        for row in rows
-        if row["left_out"]
+        f"{row['namespace']}: left out, {row['left_out']}" for row in rows if row["left_out"]
     ]
     return {"degraded": left_out} if left_out else {}
 

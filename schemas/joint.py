@@ -8,6 +8,7 @@ from schemas.table import DS, Column, Table
 
 _LONGS = T.ArrayType(T.LongType(), False)
 _INTS = T.ArrayType(T.IntegerType(), False)
+_FLOATS = T.ArrayType(T.FloatType(), False)
 _DOUBLES = T.ArrayType(T.DoubleType(), False)
 _STRINGS = T.ArrayType(T.StringType(), False)
 
@@ -19,10 +20,10 @@ JOINT_NAMESPACES = Table(
         Column("namespace", T.StringType(), "registered, or what a pattern makes of an attribute"),
         Column("scope", T.StringType(), "who knows it: listing, request, pair or cross"),
         Column("of", T.StringType(), "`row`, or the namespace whose entities hold it"),
-        Column("kind", T.StringType(), "id, value, token, cross or calendar"),
+        Column("kind", T.StringType(), "id, value, token, dense, cross or calendar"),
         Column("inputs", _STRINGS, "what it is made of"),
         Column("attribute", T.StringType(), "the attribute, where a pattern made it", True),
-        Column("left_out", T.StringType(), "why the pattern leaves the attribute out", True),
+        Column("left_out", T.StringType(), "what of it is left out, and why", True),
         Column("values", _STRINGS, "few values of requests: the day's, most frequent first", True),
         DS,
     ),
@@ -62,6 +63,7 @@ JOINT_ENTITIES = Table(
         Column("reference_ids", _LONGS, "listings: the row at the reference context", True),
         Column("parts", _LONGS, "64-bit ids of its contents"),
         Column("kinds", _INTS, "number of each content's kind in the registry"),
+        Column("values", _FLOATS, "1 for what is there; of dense inputs the number"),
         DS,
     ),
     keys=("entity", "id", "ds"),
@@ -172,6 +174,7 @@ JOINT_HOLDINGS = Table(
         Column("id", T.LongType(), "64-bit id of the entity"),
         Column("parts", _LONGS, "64-bit ids of its contents"),
         Column("kinds", _INTS, "number of each content's kind in the registry"),
+        Column("values", _FLOATS, "1 for what is there; of dense inputs the number"),
         DS,
     ),
     keys=("entity", "id", "ds"),

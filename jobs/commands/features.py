@@ -86,10 +86,7 @@ def run(arguments: argparse.Namespace, config: Config, tables: Tables, console: 
         "one in n² / 2⁶⁵ of cases",
         f"scale of the priors: {found.scale:g} times the registered variances",
     ]
-    notes += [
-        f"left out: attribute {row['attribute']} of {row['scope']}: {row['reason']}"
-        for row in found.left_out
-    ]
+    notes += [f"{row['namespace']}: left out, {row['reason']}" for row in found.left_out]
     for note in notes:
         console.print(note, style="dim", highlight=False, markup=False)
     return ExitCode.DONE

@@ -10,7 +10,7 @@ from jobs.setup.exits import InputMissing, UsageError
 from jobs.storage.tables import Tables
 from pipelines.features.joint_checks import surface_cross
 from pipelines.features.joint_days import stored_keys
-from pipelines.features.joint_namespace import SURFACE, JointNamespace
+from pipelines.features.joint_namespace import DENSE, SURFACE, JointNamespace
 from pipelines.features.joint_registry import JointRegistry
 from pipelines.models.joint_state import ContentKind, JointSpec, RowNamespace, UsualColumns
 from pipelines.models.joint_tables import ROW
@@ -58,7 +58,7 @@ def joint_spec(config: Config, registry: JointRegistry) -> JointSpec:
     joint = config.joint
     return JointSpec(
         tuple(RowNamespace(c.name, c.prior, c.learnt, c.walk) for c in registry.columns),
-        tuple(ContentKind(c.name, c.of, c.prior) for c in registry.contents),
+        tuple(ContentKind(c.name, c.of, c.prior, c.kind == DENSE) for c in registry.contents),
         joint.scales,
         joint.strength,
         joint.smallest,

@@ -47,7 +47,7 @@ class NamespacesOf:
     rows : list of dict
         One a namespace, those of rows before contents, each in the registry's order.
     left_out : list of dict
-        attribute, scope and reason of what a pattern did not take.
+        namespace, scope and reason of what is left out of the day.
     coordinates, shared : int
         Coordinates of rows, and how many of them have the id of another one.
     scale : float
@@ -98,7 +98,7 @@ def read_registry(tables: Tables, config: Config, ds: date | None) -> Namespaces
         shared_ids(state.ids),
         _rows(registry, figures, _priors(stored["joint_priors"], scale)),
         [
-            {"attribute": n["attribute"], "scope": n["scope"], "reason": n["left_out"]}
+            {"namespace": n["namespace"], "scope": n["scope"], "reason": n["left_out"]}
             for n in namespaces
             if n["left_out"]
         ],

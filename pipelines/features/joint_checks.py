@@ -9,6 +9,7 @@ from pipelines.features.joint_inputs import RELATIVE_PRICE, SHOWS_PER_DAY
 from pipelines.features.joint_namespace import (
     ANY_ATTRIBUTE,
     CROSS,
+    DENSE,
     ROW,
     SHARED_WORDS,
     SURFACE,
@@ -25,6 +26,13 @@ COLUMNS = {
     "listing": (*(column.name for column in LISTING_COLUMNS), RELATIVE_PRICE, SHOWS_PER_DAY, "ds"),
 }
 """What namespaces of a scope may read. Nothing of the clicks is among it."""
+
+_NUMBERS = ("int", "double", "array<float>")
+DENSE_INPUTS = (
+    *(column.name for column in LISTING_COLUMNS if column.type.simpleString() in _NUMBERS),
+    RELATIVE_PRICE,
+)
+"""What dense namespaces may read: numbers, and lists of them."""
 
 Seen = Mapping[str, JointNamespace]
 
@@ -56,8 +64,13 @@ def problem_of(namespace: JointNamespace, seen: Seen) -> str:
 
 def _encoding_problem(namespace: JointNamespace) -> str:
     encoding, inputs = namespace.encoding, namespace.inputs
+    if encoding == DENSE:
+        if namespace.of == ROW or namespace.scope != "listing":
+            return f": {DENSE} is content of listings, say of = 'listing'"
+        is_one = len(inputs) == 1 and inputs[0] in DENSE_INPUTS
+        return "" if is_one else f": {DENSE} takes one of {', '.join(DENSE_INPUTS)}"
     if encoding not in ENCODINGS:
-        return f": unknown encoding {encoding}; there are {', '.join(sorted(ENCODINGS))}"
+        return f": unknown encoding {encoding}; there are {', '.join(sorted((*ENCODINGS, DENSE)))}"
     if encoding in ("rate_band", "count_band"):
         return f": {encoding} is history, which ids replace here"
     wanted = {"constant": 0, "words": 2}.get(encoding, 1)

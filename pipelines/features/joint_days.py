@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
 
+from pipelines.features.joint_dense import dense_values
+from pipelines.features.joint_namespace import DENSE, JointNamespace
 from pipelines.features.joint_patterns import (
     AttributeLimits,
     Attributes,
@@ -42,6 +44,7 @@ def namespace_rows(
     registry: JointRegistry,
     attributes: Mapping[str, Attributes],
     values: Mapping[str, list[str]],
+    snapshot: pa.Table,
 ) -> list[dict[str, object]]:
     """Rows of `joint_namespaces` of a day, without ds.
 
@@ -53,6 +56,8 @@ def namespace_rows(
         As of `attributes_of_day`.
     values : mapping of str to list of str
         As of `JointAssembler.request_values`.
+    snapshot : pyarrow.Table
+        All listings of the day.
     """
     rows: list[dict[str, object]] = [
         {
@@ -62,7 +67,7 @@ def namespace_rows(
             "kind": n.kind,
             "inputs": list(n.inputs),
             "attribute": n.attribute or None,
-            "left_out": None,
+            "left_out": _vectors_left_out(n, snapshot),
             "values": values.get(n.name),
         }
         for n in registry.namespaces
@@ -85,6 +90,15 @@ def namespace_rows(
                 }
             )
     return rows
+
+
+def _vectors_left_out(namespace: JointNamespace, snapshot: pa.Table) -> str | None:
+    if namespace.encoding != DENSE:
+        return None
+    found = dense_values(namespace.name, snapshot[namespace.inputs[0]].combine_chunks())
+    if not found.refused:
+        return None
+    return f"{found.refused} listings: their vector has another length than {len(found.ids)}"
 
 
 def stored_keys(rows: Iterable[Mapping[str, object]]) -> Keys:

@@ -9,6 +9,7 @@ SURFACE = "surface"
 USUAL = "usual"
 CROSS = "cross"
 SHARED_WORDS = "shared_word_count"
+DENSE = "dense"
 ANY_ATTRIBUTE = "attributes.*"
 """Input of a pattern: every attribute that no namespace of the same scope names by itself."""
 
@@ -27,15 +28,16 @@ class JointNamespace:
         `listing`: known of the listing that day. `request`: known of the impression alone. `pair`:
         what only both together know. `cross`: of earlier namespaces of any scope.
     encoding : str
-        A name of `pipelines.features.encodings.ENCODINGS`, `cross`, `shared_word_count`, or
-        `usual`: how the value of a namespace (the second input, its branch the third) stands to
-        what the entity (the first) was shown with most often, as of the day before.
+        A name of `pipelines.features.encodings.ENCODINGS`, `cross`, `shared_word_count`, `dense`
+        (numbers as they are, each with a weight of its own), or `usual`: how the value of a
+        namespace (the second input, its branch the third) stands to what the entity (the first)
+        was shown with most often, as of the day before.
     inputs : tuple of str
         Columns, ``attributes.<key>``, ``attributes.*`` of a pattern, or for a cross the names of
         earlier namespaces.
     prior : float
-        Standard deviation of its weights before anything is known, in logits; 0 makes it a part of
-        crosses only.
+        Standard deviation of its weights before anything is known, in logits, of `dense` for a
+        standard deviation of each number; 0 makes it a part of crosses only.
     of : str
         `row`, or the row namespace whose entities it is a content of.
     unknown : float
@@ -75,9 +77,9 @@ class JointNamespace:
 
     @property
     def kind(self) -> str:
-        """What its values are: id, token, value, cross or calendar."""
-        if self.encoding == CROSS:
-            return "cross"
+        """What its values are: id, token, value, dense, cross or calendar."""
+        if self.encoding in (CROSS, DENSE):
+            return self.encoding
         if self.encoding in _CALENDAR_ENCODINGS:
             return "calendar"
         if self.is_id:

@@ -13,7 +13,8 @@ from pipelines.features.batch import Batch
 from pipelines.features.encodings import ENCODINGS
 from pipelines.features.feature_rows import batches_of
 from pipelines.features.ids import NONE, cross_ids, value_id, value_ids
-from pipelines.features.joint_namespace import ROW, USUAL, JointNamespace
+from pipelines.features.joint_dense import dense_values
+from pipelines.features.joint_namespace import DENSE, ROW, USUAL, JointNamespace
 from pipelines.features.joint_registry import JointRegistry
 from pipelines.features.pairs import MAX_SHARED, shared_words
 from pipelines.features.rows import SlotRows
@@ -183,35 +184,51 @@ class JointAssembler:
         Returns
         -------
         pyarrow.Table
-            entity, id, parts (list of int64) and kinds (list of int32: numbers into the
-            registry's contents), one row an entity.
+            entity, id, parts (list of int64), kinds (list of int32: numbers into the registry's
+            contents) and values (list of float32), one row an entity.
         """
         columns = Batch(batch, {})
         own = self.registry.by_name[entity]
         ids = token_ids(entity, ENCODINGS[own.encoding](columns, own.inputs))
-        parts: list[Ids] = []
-        kinds: list[npt.NDArray[np.int32]] = []
-        owners: list[npt.NDArray[np.int64]] = []
-        for number, content in enumerate(self.registry.contents):
-            if content.of != entity:
-                continue
-            tokens = ENCODINGS[content.encoding](columns, content.inputs)
-            part, owner = _flat(content.name, tokens, batch.num_rows)
-            parts.append(part)
-            owners.append(owner)
-            kinds.append(np.full(len(part), number, dtype=np.int32))
-        flat, kind = np.concatenate(parts), np.concatenate(kinds)
-        owner = np.concatenate(owners)
-        order = np.argsort(owner, kind="stable")
-        offsets = np.searchsorted(owner[order], np.arange(batch.num_rows + 1)).astype(np.int32)
-        return pa.table(
-            {
-                "entity": pa.repeat(pa.scalar(entity), batch.num_rows),
-                "id": pa.array(ids),
-                "parts": pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat[order])),
-                "kinds": pa.ListArray.from_arrays(pa.array(offsets), pa.array(kind[order])),
-            }
+        held = [
+            _held(content, number, columns)
+            for number, content in enumerate(self.registry.contents)
+            if content.of == entity
+        ]
+        part, owner, kind, value = (
+            np.concatenate([getattr(one, name) for one in held])
+            for name in ("parts", "owner", "kinds", "values")
         )
+        order = np.argsort(owner, kind="stable")
+        ends = np.searchsorted(owner[order], np.arange(batch.num_rows + 1)).astype(np.int32)
+        lists = {
+            name: pa.ListArray.from_arrays(pa.array(ends), pa.array(flat[order]))
+            for name, flat in (("parts", part), ("kinds", kind), ("values", value))
+        }
+        of = pa.repeat(pa.scalar(entity), batch.num_rows)
+        return pa.table({"entity": of, "id": pa.array(ids), **lists})
+
+
+@dataclass(frozen=True)
+class _Held:
+    """What rows hold of a content, one entry for each row and part."""
+
+    parts: Ids
+    owner: Ids
+    kinds: npt.NDArray[np.int32]
+    values: npt.NDArray[np.float32]
+
+
+def _held(content: JointNamespace, number: int, columns: Batch) -> _Held:
+    if content.encoding == DENSE:
+        dense = dense_values(content.name, columns.column(content.inputs[0]))
+        rows = len(dense.values) // max(len(dense.ids), 1)
+        parts, owner, values = np.tile(dense.ids, rows), dense.owner, dense.values
+    else:
+        tokens = ENCODINGS[content.encoding](columns, content.inputs)
+        parts, owner = _flat(content.name, tokens, columns.columns.num_rows)
+        values = np.ones(len(parts), dtype=np.float32)
+    return _Held(parts, owner, np.full(len(parts), number, dtype=np.int32), values)
 
 
 def _flat(namespace: str, tokens: Tokens, rows: int) -> tuple[Ids, npt.NDArray[np.int64]]:

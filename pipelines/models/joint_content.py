@@ -71,7 +71,7 @@ class Ridge:
     b, g : numpy.ndarray of float64, shape (n,)
         Evidence of the entities; g > 0.
     precision : numpy.ndarray of float64, shape (c,)
-        1 / T of each content.
+        1 / T of each content, times its squared unit.
     residual : float
         tau^2.
     """
@@ -152,11 +152,52 @@ def _fill_signs(day: np.uint64, number: np.uint64, signs: Floats) -> None:
             signs[sample, k] = 1.0 if word >> np.uint64(63) else -1.0
 
 
+def units(design: Design, is_dense: npt.NDArray[np.bool_]) -> Floats:
+    """What a content's weight is for: 1 of what is there or not, a standard deviation of numbers.
+
+    Over the entities that hold it; a number that is the same for all counts by its size.
+
+    Parameters
+    ----------
+    is_dense : numpy.ndarray of bool, shape (c,)
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (c,)
+    """
+    unit = np.ones(len(is_dense))
+    if is_dense.any():
+        _fill_units(design.offsets, design.columns, design.values, is_dense, unit)
+    return unit
+
+
+@kernel
+def _fill_units(
+    offsets: Ints, columns: Index, values: Floats, is_dense: npt.NDArray[np.bool_], unit: Floats
+) -> None:
+    count, total, squares = np.zeros(len(unit)), np.zeros(len(unit)), np.zeros(len(unit))
+    for place in range(offsets[0], offsets[len(offsets) - 1]):
+        count[columns[place]] += 1.0
+        total[columns[place]] += values[place]
+    for place in range(offsets[0], offsets[len(offsets) - 1]):
+        k = columns[place]
+        squares[k] += (values[place] - total[k] / count[k]) ** 2
+    for k in range(len(unit)):
+        if is_dense[k] and count[k] > 0.0:
+            mean = total[k] / count[k]
+            variance = squares[k] / count[k]
+            if variance <= 1e-12 * mean * mean:
+                variance = mean * mean
+            if variance > 0.0:
+                unit[k] = np.sqrt(variance)
+
+
 def learn_content_priors(
     ridge: Ridge,
     beta: Floats,
     signs: npt.NDArray[np.float64],
     kind: Index,
+    unit: Floats,
     variance: Floats,
     first_variance: Floats,
     first_residual: float,
@@ -173,6 +214,8 @@ def learn_content_priors(
     ----------
     kind : numpy.ndarray of int32, shape (c,)
         Kind of each content.
+    unit : numpy.ndarray of float64, shape (c,)
+        As of `units`: T is the variance of weights times their unit.
     variance, first_variance : numpy.ndarray of float64, shape (kinds,)
         T now, and the registry's T0.
     strength : float
@@ -186,7 +229,8 @@ def learn_content_priors(
         New T, shape (kinds,), and tau^2.
     """
     drawn = ridge.samples(signs)
-    spread = sum((t * t for t in drawn), np.zeros(len(beta))) / len(drawn)
+    scaled = beta * unit
+    spread = sum(((t * unit) ** 2 for t in drawn), np.zeros(len(beta))) / len(drawn)
     informed = np.zeros(len(beta), dtype=np.bool_)
     informed[ridge.design.columns] = True
     updated = variance.copy()
@@ -194,7 +238,7 @@ def learn_content_priors(
         own = informed & (kind == k)
         if own.any():
             gamma = np.count_nonzero(own) - ordered_sum(spread[own]) / variance[k]
-            above = ordered_sum(beta[own] ** 2) + strength * first_variance[k]
+            above = ordered_sum(scaled[own] ** 2) + strength * first_variance[k]
             updated[k] = max(above / (max(gamma, 0.0) + strength), smallest**2)
     precision = 1.0 / ridge.residual
     share = ridge.g / (ridge.g + precision)

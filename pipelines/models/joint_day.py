@@ -10,7 +10,13 @@ import numpy.typing as npt
 
 from pipelines.models import joint_kernels as kernels
 from pipelines.models.contents import Contents
-from pipelines.models.joint_content import Design, Ridge, learn_content_priors, random_signs
+from pipelines.models.joint_content import (
+    Design,
+    Ridge,
+    learn_content_priors,
+    random_signs,
+    units,
+)
 from pipelines.models.joint_state import JointSpec, JointState, Posterior
 from pipelines.models.numbering import Numbering
 from pipelines.models.sorted_ids import held_by, pair_order
@@ -33,12 +39,15 @@ class _Entities:
         The contents that they can hold.
     design : Design
         Columns count within `content`.
+    unit : numpy.ndarray of float64
+        What each content's weight is for, as of `units`.
     """
 
     number: int
     lines: npt.NDArray[np.int64]
     content: npt.NDArray[np.int64]
     design: Design
+    unit: Floats
 
 
 def end_day(
@@ -110,7 +119,7 @@ def end_day(
                 group.design,
                 table[group.lines, kernels.B],
                 table[group.lines, kernels.G],
-                1.0 / content_variance[kind],
+                group.unit**2 / content_variance[kind],
                 float(variance[group.number]),
             )
             solved = ridge.solve(beta[group.content])
@@ -118,8 +127,8 @@ def end_day(
             prior_mean[group.lines] = group.design.times(solved)
             if learns_content:
                 content_variance, variance[group.number] = learn_content_priors(
-                    ridge, solved, random_signs(day, group.number, ridge), kind, content_variance,
-                    first_content, float(first[group.number]),
+                    ridge, solved, random_signs(day, group.number, ridge), kind, group.unit,
+                    content_variance, first_content, float(first[group.number]),
                     strength=spec.strength, smallest=spec.smallest,
                 )  # fmt: skip
         gain = log_loss[0] - log_loss[scale]
@@ -180,7 +189,9 @@ def _entities(
     own = ids[starts[number] : starts[number + 1]]
     lines = starts[number] + np.searchsorted(own, held.ids)
     columns = Numbering(content_ids[content]).find(held.parts)
-    return _Entities(number, lines, content, Design(held.offsets, columns, held.values))
+    design = Design(held.offsets, columns, held.values)
+    is_dense = np.array([kind.is_dense for kind in spec.kinds])[content_kind[content]]
+    return _Entities(number, lines, content, design, units(design, is_dense))
 
 
 def _row_variances(

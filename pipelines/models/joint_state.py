@@ -44,11 +44,16 @@ class ContentKind:
     ----------
     entity : str
         The row namespace whose coordinates hold the entities' evidence.
+    prior : float
+        Standard deviation of its weights; of dense ones for a standard deviation of each number.
+    is_dense : bool
+        Whether its values are numbers, not only there or not.
     """
 
     name: str
     entity: str
     prior: float
+    is_dense: bool = False
 
 
 @dataclass(frozen=True)

@@ -19,20 +19,20 @@ ROW, CONTENT = "row", "content"
 
 
 def to_contents(table: pa.Table, entity: str) -> Contents:
-    """Contents of an entity from columns entity, id, parts and kinds; the first of equal ids."""
+    """Contents of an entity from entity, id, parts, kinds and values; the first of equal ids."""
     own = table.filter(pc.equal(table["entity"], entity)).combine_chunks()
     _, first = np.unique(own["id"].to_numpy(), return_index=True)
     own = own.take(pa.array(first)).combine_chunks()
     if not len(own):
         return Contents.none()
-    parts, kinds = (own[name].combine_chunks() for name in ("parts", "kinds"))
+    parts, kinds, values = (own[name].combine_chunks() for name in ("parts", "kinds", "values"))
     offsets = parts.offsets.to_numpy().astype(np.int64)
     return Contents(
         own["id"].to_numpy(),
         offsets - offsets[0],
         parts.flatten().to_numpy().astype(np.int64),
         kinds.flatten().to_numpy().astype(np.int16),
-        np.ones(int(offsets[-1] - offsets[0])),
+        values.flatten().to_numpy().astype(np.float64),
     )
 
 
@@ -81,6 +81,7 @@ def _holdings(entity: str, held: Contents) -> pa.Table:
             "id": held.ids,
             "parts": pa.ListArray.from_arrays(offsets, pa.array(held.parts)),
             "kinds": pa.ListArray.from_arrays(offsets, pa.array(held.kinds.astype(np.int32))),
+            "values": pa.ListArray.from_arrays(offsets, pa.array(held.values.astype(np.float32))),
         }
     )
 
