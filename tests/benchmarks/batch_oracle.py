@@ -23,6 +23,8 @@ from scipy.special import expit
 from pipelines.features.ids import NONE
 from pipelines.models.contents import Contents
 from pipelines.models.joint import JointModel
+from pipelines.models.joint_content import Design as Held
+from pipelines.models.joint_content import units
 from pipelines.models.joint_state import JointSpec
 from pipelines.models.numbering import Numbering
 from pipelines.models.segments import COLD, MIXED, SEGMENTS
@@ -114,9 +116,11 @@ class _Oracle:
             variance[self.numbers.find(known.ids)] = posterior.variance[self.spec.row_number(name)]
         content_variance = np.ones(made)
         for known in model.contents.values():
-            content_variance[self.contents.find(known.parts)] = posterior.content_variance[
-                known.kinds
-            ]
+            columns = self.contents.find(known.parts)
+            is_dense = np.zeros(made, dtype=np.bool_)
+            is_dense[columns] = [self.spec.kinds[kind].is_dense for kind in known.kinds]
+            unit = units(Held(known.offsets, columns, known.values), is_dense)
+            content_variance[columns] = posterior.content_variance[known.kinds] / unit[columns] ** 2
         matrix = sparse.coo_array((size, made))
         for block in held.values():
             matrix += sparse.coo_array((block.data, block.coords), shape=(size, made))

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from scipy.special import expit
 
-from jobs.planning.joint_inputs import joint_registry, joint_spec
+from jobs.planning.joint_inputs import day_registry, joint_spec, read_namespaces
 from pipelines.days import day_number
 from pipelines.features.id_rows import unpacked
 from pipelines.features.joint_registry import JointRegistry
@@ -135,8 +135,9 @@ def joint_market(seed: int, scale: str, keep: Path) -> JointMarket:
                 tables.read_arrow("joint_entities", [day]).combine_chunks(),
             )
         )
-    config = chain.config
-    return JointMarket(market, joint_registry(config), joint_spec(config), tuple(days))
+    # A simulated market has the same attributes on all days.
+    registry = day_registry(chain.config, read_namespaces(tables, landed[-1]))
+    return JointMarket(market, registry, joint_spec(chain.config, registry), tuple(days))
 
 
 def studied(market: Market) -> Chain:
