@@ -44,7 +44,8 @@ def dense_values(name: str, column: pa.Array) -> DenseValues:
     name : str
         The namespace.
     """
-    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+    is_list = pa.types.is_list(column.type) or pa.types.is_large_list(column.type)
+    if is_list:
         lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
     else:
         lengths = np.asarray(column.is_valid()).astype(np.int64)
@@ -52,7 +53,7 @@ def dense_values(name: str, column: pa.Array) -> DenseValues:
     length = int(np.bincount(given).argmax()) if len(given) else 0
     rows = np.flatnonzero(lengths == length) if length else np.empty(0, np.int64)
     taken = column.take(pa.array(rows))
-    flat = pc.list_flatten(taken) if length and not _is_number(taken) else taken
+    flat = pc.list_flatten(taken) if is_list else taken
     values = pc.fill_null(flat.cast(pa.float64(), safe=False), 0.0)
     numbers = values.to_numpy(zero_copy_only=False).astype(np.float32)
     labels = pa.array([f"{k}/{length}" for k in range(length)], pa.string())
@@ -62,7 +63,3 @@ def dense_values(name: str, column: pa.Array) -> DenseValues:
         np.nan_to_num(numbers, nan=0.0, posinf=0.0, neginf=0.0),
         int(np.count_nonzero(given != length)),
     )
-
-
-def _is_number(column: pa.Array) -> bool:
-    return bool(pa.types.is_floating(column.type) or pa.types.is_integer(column.type))

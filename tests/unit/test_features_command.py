@@ -86,7 +86,8 @@ def test_contents_are_a_part_of_what_their_entity_adds(told: dict[str, Any]) -> 
     contents = [row for row in told["namespaces"] if row["level"] == "content"]
     of_listing = [row for row in contents if row["scope"] == "listing"]
     assert any(row["share"] > 0.001 for row in of_listing)
-    assert {"token"} == {row["kind"] for row in of_listing}
+    kinds = {row["namespace"]: row["kind"] for row in of_listing}
+    assert (kinds["title_word"], kinds["image"]) == ("token", "dense")
 
 
 def test_no_ids_collide_and_what_was_counted_is_said(told: dict[str, Any], chain: Chain) -> None:
