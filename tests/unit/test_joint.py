@@ -8,7 +8,7 @@ import pytest
 from pipelines.features.ids import NONE, cross_ids, namespace_seed, value_ids
 from pipelines.models.contents import Contents
 from pipelines.models.joint import JointModel
-from pipelines.models.joint_state import JointState
+from pipelines.models.joint_state import JointSpec, JointState, RowNamespace, UsualColumns
 from pipelines.models.joint_tables import (
     from_tables,
     prior_rows,
@@ -215,3 +215,22 @@ def test_a_row_is_told_how_it_stands_to_what_its_query_was_mostly_shown():
     )
     names = value_ids("usual", pa.array([SAME, SAME_BRANCH, OTHER, NEW])).tolist()
     assert told.tolist() == [*names, NONE]
+
+
+def test_what_a_query_is_shown_today_is_usual_from_tomorrow_on():
+    rows = [RowNamespace(name, 0.3) for name in ("query", "leaf", "branch", "usual")]
+    spec = JointSpec(tuple(rows), (), usual=UsualColumns("usual", 0, 1, 2, 3))
+    today = np.array([[1, 10, 5, NONE]] * 9 + [[1, 11, 5, NONE]] * 3)
+    names = value_ids("usual", pa.array([SAME, SAME_BRANCH, NEW])).tolist()
+    state, order = JointState.new(spec), np.arange(12)
+    told = []
+    for day in range(2):
+        model = JointModel(spec, state, {})
+        index = model.index(today, add=True)
+        before = model.ids[index[:, 3]].tolist()
+        model.learn(today, np.zeros(12, np.uint8), order)
+        assert model.ids[model.index(today)[:, 3]].tolist() == before
+        told.append(before)
+        state = model.end(day)
+    same, branch, new = names
+    assert told == [[new] * 12, [same] * 9 + [branch] * 3]
