@@ -37,6 +37,7 @@ def planted_day(number: int, rows: int = 600) -> JointDay:
                 "id": 10_000 + np.arange(LISTINGS),
                 "parts": pa.array(words, pa.list_(pa.int64())),
                 "kinds": pa.array([[0] * len(own) for own in words], pa.list_(pa.int32())),
+                "values": pa.array([[1.0] * len(own) for own in words], pa.list_(pa.float32())),
             }
         ),
     )

@@ -127,7 +127,7 @@ def test_variances_of_content_and_of_what_it_does_not_say_are_found(ridge, start
         made = replace(made, precision=1 / variance[kind], residual=residual)
         solved = made.solve(np.zeros(60))
         variance, residual = learn_content_priors(
-            made, solved, random_signs(day, 3, made), kind, variance,
+            made, solved, random_signs(day, 3, made), kind, np.ones(60), variance,
             np.array([0.01]), 0.16, strength=1.0, smallest=0.005,
         )  # fmt: skip
     assert variance[0] ** 0.5 == pytest.approx(0.3, rel=0.2)

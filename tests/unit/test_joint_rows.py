@@ -11,12 +11,12 @@ import pytest
 
 from pipelines.features.ids import NONE, cross_ids, value_id
 from pipelines.features.joint_inputs import with_relative_price, with_shows_per_day
+from pipelines.features.joint_namespace import JointNamespace
 from pipelines.features.joint_reference import reference_ids
-from pipelines.features.joint_registry import JointNamespace, JointRegistry
+from pipelines.features.joint_registry import JointRegistry
 from pipelines.features.joint_rows import JointAssembler
 from tests.support.joint_rows import (
     ALL,
-    CATEGORY,
     LISTING,
     PAIR,
     REGISTRY,
@@ -46,7 +46,7 @@ def rows(**changes: list[object]) -> dict[str, list[int]]:
 def test_columns_follow_the_registry_with_what_is_missing_and_crosses_beside() -> None:
     assert NAMES == [
         "surface", "user", "user_is_unknown", "listing", "category", "surface_x_category",
-        "shared_words", "user_x_category",
+        "shared_words", "surface_x_shared_words", "user_x_category",
     ]  # fmt: skip
     by_name = dict(zip(NAMES, REGISTRY.columns, strict=True))
     assert [by_name[n].scope for n in ("user_is_unknown", "category", "surface_x_category")] == [
@@ -113,7 +113,6 @@ def test_the_reference_context_has_no_user_and_neither_known_nor_unknown() -> No
         ((*ALL, LISTING), "registered twice"),
         ((SURFACE, replace(USER, scope="visitor")), "unknown scope visitor"),
         ((replace(USER, unknown=-0.1),), "negative"),
-        ((CATEGORY, SURFACE), "surface has to be registered before it"),
         ((USER, replace(PAIR, inputs=("user", "shop"))), "shop is no earlier namespace of rows"),
         ((USER, replace(PAIR, inputs=("user",))), "two inputs or more"),
         ((TITLE,), "listing is no earlier namespace"),
@@ -121,7 +120,10 @@ def test_the_reference_context_has_no_user_and_neither_known_nor_unknown() -> No
         ((replace(TITLE, of="row"),), "gives lists"),
         ((replace(USER, encoding="rate_band"),), "is history"),
         ((replace(USER, encoding="soundex"),), "unknown encoding soundex"),
-        ((USER, replace(TITLE, scope="request", of="user")), "is made of user_id"),
+        (
+            (USER, replace(TITLE, scope="request", of="user", inputs=("query",))),
+            "is made of user_id",
+        ),
     ],
 )
 def test_a_registry_that_cannot_be_is_refused(

@@ -113,7 +113,7 @@ def test_a_user_s_own_weights_are_not_among_those_of_listings(learnt: Learnt) ->
     names = set(learnt.weights.weights["namespace"].to_pylist())
     assert names == {
         "surface", "user_is_unknown", "listing", "category", "surface_x_category",
-        "shared_words", "title_word",
+        "shared_words", "surface_x_shared_words", "title_word",
     }  # fmt: skip
 
 

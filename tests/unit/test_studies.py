@@ -44,7 +44,8 @@ def market() -> JointMarket:
 @pytest.fixture(scope="module")
 def product() -> JointMarket:
     config = load_config(environment={})
-    return replace(planted_market(), registry=joint_registry(config), spec=joint_spec(config))
+    registry = joint_registry(config)
+    return replace(planted_market(), registry=registry, spec=joint_spec(config, registry))
 
 
 def test_what_is_left_out_holds_nothing_and_the_rest_does(market: JointMarket) -> None:

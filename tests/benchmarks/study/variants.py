@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from pipelines.features.joint_checks import surface_cross
 from pipelines.models.joint_state import JointSpec, JointState, RowNamespace
 from pipelines.models.segments import COLD, MIXED
 from pipelines.samples.balanced import non_click_rate
@@ -40,10 +41,11 @@ class Variant:
 
 def namespaces(market: JointMarket) -> Iterator[Variant]:
     """Each registered namespace left out: its own weights, its cross with surface, its absence."""
-    for registered in market.registry.namespaces:
-        name = registered.name
-        if name not in ("bias", "surface"):
-            own = {name, f"{name}_is_unknown", f"surface_x_{name}"}
+    names = [registered.name for registered in market.registry.namespaces]
+    crosses = {surface_cross(name) for name in names}
+    for name in names:
+        if name not in ("bias", "surface", *crosses):
+            own = {name, f"{name}_is_unknown", surface_cross(name)}
             yield Variant(name, without(market.spec, own))
 
 
