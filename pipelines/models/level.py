@@ -62,7 +62,7 @@ def level_shift(learner: Learner, blocks: Sequence[Block], prior: LevelPrior) ->
         if not inside.any():
             continue
         logit = logits(weights, block.rows) + block.glm_offset
-        if learner.dense is not None:
+        if learner.dense is not None and len(learner.dense.keys):
             row = learner.dense.rows_of(block.listing_key)
             vectors = learner.dense.vectors[np.maximum(row, 0)]
             logit = logit + np.where(row >= 0, dense_logits(dense_weights, vectors), 0.0)

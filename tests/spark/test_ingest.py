@@ -249,6 +249,17 @@ def test_parquet_bytes_that_are_no_utf8_are_refused_and_stay_readable(spark, tmp
     assert json.loads(raw)["query"] == "\ufffd\ufffd"
 
 
+def test_a_position_between_two_places_is_refused_not_cut(spark, tmp_path):
+    path = tmp_path / "landing/impressions" / f"ds={DAY}" / "a.parquet"
+    good = row("impressions", ts=at("10:00:00"), attributes=None)
+    places = {"i1": 1.0, "i2": 2.5, "i3": 3.0}
+    write_parquet(path, [{**good, "impression_id": i, "position": p} for i, p in places.items()])
+    step = make_step(spark, tmp_path / "landing", tmp_path / "warehouse")
+    assert ingest(step)[DAY].details["logs"]["impressions"]["reasons"] == {"unparsable_number": 1}
+    stored = step.tables.read_arrow("impressions", [DAY]).sort_by("impression_id")
+    assert stored["position"].to_pylist() == [1, 3]
+
+
 def spoil_footer(path):
     path.write_bytes(path.read_bytes()[:-20])
 

@@ -14,7 +14,7 @@ from pipelines.models.level import bias_slot, forecast, level_shift
 from pipelines.models.level_prior import LevelPrior
 from pipelines.models.linear import logits
 from pipelines.models.train_model import train_model
-from pipelines.models.training import Block, new_learners
+from pipelines.models.training import Block, DenseInputs, new_learners
 
 PARAMETERS = FtrlParameters(alpha=0.1, beta=1.0, l1=0.0, l2=0.0, bits=10)
 PRIOR = LevelPrior(drift=0.02, surface=0.005, day=0.01, weekday=0.015, weekend=0.05)
@@ -210,6 +210,30 @@ def test_without_promoted_rows_nothing_moves(learnt):
     assert level_shift(learner, [], PRIOR) == 0.0
     search = replace(a_block(np.full(9, 19), np.ones(9)), is_search=np.ones(9, dtype=np.bool_))
     assert level_shift(learner, [search], PRIOR) == 0.0
+
+
+def test_what_the_dense_inputs_say_of_a_listing_is_not_taken_for_the_level():
+    days = np.repeat(np.arange(20), 200)
+    of = np.arange(len(days)) % 3  # 0 and 1 have a vector, 2 has none
+    clicked = np.random.default_rng(5).uniform(size=len(days)) < np.array([0.4, 0.1, 0.2])[of]
+    block = replace(a_block(days, clicked), listing_key=of.astype(np.int64))
+    dense = DenseInputs(np.array([0, 1]), np.array([[1.0], [-1.0]], dtype=np.float32))
+    (learner,) = new_learners([19], PARAMETERS, search_days=14, promoted_days=15, dense={19: dense})
+    learner.learn(block)
+    (weight,) = learner.state.dense_weights()
+    said = weight * np.array([1.0, -1.0, 0.0])[of]
+    logit = logits(learner.state.weights(), block.rows) + block.glm_offset + said
+    inside = learner.is_inside(block)
+    rows = (column[inside] for column in (logit, block.clicked, block.day, block.is_search))
+    assert weight > 0.2
+    assert level_shift(learner, [block], PRIOR) == pytest.approx(forecast(*rows, 20, PRIOR))
+
+
+def test_a_day_without_any_vector_has_a_level_all_the_same(learnt):
+    learner, block = learnt
+    nothing = DenseInputs(np.empty(0, np.int64), np.empty((0, 2), np.float32))
+    without = replace(learner, dense=nothing)
+    assert level_shift(without, [block], PRIOR) == level_shift(learner, [block], PRIOR)
 
 
 def test_what_was_learnt_is_not_changed(learnt):

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.landing.typed_files import TypedFile, typed_file
+from jobs.landing.typed_files import DayOfFiles, TypedFile, typed_file
 from jobs.storage.contracts import arrow_schema
 from schemas.logs import LOGS
 from tests.support.rows import arrow_rows
@@ -67,3 +67,16 @@ def test_a_file_that_is_no_parquet_is_left_to_spark(tmp_path: Path) -> None:
     path = tmp_path / "part.parquet"
     path.write_text("impression_id,ts\n")
     assert typed_file(str(path), DECLARED, REQUIRED) is None
+
+
+def test_the_one_row_that_is_not_certainly_good_is_put_aside_for_spark(tmp_path: Path) -> None:
+    path, aside = tmp_path / "part.parquet", tmp_path / "aside" / "rows.parquet"
+    rows = arrow_rows("impressions", [{}, {"impression_id": "i2", "position": 0}]).select(COLUMNS)
+    pq.write_table(rows, path)
+    day = rows["ts"][0].as_py().date()
+    files = DayOfFiles(
+        "impressions", day, [TypedFile(str(path), 2)], DECLARED, str(aside), 4096, {}
+    )
+    good = pa.Table.from_batches(files.good_rows())
+    assert good["impression_id"].to_pylist() == rows["impression_id"].to_pylist()[:1]
+    assert pq.read_table(aside)["impression_id"].to_pylist() == ["i2"]

@@ -2,7 +2,7 @@
 
 Each row of both surfaces is learnt once, in the order of time. A judged day is predicted with the
 model and the history of the day before, and its sigmoid is fitted to earlier days predicted in
-the same way. Not tuned yet, see `tune.py`.
+the same way. Tuned is the learning rate, by `tune.py`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from vowpalwabbit import Workspace
 
 Setting = float | str
 CHOSEN: dict[str, Setting] = {
-    "ftrl_alpha": 0.05, "ftrl_beta": 1.0, "l1": 0.0, "l2": 1.0, "ignored": "", "platt_days": 14,
+    "ftrl_alpha": 0.02, "ftrl_beta": 1.0, "l1": 0.0, "l2": 1.0, "ignored": "", "platt_days": 14,
 }  # fmt: skip
 GRID: dict[str, tuple[Setting, ...]] = {
     "ftrl_alpha": (0.01, 0.02, 0.05, 0.1),

@@ -2,7 +2,7 @@
 
 Trained once, on the rows of both surfaces before the first judged day: the number of trees is the
 best one on the last five of these days, then all of them are learnt with it. The features of a
-row, judged ones included, are those of the day before. Not tuned yet, see `tune.py`.
+row, judged ones included, are those of the day before. Not tuned.
 """
 
 from __future__ import annotations

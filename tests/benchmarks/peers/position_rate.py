@@ -1,6 +1,6 @@
 """Peer (d): smoothed click rates of the days before, by surface and position, and by listing.
 
-Recounted for each judged day. Not tuned yet, see `tune.py`.
+Recounted for each judged day. Not tuned.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Trained once, on the rows of both surfaces before the first judged day. The calibration is fitted to
 the last seven of these days as a model of the days before them predicts them; then all of them
 are learnt. The features of a row, judged ones included, are those of the day before.
-Not tuned yet, see `tune.py`.
+Not tuned.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 From the constants in its file, each setting of its GRID is tried by itself, in the order of the
 grid, and the best value is kept before the next: the sum over the markets of the excess relative
 to the start's. That is what the peers are judged by, and more than an engineer would have: logs
-hold no truth. Until it has been run, the constants CHOSEN of a peer are where the search begins.
+hold no truth. The file of each peer says which of its constants are tuned.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def main() -> None:
     """Try, print, keep."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("name", choices=PEERS)
-    parser.add_argument("--markets", default="101-small,102-medium", help="seed-scale, ...")
+    parser.add_argument("--markets", default="101-medium,102-medium", help="seed-scale, ...")
     parser.add_argument("--keep", type=Path, help="where the markets are, or go")
     given = parser.parse_args()
     module, more = PEERS[given.name]
