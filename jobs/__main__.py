@@ -72,6 +72,7 @@ def build_parser(command: str | None = None) -> Parser:
         ("check-source", "check a source without running the chain"),
         ("scores", "show scores: the top listings, or why one listing has its number"),
         ("features", "show the joint model's namespaces and what each is worth"),
+        ("export", "write one file from which a server scores any request"),
         ("runs", "show the record of runs"),
         ("report", "write the report of a day again"),
         ("check-quality", "check stored tables by the rules of conf/quality"),

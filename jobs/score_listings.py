@@ -1,8 +1,9 @@
 """Score every live promoted listing, cold ones included.
 
 Grain: live promoted listing: in a campaign and not out of stock on the day's snapshot. Counts,
-models, ensemble and map all include the day itself: the scores serve the day after. They are
-staged here; publish_scores says whether consumers may read them.
+models, ensemble and map all include the day itself: the scores serve the day after, when the
+listings will be a day older. They are staged here; publish_scores says whether consumers may read
+them.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ from pipelines.features.prior_strengths import moments
 from pipelines.models.listing_part import Models
 from pipelines.scores.joint_scoring import score_joint_listings
 from pipelines.scores.joint_terms import joint_terms
-from pipelines.scores.live_listings import live_promoted
+from pipelines.scores.live_listings import as_of, live_promoted
 from pipelines.scores.reference import context_terms, reference_context
 from pipelines.scores.scoring import score_listings
 from pipelines.units_spark import collect_units
@@ -57,11 +58,12 @@ def run(step: Step) -> Outcome:
 
 
 def _score(step: Step, day: date) -> DayRecord:
+    served = day + timedelta(days=1)
     history_windows = windows(step.config)
-    window = [*history_windows.before(day), day]
+    window = history_windows.before(served)
     counted = step.tables.days("entity_counts")
     counts = step.tables.day_reader("entity_counts", window, COUNT_COLUMNS)
-    made = assembler(step.config, _strengths(step, day, counted, counts))
+    made = assembler(step.config, _strengths(step, served, counted, counts))
     weights = read_weights(step.tables, [day])
     models = Models(
         weights[day, "historical"], weights[day, "content"], read_bases(step.tables, [day])[day]
@@ -79,13 +81,11 @@ def _score(step: Step, day: date) -> DayRecord:
     namespaces = read_namespaces(step.tables, day)
     joint = JointAssembler(day_registry(step.config, namespaces))
     joint_weights = read_joint_weights(step.tables, day)
-    joint_reference = reference_ids(
-        joint.registry, names, step.config.scoring.reference, day + timedelta(days=1)
-    )
+    joint_reference = reference_ids(joint.registry, names, step.config.scoring.reference, served)
     search_days, promoted_days = held_days(step.config, counted, day)
 
     def score(number: int) -> Iterator[pa.RecordBatch]:
-        snapshot = with_relative_price(listings(day))
+        snapshot = with_relative_price(as_of(listings(day), served))
         sums = window_to(day, counted, counts, history_windows, LISTING_ENTITIES)
         # One file in one order: the table is small and read by key.
         live = live_promoted(snapshot).sort_by("listing_id")
@@ -98,7 +98,7 @@ def _score(step: Step, day: date) -> DayRecord:
         part = score_joint_listings(one_batch(shown), joint, joint_weights, joint_reference)
         rows = with_history(live, sums, LISTING_ENTITIES)
         for table in score_listings(rows, made, shared.value, stack, reference, prior, part):
-            scored = with_day(table, day, "model_as_of")
+            scored = with_day(with_day(table.drop_columns(["ds"]), day), day, "model_as_of")
             named = scored.append_column("run_id", pa.repeat(pa.scalar(run_id), len(table)))
             yield from named.to_batches()
 
@@ -122,10 +122,11 @@ def _score(step: Step, day: date) -> DayRecord:
 
 
 def _strengths(
-    step: Step, day: date, counted: set[date], counts: Counts
+    step: Step, served: date, counted: set[date], counts: Counts
 ) -> dict[tuple[int, str, str], float]:
-    """Prior strengths as of the end of the day, each entity type in a task."""
+    """Prior strengths of a day as of the end of the day before, each entity type in a task."""
     history_windows = windows(step.config)
+    day = served - timedelta(days=1)
     entities = list(LISTING_ENTITIES)
 
     def count(number: int) -> Iterator[pa.RecordBatch]:
@@ -139,7 +140,7 @@ def _strengths(
 
     rows = collect_units(step.spark, len(entities), count, "entity string, moments string")
     day_moments = {row["entity"]: json.loads(row["moments"]) for row in rows.to_pylist()}
-    return strengths_of(step.config, day, day_moments)
+    return strengths_of(step.config, served, day_moments)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -12,8 +12,14 @@ from pipelines.features.joint_checks import surface_cross
 from pipelines.features.joint_days import stored_keys
 from pipelines.features.joint_namespace import DENSE, SURFACE, JointNamespace
 from pipelines.features.joint_registry import JointRegistry
-from pipelines.models.joint_state import ContentKind, JointSpec, RowNamespace, UsualColumns
-from pipelines.models.joint_tables import ROW
+from pipelines.models.joint_state import (
+    ContentKind,
+    JointSpec,
+    JointState,
+    RowNamespace,
+    UsualColumns,
+)
+from pipelines.models.joint_tables import ROW, from_tables
 from pipelines.scores.joint_scoring import JointWeights
 
 
@@ -117,3 +123,26 @@ def read_joint_weights(tables: Tables, day: date) -> JointWeights:
             if row["scale"] == scale and row["level"] == ROW
         },
     )
+
+
+def read_joint_state(tables: Tables, config: Config, day: date) -> JointState:
+    """The joint model's whole state at the end of a day: users, queries and all else.
+
+    Raises
+    ------
+    InputMissing
+        It is not kept for that day.
+    """
+    kept = tables.days("joint_state")
+    if day not in kept:
+        newest = f"of {max(kept)} it is" if kept else "no day's is"
+        raise InputMissing(
+            f"the joint model's whole state of {day} is not kept ({newest}): "
+            f"run `promoted-ctr train_joint --date {day} --force` first"
+        )
+    names = ("runs", "priors", "state", "contents", "holdings", "pairs")
+    read = {f"joint_{name}": tables.read_arrow(f"joint_{name}", [day]) for name in names}
+    try:
+        return from_tables(joint_spec(config), **read)
+    except ValueError as problem:
+        raise UsageError(f"{problem}: give the settings that {day} was made with") from None

@@ -37,6 +37,7 @@ from pipelines.features.prior_strengths import moments
 from pipelines.models.listing_part import Models
 from pipelines.scores.explain import Explanation, explain
 from pipelines.scores.joint_scoring import JointListings, score_joint_listings
+from pipelines.scores.live_listings import as_of
 from pipelines.scores.reference import Reference
 
 
@@ -97,7 +98,8 @@ def _joint(
 ) -> JointListings:
     """The joint model's part of the listing's score."""
     registry = day_registry(config, read_namespaces(tables, ds))
-    snapshot = with_relative_price(tables.read_arrow("listings", [ds]))
+    served = ds + timedelta(days=1)
+    snapshot = with_relative_price(as_of(tables.read_arrow("listings", [ds]), served))
     own = snapshot.filter(pc.equal(snapshot["listing_id"], listing["listing_id"][0]))
     history = pa.table(
         {
@@ -115,7 +117,7 @@ def _joint(
         registry,
         request_names(tables, config, ds),
         config.scoring.reference,
-        ds + timedelta(days=1),
+        served,
     )
     return score_joint_listings(
         one_batch(shown), JointAssembler(registry), read_joint_weights(tables, ds), reference
@@ -131,5 +133,6 @@ def _listing_day(
         raise InputMissing(f"no counts for the windows to {ds}")
     read = tables.day_reader("entity_counts", [*windows(config).before(ds), ds], COUNT_COLUMNS)
     every = window_to(ds, counted, read, windows(config), LISTING_ENTITIES)
-    with_sums = with_history(listing, every, LISTING_ENTITIES).combine_chunks().to_batches()[0]
-    return with_sums, strengths_of(config, ds, moments(every))
+    served = ds + timedelta(days=1)
+    rows = with_history(as_of(listing, served), every, LISTING_ENTITIES)
+    return one_batch(rows), strengths_of(config, served, moments(every))

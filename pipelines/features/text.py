@@ -1,7 +1,10 @@
 """Tokenising: lower-cased Unicode words of titles and tags, whole columns at a time."""
 
+import sys
 import unicodedata
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -68,6 +71,35 @@ def documents(title: pa.Array, tags: pa.ListArray) -> pa.ListArray:
     return unigrams(
         pc.binary_join_element_wise(_as_string(title), joined, " ", null_handling="skip")
     )
+
+
+def characters() -> dict[str, npt.NDArray[np.uint32]]:
+    """What `unigrams` makes of every character, for who splits texts without Arrow.
+
+    Returns
+    -------
+    dict
+        Code points: `first` and `last` of every range of characters of words, ascending; `large`
+        characters and the `small` ones that lower-casing makes of them, one for one.
+    """
+    codes = np.array(
+        [code for code in range(1, sys.maxunicode + 1) if not 0xD800 <= code <= 0xDFFF], np.uint32
+    )
+    text = pa.array(map(chr, codes.tolist()), pa.string())
+    is_word = ~np.asarray(pc.match_substring_regex(text, _NOT_WORD).to_numpy(zero_copy_only=False))
+    numbers = np.where(is_word, codes, 0)
+    # A word character begins a range unless the code point before it is one, and ends it likewise.
+    is_first = is_word & (np.diff(numbers, prepend=np.uint32(0)) != 1)
+    is_last = is_word & (np.diff(numbers, append=np.uint32(0)) != 1)
+    lowered = pc.utf8_lower(text)
+    changed = np.asarray(pc.not_equal(text, lowered).to_numpy(zero_copy_only=False))
+    small = [ord(one) for one in lowered.filter(pa.array(changed)).to_pylist()]
+    return {
+        "first": codes[is_first],
+        "last": codes[is_last],
+        "large": codes[changed],
+        "small": np.array(small, np.uint32),
+    }
 
 
 def _compose(text: pa.StringArray) -> pa.StringArray:

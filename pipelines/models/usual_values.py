@@ -70,6 +70,10 @@ class UsualValues:
         self._value = np.append(counts.value[chosen], NONE)
         self._branch = np.append(counts.branch[chosen], NONE)
 
+    def arrays(self) -> tuple[Ids, Ids, Ids]:
+        """Entities with their usual value and its branch, shape (k,) each."""
+        return self._numbers.ids, self._value[:-1], self._branch[:-1]
+
     def relation(self, namespace: str, entity: Ids, value: Ids, branch: Ids) -> Ids:
         """Ids of how rows stand to what is usual, shape (n,).
 

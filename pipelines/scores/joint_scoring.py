@@ -37,10 +37,7 @@ class JointWeights:
 
     def values(self, level: str, namespace: str, ids: npt.NDArray[np.int64]) -> _Values:
         """Weights and variances of ids of a namespace; 0 and the prior's where never seen."""
-        table = self.weights
-        own = table.filter(
-            pc.and_(pc.equal(table["level"], level), pc.equal(table["namespace"], namespace))
-        ).combine_chunks()
+        own = self._own(level, namespace)
         number = Numbering(own["id"].to_numpy()).find(ids)
         prior = self.prior_variance.get(namespace, 0.0)
         is_value = ids != NONE
@@ -49,6 +46,19 @@ class JointWeights:
             np.where(is_value, np.append(own["variance"].to_numpy(), prior)[number], 0.0),
             (number >= 0) & is_value,
         )
+
+    def sorted_of(self, level: str, namespace: str) -> tuple[npt.NDArray[np.int64], Floats, Floats]:
+        """Ids of a namespace, ascending, and their weights and variances, shape (k,) each."""
+        own = self._own(level, namespace)
+        ids = own["id"].to_numpy()
+        order = np.argsort(ids)
+        return ids[order], own["weight"].to_numpy()[order], own["variance"].to_numpy()[order]
+
+    def _own(self, level: str, namespace: str) -> pa.Table:
+        table = self.weights
+        return table.filter(
+            pc.and_(pc.equal(table["level"], level), pc.equal(table["namespace"], namespace))
+        ).combine_chunks()
 
 
 @dataclass(frozen=True)

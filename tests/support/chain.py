@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -77,8 +77,11 @@ class Chain(Warehouse):
         """Make days of a job and all that they need."""
         return self.runner.run([(job, day) for day in days])
 
-    def make_alone(self, like: Chain) -> None:
-        """Make each day that another chain has made in a step of its own, unchecked, unrecorded."""
+    def make_alone(self, like: Chain, jobs: Collection[str] = ()) -> None:
+        """Make each day that another chain has made in a step of its own, unchecked, unrecorded.
+
+        Of `jobs` only, where any are named.
+        """
         records = like.records
         source = Source.load("canonical", self.landing)
         tables = Tables(str(self.root), LocalSpark)  # type: ignore[arg-type]
@@ -87,7 +90,7 @@ class Chain(Warehouse):
             landed = set(source.days(name)) if name in LANDED else set()
             return landed | {at for job, at in records if job == name}
 
-        for job in FLOW:
+        for job in (job for job in FLOW if job.name in jobs or not jobs):
             module = importlib.import_module(f"jobs.{job.name}")
             for at in sorted(made for name, made in records if name == job.name):
                 fingerprints = {at: records[job.name, at].fingerprint}

@@ -1,0 +1,129 @@
+"""What a server needs of a day's scores, read back from the tables."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from jobs.planning.inputs import (
+    assembler,
+    read_bases,
+    read_prior_precision,
+    read_stack,
+    read_weights,
+    registry,
+    request_names,
+    strengths_of,
+    windows,
+)
+from jobs.planning.joint_inputs import held_days, joint_registry, joint_spec, read_joint_state
+from jobs.setup.config import Config
+from jobs.setup.exits import InputMissing, UsageError
+from jobs.storage.published import ScoresOf
+from jobs.storage.tables import Tables
+from pipelines.features.feature_rows import LISTING_ENTITIES, one_batch, with_history
+from pipelines.features.history import COUNT_COLUMNS, window_to
+from pipelines.features.joint_inputs import with_relative_price, with_shows_per_day
+from pipelines.features.joint_reference import reference_ids
+from pipelines.features.joint_rows import JointAssembler
+from pipelines.features.prior_strengths import moments
+from pipelines.models.joint_tables import weight_table
+from pipelines.models.listing_part import Models
+from pipelines.models.usual_values import UsualValues
+from pipelines.scorer.score_file import packed
+from pipelines.scores.exported import (
+    NotExportable,
+    Share,
+    header,
+    joint_arrays,
+    letter_arrays,
+    listing_arrays,
+)
+from pipelines.scores.exported_features import exported_features
+from pipelines.scores.joint_scoring import JointListings, JointWeights, score_joint_listings
+from pipelines.scores.live_listings import as_of
+from pipelines.scores.reference import reference_context
+from pipelines.scores.scoring import score_listings
+
+_SAME = 1e-9
+
+
+def score_file(tables: Tables, config: Config, scores: ScoresOf) -> bytes:
+    """The content of a file that `pipelines.scorer` reads, of all listings of the day's snapshot.
+
+    Raises
+    ------
+    InputMissing
+        What the scores were made from is gone, or has changed since they were made.
+    UsageError
+        The scorer cannot evaluate a registered namespace for a request.
+    """
+    day, served = scores.ds, scores.ds + timedelta(days=1)
+    weights = read_weights(tables, [day])
+    models = Models(
+        weights[day, "historical"], weights[day, "content"], read_bases(tables, [day])[day]
+    )
+    stack = read_stack(tables, day)
+    share = Share.of(stack)
+    counted = tables.days("entity_counts")
+    window = windows(config).before(served)
+    counts = tables.day_reader("entity_counts", window, COUNT_COLUMNS)
+    history = window_to(day, counted, counts, windows(config))
+    strengths = strengths_of(config, served, moments(history))
+    names = request_names(tables, config, day)
+    reference = reference_context(registry(config), names, config.scoring.reference, day, models)
+    snapshot = with_relative_price(as_of(tables.read_arrow("listings", [day]), served))
+    search_days, promoted_days = held_days(config, counted, day)
+    shown = one_batch(
+        with_shows_per_day(snapshot, history, search_days=search_days, promoted_days=promoted_days)
+    )
+    joint = JointAssembler(joint_registry(config))
+    ids = joint.listings(shown)
+    part, arrays = JointListings.none(shown.num_rows), {}
+    prior_variance: dict[str, float] = {}
+    if stack.correction is not None:
+        spec, state = joint_spec(config), read_joint_state(tables, config, day)
+        rows = [row.name for row in spec.rows]
+        variances = state.posteriors[state.chosen].variance.tolist()
+        prior_variance = dict(zip(rows, variances, strict=True))
+        learnt = JointWeights(weight_table(spec, state, rows), prior_variance)
+        at = reference_ids(joint.registry, names, config.scoring.reference, served)
+        part = score_joint_listings(shown, joint, learnt, at)
+        usual = UsualValues(state.pairs) if spec.usual is not None else None
+        arrays = joint_arrays(joint.registry, learnt, usual, share.joint)
+    listed = with_history(snapshot, history, LISTING_ENTITIES)
+    scored = pa.concat_tables(
+        score_listings(
+            listed, assembler(config, strengths), models, stack, reference,
+            read_prior_precision(tables, day), part,
+        )
+    )  # fmt: skip
+    _refuse_changed(scored, scores, day)
+    used = joint.registry if stack.correction is not None else None
+    features, of_features = exported_features(
+        registry(config), models, share, history, strengths, served
+    )
+    arrays |= of_features | letter_arrays()
+    arrays |= listing_arrays(shown, scored, part, used, ids, stack, reference)
+    run_id = scores.table["run_id"][0].as_py()
+    try:
+        return packed(header(day, run_id, used, prior_variance, features, stack), arrays)
+    except NotExportable as problem:
+        raise UsageError(f"cannot be exported: {problem}") from None
+
+
+def _refuse_changed(scored: pa.Table, scores: ScoresOf, day: date) -> None:
+    """Refuse what does not give the stored scores."""
+    stored = scores.table
+    at = pc.index_in(stored["listing_id"], scored["listing_id"].combine_chunks())
+    again = scored["logit"].combine_chunks().take(at.combine_chunks())
+    apart = np.abs(again.to_numpy(zero_copy_only=False) - stored["logit"].to_numpy())
+    if not (apart <= _SAME).all():
+        count = int(np.count_nonzero(~(apart <= _SAME)))
+        raise InputMissing(
+            f"{count} of {len(apart)} scores of {day} come out otherwise today: inputs, "
+            f"configuration or code have changed since; `promoted-ctr run --date {day}` first"
+        )
