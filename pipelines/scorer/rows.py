@@ -20,6 +20,7 @@ from pipelines.scorer.coded import (
 )
 from pipelines.scorer.labels import ENCODINGS, LISTS, Letters, labels_of
 from pipelines.scorer.score_file import Arrays
+from pipelines.scorer.usual import relation
 from pipelines.scorer.value_ids import NONE, Ints, feature_hashes, value_ids
 
 MAX_SHARED = 3
@@ -130,22 +131,12 @@ class Rows:
 
     def _relation(self, column: Mapping[str, Any]) -> Ids:
         """How each row's value stands to the one that its entity was mostly shown with."""
-        name, parts = column["usual"]["name"], column["usual"]["inputs"]
-        entity, value, branch = (self._ids[part] for part in parts)
-        known = self._arrays["usual/entity"]
-        usual, usual_branch = (
-            looked_up(known, self._arrays[f"usual/{part}"], entity.values, NONE)[entity.codes]
-            for part in ("value", "branch")
-        )
-        own, own_branch = value.values[value.codes], branch.values[branch.codes]
-        is_none = (entity.values == NONE)[entity.codes] | (own == NONE)
-        is_branch = (own_branch == usual_branch) & (own_branch != NONE)
-        states = [is_none, usual == NONE, own == usual, is_branch]
-        kinds = value_ids(name, [None, "new", "same", "branch", "other"])
-        relation = Ids(kinds, np.select(states, [0, 1, 2, 3], 4))
+        usual = column["usual"]
+        parts = (self._ids[part] for part in usual["inputs"])
+        found = relation(usual["name"], self._arrays, *parts)
         if not column["parts"]:
-            return relation
-        return crossed(column["name"], [self._ids[column["parts"][0]], relation])
+            return found
+        return crossed(column["name"], [self._ids[column["parts"][0]], found])
 
     # -- labels of one value a row -----------------------------------------------------------------
 

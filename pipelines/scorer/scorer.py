@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -115,8 +116,9 @@ class Scorer:
             As of the class.
         """
         try:
-            return cls(np.memmap(path, dtype=np.uint8, mode="r"))
-        except ValueError as problem:  # numpy's, where the file is empty
+            # What is empty cannot be mapped.
+            return cls(np.memmap(path, np.uint8, "r") if Path(path).stat().st_size else b"")
+        except BadFile as problem:
             raise BadFile(f"{path}: {problem}") from None
 
     def __len__(self) -> int:
@@ -172,9 +174,10 @@ class Scorer:
         unknown = sorted(requests.keys() - set(known))
         if unknown:
             raise ValueError(f"no column {', '.join(unknown)}; there are {', '.join(known)}")
-        lengths = {len(column) for column in requests.values()}
-        if len(lengths) > 1 or (at is None and lengths - {len(number)}):
-            raise ValueError(f"columns of {sorted(lengths)} requests for {len(number)} rows")
+        lengths = sorted({len(column) for column in requests.values()})
+        if len(lengths) > 1 or (at is None and lengths not in ([], [len(number)])):
+            told = " or ".join(map(str, lengths))
+            raise ValueError(f"columns of {told} requests for {len(number)} rows: give `at`")
         given = {name: distinct(column) for name, column in requests.items()}
         if at is not None:
             place = np.asarray(at, dtype=np.int64)

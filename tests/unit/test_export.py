@@ -1,7 +1,9 @@
-"""A server that has nothing but the exported file gives what the chain would give for any request."""
+"""A server with nothing but the exported file gives what the chain would give for any request."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -43,7 +45,7 @@ from pipelines.models.joint_tables import to_contents
 from pipelines.models.listing_part import Models
 from pipelines.models.prediction import predict_traffic, score_listing_days
 from pipelines.models.stack import fields_of, is_cold, stack_inputs
-from pipelines.scorer.scorer import Scorer
+from pipelines.scorer.scorer import BadFile, Scorer, UnknownListing
 from pipelines.scores.live_listings import as_of
 from pipelines.scores.reference import reference_context
 from tests.support.chain import Chain
@@ -118,10 +120,15 @@ def impressions(chain: Chain, count: int) -> pa.Table:
         pool = [*known, *unknown * (1 + len(known) // (2 * len(unknown))), *[None] * 3]
         return [pool[k] for k in random.integers(0, len(pool), count)]
 
-    words = sorted({w for q in shown["query"].drop_null().to_pylist() for w in q.split()})
-    fresh = [" ".join(random.choice(words, random.integers(1, 6))) for _ in range(20)]
-    fresh += ["", "?!", "WOMEN’S  Größe", "İstanbul\tΣΑΣ", "ﬁne ４２", f"{words[0]} {words[0]} zz",
-              "नमस्ते दुनिया", words[1].upper() + "'s"]  # fmt: skip
+    asked = sorted({w for q in shown["query"].drop_null().to_pylist() for w in q.split()})
+    held = [t.split() for t in chain.tables.read_arrow("listings", [DAY])["title"].to_pylist()]
+    words = sorted({word for title in held for word in title})
+    # A word twice, more words than are counted, capitals, an apostrophe within, wide letters.
+    fresh = [" ".join(random.choice(asked, random.integers(1, 6))) for _ in range(15)]
+    fresh += [" ".join(title) for title in held[:5]]
+    fresh += [f"{w} {w} zz" for w in words[:5]] + [w.upper() for w in words[5:10]]
+    fresh += [f"{w[0]}’{w[1:]}" for w in asked] + [_wide(w) for w in asked]
+    fresh += ["", "?!", "WOMEN'S Größe", "İstanbul\tΣΑΣ", "ﬁne ４２", "नमस्ते दुनिया"]
     attributes: list[Any] = [None, [("page_type", "search")], [("page_type", "moon")], [("x", "y")],
                              [("page_type", None)], [("page_type", "category")]]  # fmt: skip
     start = datetime(SERVED.year, SERVED.month, SERVED.day, tzinfo=UTC)
@@ -143,6 +150,11 @@ def impressions(chain: Chain, count: int) -> pa.Table:
         "ds": [SERVED] * count,
     }
     return pa.table(columns, schema=arrow_schema("labeled_impressions"))
+
+
+def _wide(word: str) -> str:
+    """The same word after NFKC."""
+    return "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in word)
 
 
 @dataclass(frozen=True)
@@ -172,23 +184,24 @@ def predicted(chain: Chain, traffic: pa.Table) -> Predicted:
     snapshot = with_shows_per_day(
         with_relative_price(listings), history, search_days=search_days, promoted_days=promoted_days
     )
-    made: dict[str, list[pa.Table]] = {"joint_rows": [], "joint_entities": []}
+    built: dict[str, list[pa.Table]] = {"joint_rows": [], "joint_entities": []}
     at = joint_references(tables, config, [SERVED])[SERVED]
     for name, table in build_joint_day(
         traffic, snapshot, JointAssembler(joint_registry(config)), at
     ):
-        made[name].append(table)
-    entities = pa.concat_tables(made["joint_entities"])
+        built[name].append(table)
+    entities = pa.concat_tables(built["joint_entities"])
     spec, state = joint_spec(config), read_joint_state(tables, config, DAY)
     model = JointModel(spec, state, {name: to_contents(entities, name) for name in spec.entities})
     predictor = JointPredictor(model, entities, spec.row_number("listing"))
-    (rows,) = made["joint_rows"][0].combine_chunks().to_batches()
-    made_assembler = assembler(config, strengths)
+    (rows,) = built["joint_rows"][0].combine_chunks().to_batches()
+    made, listed = (
+        assembler(config, strengths), with_history(listings, history, LISTING_ENTITIES)
+    )  # fmt: skip
     predictions = pa.concat_tables(
         predict_traffic(
             with_history(traffic, history, CONTEXT_ENTITIES),
-            score_listing_days(with_history(listings, history, LISTING_ENTITIES), made_assembler, models),
-            made_assembler, models, {}, predictor.predict(rows),
+            score_listing_days(listed, made, models), made, models, {}, predictor.predict(rows),
         )
     )  # fmt: skip
     order = pc.index_in(traffic["impression_id"], predictions["impression_id"].combine_chunks())
@@ -217,3 +230,120 @@ def test_a_server_gives_what_the_chain_would_give_for_any_request(exported):
     np.testing.assert_allclose(scores.logit, expected.logit, rtol=0, atol=1e-9)
     np.testing.assert_allclose(scores.p_click, expected.p_click, rtol=1e-9, atol=0)
     assert len(np.unique(expected.logit)) > REQUESTS / 3
+
+
+def test_what_a_call_gives_does_not_depend_on_how_its_rows_are_grouped(exported):
+    chain, file = exported
+    traffic = impressions(chain, 60)
+    scorer, names, columns = (
+        Scorer.load(file), traffic["listing_id"].to_pylist(), request_columns(traffic)
+    )  # fmt: skip
+    whole = scorer.score(names, columns)
+    order = list(reversed(range(60)))
+    grouped = scorer.score([names[k] for k in order], columns, order)
+    single = [
+        scorer.score([names[k]], {name: [column[k]] for name, column in columns.items()})
+        for k in order
+    ]
+    for part in ("p_click", "logit", "standard_error"):
+        np.testing.assert_array_equal(getattr(grouped, part), getattr(whole, part)[order])
+        alone = np.concatenate([getattr(one, part) for one in single])
+        np.testing.assert_array_equal(alone, getattr(whole, part)[order])
+    assert np.all(whole.at(-1.0) < whole.p_click)
+    assert np.all(whole.at(1.0) > whole.p_click)
+
+
+@pytest.mark.parametrize("exported", ["joint", "corrected"], indirect=True)
+def test_an_unknown_value_has_the_prior_s_weight_and_variance(exported):
+    chain, file = exported
+    scorer = Scorer.load(file)
+    listing = chain.tables.read_arrow("listings", [DAY])["listing_id"].to_pylist()[:1]
+    nobody = scorer.score(listing, {"user_id": ["nobody"]})
+    other = scorer.score(listing, {"user_id": ["another nobody"]})
+    assert nobody.logit == other.logit
+    known = chain.tables.read_arrow("labeled_impressions", [DAY])["user_id"].drop_null()[0].as_py()
+    assert scorer.score(listing, {"user_id": [known]}).logit != nobody.logit
+    assert scorer.score(listing, {"user_id": [known]}).standard_error < nobody.standard_error
+
+
+def test_a_scorer_needs_nothing_but_numpy_and_mmh3(exported):
+    _, file = exported
+    code = """if True:
+        import sys
+        before = set(sys.modules)
+        from pipelines.scorer.scorer import BadFile, Scorer, UnknownListing
+        Scorer.load(sys.argv[1])
+        ours = {name for name in set(sys.modules) - before}
+        heads = {name.split(".")[0] for name in ours} - set(sys.stdlib_module_names)
+        inside = {name for name in ours if name.startswith("pipelines.")}
+        print(sorted(heads - {"numpy", "mmh3", "pipelines"}))
+        print(sorted(name for name in inside if not name.startswith("pipelines.scorer")))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(file)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.splitlines() == ["[]", "[]"]
+
+
+def damaged(content: bytes) -> dict[str, bytes]:
+    flipped = bytearray(content)
+    flipped[len(content) // 2] ^= 1
+    return {
+        "not a file": b"",
+        "not a file of": b"PK" + content[2:],
+        "version 9": content[:8] + (9).to_bytes(8, "little") + content[16:],
+        "cut short or damaged": content[:-5],
+        "or damaged": bytes(flipped),
+        "promoted-ctr": content[:20],
+    }
+
+
+@pytest.mark.parametrize("told", damaged(b" " * 99))
+def test_a_file_that_is_none_is_refused_by_one_line(exported, tmp_path, told):
+    _, file = exported
+    bad = tmp_path / "bad.bin"
+    bad.write_bytes(damaged(file.read_bytes())[told])
+    with pytest.raises(BadFile, match=told) as problem:
+        Scorer.load(bad)
+    assert str(bad) in str(problem.value)
+    assert "\n" not in str(problem.value)
+
+
+def test_an_unknown_listing_or_column_is_named(exported):
+    chain, file = exported
+    scorer = Scorer.load(file)
+    listing = chain.tables.read_arrow("listings", [DAY])["listing_id"][0].as_py()
+    with pytest.raises(UnknownListing, match=f"listing 'gone' and 1 more: not in .* {DAY}"):
+        scorer.score([listing, "gone", "lost", "gone"], {})
+    with pytest.raises(ValueError, match="no column devise; there are"):
+        scorer.score([listing], {"devise": ["mobile"]})
+    with pytest.raises(ValueError, match="2 requests for 1 rows"):
+        scorer.score([listing], {"device": ["mobile", "desktop"]})
+
+
+@pytest.mark.parametrize("exported", ["joint"], indirect=True)
+def test_what_cannot_be_exported_is_told_in_one_line(exported, tmp_path):
+    chain, _ = exported
+    to = ("--to", str(tmp_path / "x.bin"))
+    settings = [word for s in chain.settings for word in ("--set", s)]
+    gone = chain.call("export", "--date", "2020-01-01", *to, *settings)
+    assert (gone.code, gone.err.count("\n")) == (20, 1)
+    nowhere = chain.call("export", "--staged", "--to", str(tmp_path / "no" / "x"), *settings)
+    assert (nowhere.code, nowhere.err.count("\n")) == (2, 1)
+    changed = chain.duplicate(tmp_path)
+    rows = changed.tables.read_arrow("listing_scores", [DAY]).to_pylist()
+    rows[0]["logit"] += 1e-6
+    changed.tables.write_rows("listing_scores", rows, [DAY])
+    other = changed.call("export", "--staged", "--date", str(DAY), *to, *settings)
+    assert (other.code, other.err.count("\n")) == (20, 1)
+    assert "1 of" in other.err
+    state = changed.tables.read_arrow("joint_state", [DAY])
+    changed.tables.write_arrow("joint_state", state.slice(0, 0), [DAY])
+    lost = changed.call("export", "--staged", "--date", str(DAY), *to, *settings)
+    assert (lost.code, lost.err.count("\n")) == (20, 1)
+    assert f"train_joint --date {DAY}" in lost.err
+    assert not (tmp_path / "x.bin").exists()
