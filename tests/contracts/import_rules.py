@@ -6,6 +6,7 @@ A rule takes the tree's root, so that it can be shown a file that breaks it.
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,6 +25,7 @@ WORDS = {"jobs/__init__.py", "jobs/step.py"}
 ENTRY = ("jobs/commands/job.py", "jobs.__main__.main")
 """The one arrow upwards: a job file, run as a script, is the command line with its own name."""
 PLAIN = {"__future__", "dataclasses", "typing", "collections"}
+OWN_OF_SCORER = "pipelines.scorer."
 STATEFUL = {"random", "secrets", "time", "uuid"}
 CLOCKS = ("datetime.now", "datetime.utcnow", "datetime.today", "date.today")
 OF_SPARK = ("rand", "randn", "uuid", "current_date", "current_timestamp", "now",
@@ -157,6 +159,16 @@ def spark_in_kernels(root: Path) -> list[str]:
     }
     return breaking(
         root, "pipelines", lambda path, name: package_of(name) == "pyspark" and path in kernels
+    )
+
+
+def weight_of_the_scorer(root: Path) -> list[str]:
+    """A server takes the scorer with numpy and mmh3, and nothing else of the project."""
+    allowed = {"numpy", "mmh3", *sys.stdlib_module_names}
+    return breaking(
+        root,
+        "pipelines/scorer",
+        lambda _, name: package_of(name) not in allowed and not name.startswith(OWN_OF_SCORER),
     )
 
 

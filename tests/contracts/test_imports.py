@@ -68,6 +68,11 @@ def test_the_core_has_no_clock_and_no_random_state():
     assert import_rules.clocks_and_chance_in_the_core(ROOT) == []
 
 
+def test_the_scorer_stands_alone():
+    assert modules(ROOT, "pipelines/scorer")
+    assert import_rules.weight_of_the_scorer(ROOT) == []
+
+
 def test_the_flow_imports_nothing_heavy():
     assert import_rules.weight_of_the_flow(ROOT) == []
 
@@ -103,6 +108,8 @@ BREACHES = [
     ("clocks_and_chance_in_the_core", "pipelines/x.py", "draw = np.random.default_rng()"),
     ("clocks_and_chance_in_the_core", "pipelines/x.py", "x = F.rand()"),
     ("clocks_and_chance_in_the_core", "pipelines/x.py", "x = F.monotonically_increasing_id()"),
+    ("weight_of_the_scorer", "pipelines/scorer/x.py", "from pipelines.features.ids import NONE"),
+    ("weight_of_the_scorer", "pipelines/scorer/x.py", "import pyarrow as pa"),
     ("weight_of_the_flow", "jobs/__init__.py", "import pyspark"),
     ("imports_of_dags", "jobs/dags/x.py", "from pyspark.sql import SparkSession"),
     ("imports_of_dags", "jobs/dags/x.py", "from jobs.setup.config import Config"),
