@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -123,3 +124,12 @@ def test_a_row_stands_to_what_is_usual_as_in_training():
     found = relation(name, arrays, *parts)
     np.testing.assert_array_equal(found.values[found.codes], expected)
     assert len(np.unique(expected)) == 5
+
+
+def test_the_ids_that_the_document_gives_are_right():
+    (value,) = own.value_ids("user", ["u-7"])
+    parts = [own.value_ids("surface", ["promoted"]), own.value_ids("device", ["mobile"])]
+    (cross,) = own.cross_ids("surface_x_device", parts)
+    text = Path(__file__).parents[2].joinpath("docs/serving.md").read_text(encoding="utf-8")
+    assert f"the id {value}; the cross" in text
+    assert f"has {cross}." in text
