@@ -36,7 +36,7 @@ from pipelines.features.feature_rows import CONTEXT_ENTITIES, LISTING_ENTITIES, 
 from pipelines.features.history import COUNT_COLUMNS, window_to
 from pipelines.features.joint_inputs import with_relative_price, with_shows_per_day
 from pipelines.features.joint_rows import JointAssembler
-from pipelines.features.joint_traffic import build_joint_day
+from pipelines.features.joint_traffic import LearntShare, build_joint_day
 from pipelines.features.prior_strengths import moments
 from pipelines.models.correction import INTERCEPT, TERMS
 from pipelines.models.joint import JointModel
@@ -186,9 +186,8 @@ def predicted(chain: Chain, traffic: pa.Table) -> Predicted:
     )
     built: dict[str, list[pa.Table]] = {"joint_rows": [], "joint_entities": []}
     at = joint_references(tables, config, [SERVED])[SERVED]
-    for name, table in build_joint_day(
-        traffic, snapshot, JointAssembler(joint_registry(config)), at
-    ):
+    joint, every_row = JointAssembler(joint_registry(config)), LearntShare(len(traffic), 1.0)
+    for name, table in build_joint_day(traffic, snapshot, joint, at, every_row):
         built[name].append(table)
     entities = pa.concat_tables(built["joint_entities"])
     spec, state = joint_spec(config), read_joint_state(tables, config, DAY)
