@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.commands.job import job_main
-from jobs.planning.joint_inputs import day_registry, joint_registry, joint_spec
+from jobs.planning.joint_inputs import day_registry, joint_registry, joint_spec, known_registry
 from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.contracts import arrow_schema
@@ -26,7 +26,7 @@ from jobs.storage.day_files import DataFile, DayReader, read_batches
 from jobs.storage.task_writes import write_unit_tables
 from pipelines.days import day_number
 from pipelines.features.id_rows import unpacked
-from pipelines.features.joint_patterns import both_keys, keys_of
+from pipelines.features.joint_patterns import both_keys
 from pipelines.features.joint_registry import JointRegistry
 from pipelines.models.joint import JointModel
 from pipelines.models.joint_growth import grown, places_of, widened, with_kinds
@@ -85,7 +85,9 @@ def run(step: Step) -> Outcome:
         for day in step.tables.days("joint_rows")
         if day <= days[-1] and (stored is None or day > stored)
     )
-    start = _registry_of(step, stored)
+    start = joint_registry(step.config)
+    if stored is not None:
+        start = known_registry(step.config, step.tables, stored)
     reader = step.tables.day_reader
     work = _Work(
         joint_spec(step.config, start),
@@ -98,15 +100,6 @@ def run(step: Step) -> Outcome:
     )
     write_unit_tables(step.tables, MADE, 1, lambda number: _learn(work), days)
     return _outcome(step)
-
-
-def _registry_of(step: Step, stored: date | None) -> JointRegistry:
-    """The registry with all attributes that a stored state knows."""
-    registry = joint_registry(step.config)
-    if stored is None:
-        return registry
-    names = step.tables.read_arrow("joint_priors", [stored])["namespace"].to_pylist()
-    return registry.with_keys(keys_of(registry.registered, names))
 
 
 def _day_models(step: Step, start: JointRegistry, learnt: Sequence[date]) -> dict[date, _Day]:

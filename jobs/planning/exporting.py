@@ -19,7 +19,14 @@ from jobs.planning.inputs import (
     strengths_of,
     windows,
 )
-from jobs.planning.joint_inputs import held_days, joint_registry, joint_spec, read_joint_state
+from jobs.planning.joint_inputs import (
+    day_registry,
+    held_days,
+    joint_spec,
+    known_registry,
+    read_joint_state,
+    read_namespaces,
+)
 from jobs.setup.config import Config
 from jobs.setup.exits import InputMissing, UsageError
 from jobs.storage.published import ScoresOf
@@ -28,6 +35,7 @@ from pipelines.features.feature_rows import LISTING_ENTITIES, one_batch, with_hi
 from pipelines.features.history import COUNT_COLUMNS, window_to
 from pipelines.features.joint_inputs import with_relative_price, with_shows_per_day
 from pipelines.features.joint_reference import reference_ids
+from pipelines.features.joint_registry import JointRegistry
 from pipelines.features.joint_rows import JointAssembler
 from pipelines.features.prior_strengths import moments
 from pipelines.models.joint_tables import weight_table
@@ -80,20 +88,27 @@ def score_file(tables: Tables, config: Config, scores: ScoresOf) -> bytes:
     shown = one_batch(
         with_shows_per_day(snapshot, history, search_days=search_days, promoted_days=promoted_days)
     )
-    joint = JointAssembler(joint_registry(config))
+    # Attributes that the day left out for their number are no part of its listings or requests.
+    namespaces = read_namespaces(tables, day)
+    joint = JointAssembler(day_registry(config, namespaces))
     ids = joint.listings(shown)
     part, arrays = JointListings.none(shown.num_rows), {}
     prior_variance: dict[str, float] = {}
+    used: JointRegistry | None = None
     if stack.correction is not None:
-        spec, state = joint_spec(config), read_joint_state(tables, config, day)
+        known = known_registry(config, tables, day)
+        spec, state = joint_spec(config, known), read_joint_state(tables, config, known, day)
         rows = [row.name for row in spec.rows]
         variances = state.posteriors[state.chosen].variance.tolist()
         prior_variance = dict(zip(rows, variances, strict=True))
         learnt = JointWeights(weight_table(spec, state, rows), prior_variance)
         at = reference_ids(joint.registry, names, config.scoring.reference, served)
         part = score_joint_listings(shown, joint, learnt, at)
+        left_out = {row["attribute"] for row in namespaces if row["left_out"] is not None}
+        asked = [key for key in known.keys.get("request", ()) if key not in left_out]
+        used = known.with_keys({**joint.registry.keys, "request": asked})
         usual = UsualValues(state.pairs) if spec.usual is not None else None
-        arrays = joint_arrays(joint.registry, learnt, usual, share.joint)
+        arrays = joint_arrays(used, learnt, usual, share.joint)
     listed = with_history(snapshot, history, LISTING_ENTITIES)
     scored = pa.concat_tables(
         score_listings(
@@ -102,7 +117,6 @@ def score_file(tables: Tables, config: Config, scores: ScoresOf) -> bytes:
         )
     )  # fmt: skip
     _refuse_changed(scored, scores, day)
-    used = joint.registry if stack.correction is not None else None
     features, of_features = exported_features(
         registry(config), models, share, history, strengths, served
     )

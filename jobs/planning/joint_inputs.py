@@ -11,6 +11,7 @@ from jobs.storage.tables import Tables
 from pipelines.features.joint_checks import surface_cross
 from pipelines.features.joint_days import stored_keys
 from pipelines.features.joint_namespace import DENSE, SURFACE, JointNamespace
+from pipelines.features.joint_patterns import keys_of
 from pipelines.features.joint_registry import JointRegistry
 from pipelines.models.joint_state import (
     ContentKind,
@@ -125,8 +126,22 @@ def read_joint_weights(tables: Tables, day: date) -> JointWeights:
     )
 
 
-def read_joint_state(tables: Tables, config: Config, day: date) -> JointState:
+def known_registry(config: Config, tables: Tables, day: date) -> JointRegistry:
+    """The registry with all attributes that the joint model of a day knows."""
+    registry = joint_registry(config)
+    names = tables.read_arrow("joint_priors", [day])["namespace"].to_pylist()
+    return registry.with_keys(keys_of(registry.registered, names))
+
+
+def read_joint_state(
+    tables: Tables, config: Config, registry: JointRegistry, day: date
+) -> JointState:
     """The joint model's whole state at the end of a day: users, queries and all else.
+
+    Parameters
+    ----------
+    registry : JointRegistry
+        As of `known_registry`.
 
     Raises
     ------
@@ -143,6 +158,6 @@ def read_joint_state(tables: Tables, config: Config, day: date) -> JointState:
     names = ("runs", "priors", "state", "contents", "holdings", "pairs")
     read = {f"joint_{name}": tables.read_arrow(f"joint_{name}", [day]) for name in names}
     try:
-        return from_tables(joint_spec(config), **read)
+        return from_tables(joint_spec(config, registry), **read)
     except ValueError as problem:
         raise UsageError(f"{problem}: give the settings that {day} was made with") from None

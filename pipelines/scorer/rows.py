@@ -14,6 +14,7 @@ from pipelines.scorer.coded import (
     Ids,
     Labels,
     crossed,
+    distinct,
     joined,
     looked_up,
     places,
@@ -92,6 +93,7 @@ class Rows:
         if encoding == "usual":  # only its own columns know it, see `_relation`
             return Ids(np.array([NONE]), self._nowhere)
         own = self._counted() if encoding == "shared_word_count" else self._one(namespace)
+        self._labels[name] = own
         return Ids(value_ids(name, own.values), own.codes)
 
     def _column(self, column: Mapping[str, Any]) -> tuple[Floats, Floats]:
@@ -115,8 +117,9 @@ class Rows:
         variance = looked_up(ids, variances, value.values, prior)
         for content in column["contents"]:
             fresh = np.flatnonzero(~places(ids, value.values)[1] & (value.values != NONE))
-            raw = self._raw(content["inputs"][0]).values
-            weight[fresh] += self._content(content, [raw[k] for k in fresh.tolist()])
+            # The entity's labels are its values: it is encoded by identity.
+            texts = self._labels[name].values
+            weight[fresh] += self._content(content, [texts[k] for k in fresh.tolist()])
         return weight[value.codes], variance[value.codes]
 
     def _content(self, content: Mapping[str, Any], values: Sequence[Any]) -> Floats:
@@ -148,7 +151,8 @@ class Rows:
         if namespace["encoding"] == "constant":
             return Labels(["1"], self._nowhere)
         raw, encode = self._raw(namespace["inputs"][0]), ENCODINGS[namespace["encoding"]]
-        return Labels([None if v is None else encode(v) for v in raw.values], raw.codes)
+        labels = distinct([None if value is None else encode(value) for value in raw.values])
+        return Labels(labels.values, labels.codes[raw.codes])
 
     # -- words that query and listing share --------------------------------------------------------
 

@@ -24,6 +24,8 @@ from pipelines.scorer.rows import Rows
 from pipelines.scorer.score_file import BadFile, unpacked
 from pipelines.scorer.value_ids import Ints, value_ids
 
+_ATTRIBUTE = "attributes."
+
 
 class UnknownListing(LookupError):
     """A listing is not in the file."""
@@ -171,7 +173,8 @@ class Scorer:
         """
         number = listings if isinstance(listings, np.ndarray) else self.listings(listings)
         known = self.header["request_columns"]
-        unknown = sorted(requests.keys() - set(known))
+        # Attributes come and go: one that no model knows yet says nothing.
+        unknown = sorted(n for n in requests.keys() - set(known) if not n.startswith(_ATTRIBUTE))
         if unknown:
             raise ValueError(f"no column {', '.join(unknown)}; there are {', '.join(known)}")
         lengths = sorted({len(column) for column in requests.values()})

@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipelines.features.ids import value_ids
-from pipelines.features.joint_registry import JointNamespace, JointRegistry, RowColumn
+from pipelines.features.joint_namespace import JointNamespace
+from pipelines.features.joint_registry import JointRegistry, RowColumn
 from pipelines.features.joint_rows import ListingIds
 from pipelines.features.text import characters
 from pipelines.models.joint_tables import CONTENT, ROW

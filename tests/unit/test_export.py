@@ -26,20 +26,29 @@ from jobs.planning.inputs import (
 )
 from jobs.planning.joint_inputs import (
     held_days,
-    joint_references,
     joint_registry,
     joint_spec,
+    known_registry,
     read_joint_state,
 )
 from jobs.storage.contracts import arrow_schema
-from pipelines.features.feature_rows import CONTEXT_ENTITIES, LISTING_ENTITIES, with_history
+from pipelines.features.feature_rows import (
+    CONTEXT_ENTITIES,
+    LISTING_ENTITIES,
+    one_batch,
+    with_history,
+)
 from pipelines.features.history import COUNT_COLUMNS, window_to
+from pipelines.features.joint_days import attributes_of_day
 from pipelines.features.joint_inputs import with_relative_price, with_shows_per_day
+from pipelines.features.joint_patterns import AttributeLimits, both_keys
+from pipelines.features.joint_reference import reference_ids
 from pipelines.features.joint_rows import JointAssembler
 from pipelines.features.joint_traffic import LearntShare, build_joint_day
 from pipelines.features.prior_strengths import moments
 from pipelines.models.correction import INTERCEPT, TERMS
 from pipelines.models.joint import JointModel
+from pipelines.models.joint_growth import grown, places_of, widened, with_kinds
 from pipelines.models.joint_predictions import JointPredictor
 from pipelines.models.joint_tables import to_contents
 from pipelines.models.listing_part import Models
@@ -165,6 +174,11 @@ class Predicted:
     logit: Any
 
 
+def _widened(rows: pa.Table, name: str, places: Any, width: int) -> pa.Table:
+    at = rows.schema.get_field_index(name)
+    return rows.set_column(at, name, widened(rows[name], places, width))
+
+
 def predicted(chain: Chain, traffic: pa.Table) -> Predicted:
     """By the code of the daily jobs, were this the next day's traffic on the same listings."""
     tables, config = chain.tables, chain.config
@@ -184,23 +198,37 @@ def predicted(chain: Chain, traffic: pa.Table) -> Predicted:
     snapshot = with_shows_per_day(
         with_relative_price(listings), history, search_days=search_days, promoted_days=promoted_days
     )
+    registered, joint = joint_registry(config), config.joint
+    limits = AttributeLimits(joint.most_attributes, joint.most_values)
+    attributes = attributes_of_day(registered, traffic, snapshot, limits)
+    own = registered.with_keys({scope: found.taken for scope, found in attributes.items()})
+    at = reference_ids(own, names, config.scoring.reference, SERVED)
     built: dict[str, list[pa.Table]] = {"joint_rows": [], "joint_entities": []}
-    at = joint_references(tables, config, [SERVED])[SERVED]
-    joint, every_row = JointAssembler(joint_registry(config)), LearntShare(len(traffic), 1.0)
-    for name, table in build_joint_day(traffic, snapshot, joint, at, every_row):
+    every_row = LearntShare(len(traffic), 1.0)
+    for name, table in build_joint_day(traffic, snapshot, JointAssembler(own), at, every_row):
         built[name].append(table)
-    entities = pa.concat_tables(built["joint_entities"])
-    spec, state = joint_spec(config), read_joint_state(tables, config, DAY)
-    model = JointModel(spec, state, {name: to_contents(entities, name) for name in spec.entities})
-    predictor = JointPredictor(model, entities, spec.row_number("listing"))
-    (rows,) = built["joint_rows"][0].combine_chunks().to_batches()
+    known = known_registry(config, tables, DAY)
+    wider = known.with_keys(both_keys(known.keys, own.keys))
+    spec = joint_spec(config, wider)
+    state = grown(read_joint_state(tables, config, known, DAY), joint_spec(config, known), spec)
+    columns = places_of([c.name for c in own.columns], [c.name for c in wider.columns])
+    kinds = places_of([c.name for c in own.contents], [c.name for c in wider.contents])
+    entities, rows = (
+        _widened(pa.concat_tables(built[name]).combine_chunks(), column, columns, len(spec.rows))
+        for name, column in (("joint_entities", "reference_ids"), ("joint_rows", "ids"))
+    )
+    contents = {n: with_kinds(to_contents(entities, n), kinds) for n in spec.entities}
+    predictor = JointPredictor(
+        JointModel(spec, state, contents), entities, spec.row_number("listing")
+    )
     made, listed = (
         assembler(config, strengths), with_history(listings, history, LISTING_ENTITIES)
     )  # fmt: skip
     predictions = pa.concat_tables(
         predict_traffic(
             with_history(traffic, history, CONTEXT_ENTITIES),
-            score_listing_days(listed, made, models), made, models, {}, predictor.predict(rows),
+            score_listing_days(listed, made, models), made, models, {},
+            predictor.predict(one_batch(rows)),
         )
     )  # fmt: skip
     order = pc.index_in(traffic["impression_id"], predictions["impression_id"].combine_chunks())
@@ -217,7 +245,7 @@ def request_columns(traffic: pa.Table) -> dict[str, list[Any]]:
     names = ("user_id", "query", "device", "country", "position", "ts")
     attributes = [dict(row or ()) for row in traffic["attributes"].to_pylist()]
     return {name: traffic[name].to_pylist() for name in names} | {
-        "attributes.page_type": [own.get("page_type") for own in attributes]
+        f"attributes.{key}": [own.get(key) for own in attributes] for key in ("page_type", "x")
     }
 
 
@@ -319,7 +347,7 @@ def test_an_unknown_listing_or_column_is_named(exported):
     with pytest.raises(UnknownListing, match=f"listing 'gone' and 1 more: not in .* {DAY}"):
         scorer.score([listing, "gone", "lost", "gone"], {})
     with pytest.raises(ValueError, match="no column devise; there are"):
-        scorer.score([listing], {"devise": ["mobile"]})
+        scorer.score([listing], {"devise": ["mobile"], "attributes.new": ["1"]})
     with pytest.raises(ValueError, match="2 requests for 1 rows"):
         scorer.score([listing], {"device": ["mobile", "desktop"]})
 
