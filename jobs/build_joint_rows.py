@@ -67,16 +67,20 @@ def run(step: Step) -> Outcome:
 
     written = ["joint_rows", "joint_entities", "joint_namespaces"]
     write_unit_tables(step.tables, written, len(days), build, days)
-    return {day: DayRecord(details=_details(step, day)) for day in days}
+    return _outcome(step)
 
 
-def _details(step: Step, day: date) -> dict[str, object]:
+def _outcome(step: Step) -> Outcome:
     """What the record of runs is told: attributes and vectors that are left out."""
-    rows = step.tables.read_arrow("joint_namespaces", [day]).to_pylist()
-    left_out = [
-        f"{row['namespace']}: left out, {row['left_out']}" for row in rows if row["left_out"]
-    ]
-    return {"degraded": left_out} if left_out else {}
+    rows = step.tables.read_arrow("joint_namespaces", step.days).to_pylist()
+    left_out: dict[date, list[str]] = {day: [] for day in step.days}
+    for row in rows:
+        if row["left_out"]:
+            left_out[row["ds"]].append(f"{row['namespace']}: left out, {row['left_out']}")
+    return {
+        day: DayRecord(details={"degraded": sorted(texts)} if texts else {})
+        for day, texts in left_out.items()
+    }
 
 
 def main(argv: Sequence[str] | None = None) -> int:

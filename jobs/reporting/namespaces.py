@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.planning.joint_inputs import day_registry, joint_registry, joint_spec, read_namespaces
+from jobs.planning.joint_inputs import day_registry, joint_spec, known_registry, read_namespaces
 from jobs.setup.config import Config
 from jobs.setup.exits import InputMissing
 from jobs.storage.reading import Row
@@ -18,7 +18,6 @@ from jobs.storage.tables import Tables
 from pipelines.features.feature_rows import one_batch
 from pipelines.features.id_rows import unpacked
 from pipelines.features.joint_inputs import with_relative_price
-from pipelines.features.joint_patterns import keys_of
 from pipelines.features.joint_registry import JointRegistry, RowColumn
 from pipelines.models.joint import JointModel
 from pipelines.models.joint_growth import places_of, widened, with_kinds
@@ -81,9 +80,7 @@ def read_registry(tables: Tables, config: Config, ds: date | None) -> Namespaces
         )
     namespaces = read_namespaces(tables, day)
     stored = {name: tables.read_arrow(name, [day]) for name in _STATE}
-    names = stored["joint_priors"]["namespace"].to_pylist()
-    base = joint_registry(config)
-    registry = base.with_keys(keys_of(base.registered, names))
+    registry = known_registry(config, tables, day)
     try:
         state = from_tables(joint_spec(config, registry), **stored)
     except ValueError as problem:

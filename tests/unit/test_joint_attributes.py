@@ -10,6 +10,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from jobs.planning.joint_inputs import known_registry
+from jobs.reporting.namespaces import read_registry
 from tests.support.chain import Chain
 from tests.support.world import World, day, tiny
 
@@ -141,3 +143,15 @@ def test_no_row_of_a_day_enters_another_one_or_its_prediction(whole: Chain, tmp_
         assert len(fewer) == len(same) > 100
         assert table == "joint_predictions" or len(fewer) < len(all_rows)
         assert fewer.sort_by("order_key").equals(same.sort_by("order_key"))
+
+
+def test_a_day_without_an_attribute_still_knows_its_weights(by_day: Chain) -> None:
+    at = DAYS[3]
+    assert at not in NEW
+    assert "channel" in known_registry(by_day.config, by_day.tables, at).keys["request"]
+    rows = {row["namespace"]: row for row in read_registry(by_day.tables, by_day.config, at).rows}
+    for name, weights in (("attributes.channel", 2), ("surface_x_attributes.channel", 4)):
+        figures = {key: rows[name][key] for key in ("coverage", "values", "coordinates")}
+        assert figures == {"coverage": 0.0, "values": 0, "coordinates": weights}
+    assert rows["listing_attributes.material"]["coverage"] == 1.0
+    assert sum(row["share"] for row in rows.values() if row["level"] == "row") == pytest.approx(1.0)

@@ -86,9 +86,9 @@ def test_content_with_numbers_is_the_dense_solution():
 
 
 def test_the_unit_of_a_number_does_not_matter():
-    plain = prior_means(learn_days(8, WITH_VECTOR, contents(VECTOR)))
+    plain = prior_means(learn_days(12, WITH_VECTOR, contents(VECTOR)))
     other = VECTOR * np.float32([1024, 2**-20, 1, 1, 2, 4])
-    assert prior_means(learn_days(8, WITH_VECTOR, contents(other))) == pytest.approx(
+    assert prior_means(learn_days(12, WITH_VECTOR, contents(other))) == pytest.approx(
         plain, abs=1e-9
     )
 

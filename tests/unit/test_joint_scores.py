@@ -10,14 +10,19 @@ import pytest
 
 from pipelines.features.id_rows import packed
 from pipelines.features.ids import NONE, value_id
-from pipelines.features.joint_reference import reference_rows
+from pipelines.features.joint_namespace import JointNamespace
+from pipelines.features.joint_reference import reference_ids, reference_rows
+from pipelines.features.joint_registry import JointRegistry
 from pipelines.features.joint_rows import JointAssembler
+from pipelines.models.correction import Correction
 from pipelines.models.joint import JointModel
 from pipelines.models.joint_predictions import JointPredictor
 from pipelines.models.joint_state import ContentKind, JointSpec, JointState, RowNamespace
 from pipelines.models.joint_tables import to_contents, weight_table
 from pipelines.scores.joint_scoring import JointWeights, score_joint_listings
-from tests.support.joint_rows import REGISTRY
+from pipelines.scores.joint_terms import joint_terms
+from tests.support.joint_rows import REGISTRY, SURFACE
+from tests.support.rows import DAY
 
 ASSEMBLER = JointAssembler(REGISTRY)
 SPEC = JointSpec(
@@ -139,3 +144,57 @@ def test_stored_parts_add_up_to_the_logit_of_the_row(learnt: Learnt) -> None:
     assert parts[0] == pytest.approx(scores[at[promoted]], abs=1e-12)
     variance = learnt.model.sums(index, learnt.model.variances(0))
     assert made["variance"].to_numpy() == pytest.approx(variance)
+
+
+def test_every_value_of_an_attribute_has_its_term_for_a_server() -> None:
+    pattern = JointNamespace("attributes.*", "request", "identity", ("attributes.*",), 0.1)
+    registry = JointRegistry((SURFACE, pattern), 0.1, {"request": ["channel"]})
+    assembler = JointAssembler(registry)
+    given = [[("channel", "app")], [("channel", "web")], None, [("channel", "app")]]
+    batch = pa.RecordBatch.from_pydict(
+        {
+            "surface": ["promoted", "promoted", "search", "search"],
+            "attributes": pa.array(given, pa.map_(pa.string(), pa.string())),
+        }
+    )
+    values = assembler.request_values(pa.Table.from_batches([batch]))
+    assert values["attributes.channel"] == ["app", "web"]
+    nothing = pa.RecordBatch.from_pydict({"title": ["x"], "tags": [["x"]]})
+    rows = assembler.rows(batch, assembler.listings(nothing), np.zeros(4, np.int64))
+    names = [column.name for column in registry.columns]
+    known = {
+        (name, int(id)): 0.1 * (k + 1)
+        for k, (name, id) in enumerate(
+            sorted({(n, i) for row in rows.tolist() for n, i in zip(names, row, strict=True)})
+        )
+        if id != NONE
+    }
+    weights = pa.table(
+        {
+            "level": ["row"] * len(known),
+            "namespace": [name for name, _ in known],
+            "id": [id for _, id in known],
+            "weight": list(known.values()),
+            "variance": [0.0] * len(known),
+        }
+    )
+    reference = reference_ids(registry, [], {"attributes.channel": "web"}, DAY)
+    assert reference["attributes.channel"] == value_id("attributes.channel", "web")
+    terms = joint_terms(
+        registry,
+        [{"namespace": name, "value": v} for name, own in values.items() for v in own],
+        {}, reference, JointWeights(weights, {}), [], Correction(),
+    )  # fmt: skip
+    added = {(t["namespace"], t["value"]): t["logit"] for t in terms if t["model"] == "joint"}
+    for row, surface, channel in zip(
+        rows.tolist(), batch.column("surface").to_pylist(), ["app", "web", None, "app"], strict=True
+    ):
+        expected = sum(known[n, i] for n, i in zip(names, row, strict=True) if i != NONE)
+        brought = [("surface", surface)]
+        if channel is not None:
+            brought.append(("attributes.channel", channel))
+            brought.append(("surface_x_attributes.channel", f"{surface}|{channel}"))
+        assert sum(added[value] for value in brought) == pytest.approx(expected)
+    at_reference = {t["value"] for t in terms if t["is_reference"]}
+    assert "web" in at_reference
+    assert "app" not in at_reference
