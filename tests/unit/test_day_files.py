@@ -1,8 +1,9 @@
 """Files that tasks write: what they hold, what they refuse, and that a commit swaps whole days."""
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from itertools import product
+from types import SimpleNamespace
 
 import duckdb
 import pyarrow as pa
@@ -13,6 +14,7 @@ from jobs.storage import day_files
 from jobs.storage.constraints import check_rows, expression
 from jobs.storage.contracts import ContractError, arrow_schema
 from jobs.storage.day_files import WRITTEN, DataFile, DayFileWriter, read_file
+from jobs.storage.delta_log import logged_files
 from jobs.storage.tables import Tables
 from schemas.catalog import TABLES
 from tests.support.rows import DAY, arrow_rows, later
@@ -192,3 +194,16 @@ def test_a_file_of_another_writer_is_read_as_the_table_s_types(tables, tmp_path)
     pq.write_table(nanoseconds, path, use_deprecated_int96_timestamps=True)
     read = read_file(DataFile(DAY, str(path)), arrow_schema(NAME))
     assert read.to_pylist() == shown(DAY).to_pylist()
+
+
+def test_files_of_days_are_read_by_day_and_path_in_whatever_order_the_log_has_them():
+    days = ["2026-01-03", "2026-01-01", "2026-01-02", "2026-01-01"]
+    entries = pa.record_batch(
+        {"path": ["ds=3/a", "ds=1/b", "ds=2/a", "ds=1/a"], "partition.ds": days}
+    )
+    log = SimpleNamespace(get_add_actions=lambda flatten: entries)
+    wanted = [date(2026, 1, 3), date(2026, 1, 1)]
+    files = logged_files(log, "/tables/features", wanted)
+    assert [file.address.rpartition("features/")[2] for file in files] == [
+        "ds=1/a", "ds=1/b", "ds=3/a",
+    ]  # fmt: skip
