@@ -10,6 +10,7 @@ import pytest
 from jobs.planning.joint_inputs import joint_registry
 from jobs.setup.config_layers import load_config
 from jobs.setup.exits import UsageError
+from pipelines.features.joint_days import namespace_rows, stored_keys
 from pipelines.features.joint_namespace import JointNamespace
 from pipelines.features.joint_patterns import AttributeLimits, day_attributes, keys_of
 from pipelines.features.joint_registry import JointRegistry
@@ -22,6 +23,10 @@ PATTERN = {
     "name": "attributes.*", "scope": "request", "encoding": "identity", "inputs": ["attributes.*"],
 }  # fmt: skip
 CATEGORY = {"name": "category", "scope": "listing", "encoding": "identity", "inputs": ["category"]}
+IMAGE = {
+    "name": "image", "scope": "listing", "of": "listing", "encoding": "dense",
+    "inputs": ["image_vector"],
+}  # fmt: skip
 USUAL = {
     "name": "usual", "scope": "pair", "encoding": "usual",
     "inputs": ["query", "category", "listing"],
@@ -52,6 +57,9 @@ def cross(*inputs, name="crossed"):
         ([DEVICE | {"encoding": "identitty"}], "unknown encoding identitty"),
         ([LISTING, DEVICE | {"of": "listing"}], "a content of listing is of scope listing"),
         ([DEVICE | {"inputs": ["attributes.c*"]}], "the only pattern is the input attributes"),
+        ([LISTING, IMAGE | {"inputs": ["title"]}], "image: dense takes one of price, quantity"),
+        ([LISTING, IMAGE | {"inputs": ["image_vector", "price"]}], "image: dense takes one of"),
+        ([LISTING, IMAGE | {"of": "row"}], "image: dense is content of listings"),
         ([PATTERN | {"name": "mine"}], "needs a name that ends in"),
         ([PATTERN | {"encoding": "log_band"}], "takes identity"),
         ([PATTERN, PATTERN | {"name": "more.*"}], "has the attributes of scope request already"),
@@ -145,6 +153,20 @@ def test_only_the_most_frequent_attributes_are_taken():
     found = taken(rows)
     assert found.taken == ("a", "d", "e")
     assert set(found.left_out) == {"b", "c"}
+
+
+def test_vectors_of_another_length_are_told_with_the_day_s_namespaces():
+    registry = JointRegistry(registered(LISTING, IMAGE))
+    vectors = [[1.0, 2.0], [3.0], None, [4.0, 5.0]]
+    for given, told in (
+        (vectors, "1 listings: their vector has another length than 2"),
+        (vectors[2:], None),
+    ):
+        snapshot = pa.table({"image_vector": pa.array(given, pa.list_(pa.float32()))})
+        rows = {row["namespace"]: row for row in namespace_rows(registry, {}, {}, snapshot)}
+        assert rows["image"]["left_out"] == told
+        assert rows["image"]["kind"] == "dense"
+        assert stored_keys(rows.values()) == {}
 
 
 def test_without_a_pattern_no_attribute_is_taken():
