@@ -130,7 +130,7 @@ JOINT_WEIGHTS = Table(
         Column("namespace", T.StringType(), "namespace of rows, or kind of content"),
         Column("id", T.LongType(), "64-bit id of the value"),
         Column("weight", T.DoubleType(), "posterior mean at the chosen scale, in logits"),
-        Column("variance", T.DoubleType(), "posterior variance; 0 of contents"),
+        Column("variance", T.DoubleType(), "posterior variance, on the diagonal"),
         Column("information", T.DoubleType(), "G: evidence of the rows; 0 of contents"),
         DS,
     ),

@@ -99,8 +99,10 @@ def score_file(tables: Tables, config: Config, scores: ScoresOf) -> bytes:
         known = known_registry(config, tables, day)
         spec, state = joint_spec(config, known), read_joint_state(tables, config, known, day)
         rows = [row.name for row in spec.rows]
-        variances = state.posteriors[state.chosen].variance.tolist()
-        prior_variance = dict(zip(rows, variances, strict=True))
+        chosen = state.posteriors[state.chosen]
+        kinds = [kind.name for kind in spec.kinds]
+        prior_variance = dict(zip(rows, chosen.variance.tolist(), strict=True))
+        prior_variance |= dict(zip(kinds, chosen.content_variance.tolist(), strict=True))
         learnt = JointWeights(weight_table(spec, state, rows), prior_variance)
         at = reference_ids(joint.registry, names, config.scoring.reference, served)
         part = score_joint_listings(shown, joint, learnt, at)

@@ -20,7 +20,7 @@ from pipelines.models.joint_state import (
     RowNamespace,
     UsualColumns,
 )
-from pipelines.models.joint_tables import ROW, from_tables
+from pipelines.models.joint_tables import from_tables
 from pipelines.scores.joint_scoring import JointWeights
 
 
@@ -118,11 +118,7 @@ def read_joint_weights(tables: Tables, day: date) -> JointWeights:
     priors = tables.read_arrow("joint_priors", [day]).to_pylist()
     return JointWeights(
         tables.read_arrow("joint_weights", [day]),
-        {
-            row["namespace"]: row["variance"]
-            for row in priors
-            if row["scale"] == scale and row["level"] == ROW
-        },
+        {row["namespace"]: row["variance"] for row in priors if row["scale"] == scale},
     )
 
 

@@ -16,9 +16,10 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.features.ids import cross_ids
+from pipelines.features.ids import NONE, cross_ids
 from pipelines.kernel import readonly
 from pipelines.models import joint_kernels as kernels
+from pipelines.models.content_variances import content_variances
 from pipelines.models.contents import Contents
 from pipelines.models.elementary import log_losses
 from pipelines.models.joint_content import Design, ordered_sum
@@ -81,9 +82,11 @@ class JointModel:
     def _place_entities(self) -> None:
         """Give every entity with content a coordinate, and its content as prior mean."""
         content = Numbering(self.state.content_ids)
+        self._placed: list[tuple[Index, Contents, Index]] = []
         for name, held in self.contents.items():
             places = self._add(held.ids, self.spec.row_number(name))
             column = content.find(held.parts)
+            self._placed.append((places, held, column))
             design = Design(
                 held.offsets,
                 np.maximum(column, 0),
@@ -136,9 +139,21 @@ class JointModel:
         return mean
 
     def variances(self, scale: int) -> Floats:
-        """Posterior variance of every coordinate at a scale, shape (count,)."""
+        """Posterior variance of every coordinate at a scale, shape (count,).
+
+        What an entity's own evidence leaves to its content, content's own variance has a say in.
+        """
         table = self.table(scale)
-        variance: Floats = 1.0 / (table[:, kernels.G] + table[:, kernels.PRECISION])
+        precision = table[:, kernels.PRECISION]
+        variance: Floats = 1.0 / (table[:, kernels.G] + precision)
+        known = content_variances(self.spec, self.state, scale)
+        prior = self.state.posteriors[scale].content_variance
+        for places, held, column in self._placed:
+            spread = np.append(known, 0.0)[column] if len(known) else np.zeros(len(column))
+            spread = np.where(column >= 0, spread, prior[held.kinds])
+            every = np.arange(len(column), dtype=np.int32)
+            of_content = Design(held.offsets, every, held.values**2).times(spread)
+            variance[places] += (precision * variance)[places] ** 2 * of_content
         return variance
 
     def sums(self, index: Index, value: Floats) -> Floats:
@@ -165,12 +180,30 @@ class JointModel:
         """
         if ids.ndim != 2 or ids.shape[1] != len(self.spec.rows):
             raise ValueError(f"ids of shape {ids.shape} for {len(self.spec.rows)} namespaces")
-        ids = self._completed(ids)
+        return self._numbered(self._completed(ids), add=add)
+
+    def _numbered(self, ids: Ids, *, add: bool = False) -> Index:
         found = np.empty(ids.shape, dtype=np.int32)
         for column in range(ids.shape[1]):
             own = np.ascontiguousarray(ids[:, column])
             found[:, column] = self._add(own, column) if add else self._numbers.find(own)
         return found
+
+    def row_variances(self, ids: Ids, scale: int) -> Floats:
+        """Variance of the weight of each value of rows at a scale, shape (n, K).
+
+        That of the prior where a value has not been seen; 0 where there is none.
+
+        Parameters
+        ----------
+        ids : numpy.ndarray of int64, shape (n, K)
+            As of `index`.
+        """
+        completed = self._completed(ids)
+        index = self._numbered(completed)
+        known = self.variances(scale)
+        prior = np.where(completed == NONE, 0.0, self.state.posteriors[scale].variance)
+        return np.where(index >= 0, known[index], prior) if len(known) else prior
 
     def _completed(self, ids: Ids) -> Ids:
         """Rows with the columns that tell how a value stands to its entity's usual one."""

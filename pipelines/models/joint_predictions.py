@@ -27,7 +27,7 @@ class JointPredictor:
         self._model = model
         self._column = listing_column
         scale = model.state.chosen
-        self._mean, self._variance = model.means(scale), model.variances(scale)
+        self._scale, self._mean = scale, model.means(scale)
         own = listings.filter(pc.is_valid(listings["reference_ids"])).combine_chunks()
         width = len(model.spec.rows)
         ids = own["id"].to_numpy()
@@ -48,6 +48,10 @@ class JointPredictor:
         ids = unpacked(promoted.column("ids"), len(self._model.spec.rows))
         index = self._model.index(ids)
         logit = self._model.sums(index, self._mean)
+        variance = np.zeros(len(ids))
+        # Column by column: the bits of numpy's own sums over rows depend on the machine.
+        for column in self._model.row_variances(ids, self._scale).T:
+            variance += column
         listing = ids[:, self._column]
         place = np.searchsorted(self._listing_ids, listing)
         place = np.minimum(place, max(len(self._listing_ids) - 1, 0))
@@ -61,7 +65,7 @@ class JointPredictor:
                 "order_key": promoted.column("order_key"),
                 "listing": at_reference,
                 "context": logit - at_reference,
-                "variance": self._model.sums(index, self._variance),
+                "variance": variance,
                 "ds": promoted.column("ds"),
             }
         )

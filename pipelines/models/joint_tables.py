@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.models.content_variances import content_variances
 from pipelines.models.contents import Contents
 from pipelines.models.joint_state import JointSpec, JointState, Posterior
 from pipelines.models.usual_values import PairCounts
@@ -161,15 +162,14 @@ def weight_table(spec: JointSpec, state: JointState, served: Sequence[str]) -> p
             "information": posterior.g[wanted],
         }
     )
-    nothing = np.zeros(len(state.content_ids))
     contents = pa.table(
         {
-            "level": pa.repeat(pa.scalar(CONTENT), len(nothing)),
+            "level": pa.repeat(pa.scalar(CONTENT), len(state.content_ids)),
             "namespace": kinds.take(pa.array(state.content_kind)),
             "id": state.content_ids,
             "weight": posterior.beta,
-            "variance": nothing,
-            "information": nothing,
+            "variance": content_variances(spec, state, state.chosen),
+            "information": np.zeros(len(state.content_ids)),
         }
     )
     return pa.concat_tables([rows, contents])

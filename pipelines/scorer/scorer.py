@@ -40,7 +40,7 @@ class Scores:
     logit : numpy.ndarray of float64, shape (n,)
         Before the calibration map.
     standard_error : numpy.ndarray of float64, shape (n,)
-        Of the logit.
+        Of the logit: how far what is behind it may be from what is known.
     factor : numpy.ndarray of float64, shape (n,)
         Product of the field factors.
     curve : mapping
@@ -55,15 +55,21 @@ class Scores:
     @property
     def p_click(self) -> Floats:
         """The calibrated click probability of each row, shape (n,)."""
-        return self.at(0.0)
+        return self._published(self.logit)
 
     def at(self, errors: float | Floats) -> Floats:
-        """The probability so many standard errors of the logit away, shape (n,).
+        """The probability so many standard errors from the middle of the posterior, shape (n,).
 
-        -1.645 and 1.645 bound the middle nine tenths; a normal number a row is a draw from the
-        posterior, as Thompson sampling wants it.
+        -1.645 and 1.645 bound nine tenths; a normal number a row is a draw from the posterior, as
+        Thompson sampling wants it. 0 is the median: `p_click` is the mean, and of a small
+        probability whose logarithm is uncertain the mean lies above the median.
         """
-        logit = np.clip(self.logit + errors * self.standard_error, -20.0, 20.0)
+        p = 1.0 / (1.0 + np.exp(-np.clip(self.logit, -20.0, 20.0)))
+        middle = self.logit - 0.5 * self.standard_error**2 * (1.0 - 2.0 * p)
+        return self._published(middle + errors * self.standard_error)
+
+    def _published(self, logit: Floats) -> Floats:
+        logit = np.clip(logit, -20.0, 20.0)
         if self.curve["parameters"]:
             a, b, c = self.curve["parameters"]
             logit = c - a * np.logaddexp(0.0, -logit) + b * np.logaddexp(0.0, logit)

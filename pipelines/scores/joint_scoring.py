@@ -29,7 +29,7 @@ class JointWeights:
     weights : pyarrow.Table
         Columns level, namespace, id, weight, variance.
     prior_variance : mapping of str to float
-        Of namespaces of rows: what is known of a value never seen.
+        Of namespaces of rows and kinds of contents: what is known of a value never seen.
     """
 
     weights: pa.Table
@@ -119,38 +119,42 @@ def score_joint_listings(
     """
     registry = assembler.registry
     rows = reference_rows(registry, assembler.listings(batch), reference)
-    content = _content(batch, assembler, weights, listing)
+    content, content_variance = _content(batch, assembler, weights, listing)
     logit, variance = np.zeros(batch.num_rows), np.zeros(batch.num_rows)
     request = 0.0
     parts: dict[str, tuple[Floats, Floats]] = {}
     for number, column in enumerate(registry.columns):
         found = weights.values(ROW, column.name, np.ascontiguousarray(rows[:, number]))
-        weight = found.weight
+        weight, spread = found.weight, found.variance
         if column.name == listing:
             weight = np.where(found.is_known, weight, content)
+            # What its own evidence leaves to its content, content's own variance has a say in.
+            spread = spread + (spread / weights.prior_variance[listing]) ** 2 * content_variance
         logit += weight
-        parts[column.name] = (weight, found.variance)
+        parts[column.name] = (weight, spread)
         if column.scope == "request":
             request += float(weight[0]) if len(weight) else 0.0
         else:
-            variance += found.variance
+            variance += spread
     return JointListings(logit, request, variance, parts)
 
 
 def _content(
     batch: pa.RecordBatch, assembler: JointAssembler, weights: JointWeights, listing: str
-) -> Floats:
-    """What its content says of each listing, shape (m,)."""
+) -> tuple[Floats, Floats]:
+    """What its content says of each listing, and the variance of that, shape (m,) each."""
     if not assembler.registry.contents_of(listing):
-        return np.zeros(batch.num_rows)
+        return np.zeros(batch.num_rows), np.zeros(batch.num_rows)
     table = assembler.contents(batch, listing)
     held = to_contents(table, listing)
-    part_weights = np.zeros(len(held.parts))
+    part_weights, part_variances = np.zeros((2, len(held.parts)))
     for number, kind in enumerate(assembler.registry.contents):
         own = held.kinds == number
-        part_weights[own] = weights.values(CONTENT, kind.name, held.parts[own]).weight
+        found = weights.values(CONTENT, kind.name, held.parts[own])
+        part_weights[own], part_variances[own] = found.weight, found.variance
     design = Design(
         held.offsets, np.arange(len(held.parts), dtype=np.int32), np.ones(len(held.parts))
     )
+    at = np.searchsorted(held.ids, table["id"].to_numpy())
     value = design.times(part_weights * held.values)
-    return np.asarray(value[np.searchsorted(held.ids, table["id"].to_numpy())])
+    return value[at], design.times(part_variances * held.values**2)[at]

@@ -17,6 +17,7 @@ from typing import get_args
 from pipelines.simulation.draw_market import Scale
 from tests.benchmarks.joint_market import JointMarket, joint_market
 from tests.benchmarks.study.calibration import calibration, stack
+from tests.benchmarks.study.coverage import coverage
 from tests.benchmarks.study.priors import priors
 from tests.benchmarks.study.tables import Finding, plot
 from tests.benchmarks.study.variants import STUDIES as VARIANTS
@@ -26,6 +27,7 @@ STUDIES: Mapping[str, Callable[[Sequence[JointMarket]], Finding]] = {
     **{name: partial(compared, name) for name in VARIANTS},
     "priors": priors,
     "calibration": calibration,
+    "coverage": coverage,
     "stack": stack,
 }
 WHAT = {
@@ -36,6 +38,7 @@ WHAT = {
     "scales": "multiples of the registered variances",
     "priors": "learnt deviations against planted ones",
     "calibration": "promised against true clicks, by day, by segment, by probability",
+    "coverage": "how often intervals hold the truth",
     "stack": "what is published against each model alone",
 }
 
