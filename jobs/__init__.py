@@ -170,7 +170,7 @@ FLOW: tuple[Job, ...] = (
         ),
         ("joint",),
         "predict the day by the joint model of the day before, then learn it",
-        output_version=2,
+        output_version=3,
     ),
     Job(
         "predict_traffic",
@@ -232,7 +232,7 @@ FLOW: tuple[Job, ...] = (
         ("listing_scores", "context_terms"),
         ("features", "history", "joint", "scoring"),
         "score every live promoted listing, cold ones included",
-        output_version=5,
+        output_version=6,
     ),
     Job(
         "publish_scores",

@@ -57,8 +57,10 @@ def print_listing(console: Console, listing_score: ListingScore, *, limit: int) 
         f"models as of {score['model_as_of']}",
         highlight=False,
     )
-    odds = score["p_click"] / (1 - score["p_click"])
-    ends = [odds * math.exp(sign * score["standard_error"]) for sign in (-1, 1)]
+    p, error = score["p_click"], score["standard_error"]
+    # Around the middle of the posterior, as in `pipelines.scorer`: p is its mean.
+    odds = p / (1 - p) * math.exp(-0.5 * error**2 * (1 - 2 * p))
+    ends = [odds * math.exp(sign * error) for sign in (-1, 1)]
     low, high = (probability(end / (1 + end)) for end in ends)
     say(f"  about {low} to {high} at one standard error ({number(score['standard_error'], 2)})"
         " of the logit")  # fmt: skip
