@@ -16,6 +16,7 @@ from jobs.reporting.listing import ListingScore
 from pipelines.features.registry import MODELS
 from pipelines.quality.wording import number, probability, signed
 from pipelines.scores.explain import Term
+from pipelines.scores.joint_names import NamedWeight
 
 # Beyond the rounding of the last bits, a stored and a recomputed score are not the same.
 _SAME = 1e-12
@@ -64,7 +65,7 @@ def print_listing(console: Console, listing_score: ListingScore, *, limit: int) 
     low, high = (probability(end / (1 + end)) for end in ends)
     say(f"  about {low} to {high} at one standard error ({number(score['standard_error'], 2)})"
         " of the logit")  # fmt: skip
-    console.print(_joint(listing_score))
+    console.print(_joint(listing_score, limit))
     console.print(_features(listing_score, limit))
     console.print(_terms(listing_score))
     say(f"3. logit {signed(e.logit, 6)} = listing {signed(e.listing_logit, 6)}"
@@ -90,19 +91,33 @@ def print_listing(console: Console, listing_score: ListingScore, *, limit: int) 
     say(f"6. p_click {e.recomputed:.12f}, stored {score['p_click']:.12f}: {verdict}")
 
 
-def _joint(listing_score: ListingScore) -> Table:
-    """What each namespace adds to the joint model's logit, the strongest first."""
+def _joint(listing_score: ListingScore, limit: int) -> Table:
+    """What each value adds to the joint model's logit, the strongest first; then the content."""
     table = Table(
         title="0. the joint model", box=box.SIMPLE_HEAD, title_justify="left", title_style="bold"
     )
-    table.add_column("namespace", no_wrap=True)
+    table.add_column("namespace=value", overflow="fold")
     table.add_column("adds", justify="right", no_wrap=True)
     table.add_column("standard error", justify="right", no_wrap=True)
-    parts = listing_score.explanation.joint
-    for part in sorted(parts, key=lambda part: (-abs(part.weight), part.namespace)):
-        table.add_row(part.namespace, signed(part.weight, 4), f"{part.standard_error:.4f}")
-    total = math.fsum(part.weight for part in parts)
-    table.add_row("joint, at the reference context", signed(total, 4), "", style="bold")
+    e = listing_score.explanation
+
+    def add(parts: tuple[NamedWeight, ...], name: str) -> None:
+        ordered = sorted(parts, key=lambda part: (-abs(part.weight), part.namespace, part.value))
+        shown = ordered[:limit] if limit else ordered
+        for part in shown:
+            named = f"{part.namespace}={part.value}" if part.value else part.namespace
+            table.add_row(escape(named), signed(part.weight, 4), f"{part.standard_error:.4f}")
+        rest = ordered[len(shown) :]
+        if rest:
+            added = math.fsum(part.weight for part in rest)
+            table.add_row(f"{len(rest)} more", signed(added, 4), "", style="dim")
+        total = math.fsum(part.weight for part in parts)
+        error = math.sqrt(math.fsum(part.standard_error**2 for part in parts))
+        table.add_row(name, signed(total, 4), f"{error:.4f}", style="bold", end_section=True)
+
+    add(e.joint, "joint, at the reference context")
+    if e.joint_contents:
+        add(e.joint_contents, "what its content says of the listing")
     return table
 
 

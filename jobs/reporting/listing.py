@@ -31,11 +31,12 @@ from jobs.storage.tables import Tables
 from pipelines.features.feature_rows import LISTING_ENTITIES, one_batch, with_history
 from pipelines.features.history import COUNT_COLUMNS, SUMS, window_to
 from pipelines.features.joint_inputs import with_relative_price, with_shows_per_day
-from pipelines.features.joint_reference import reference_ids
+from pipelines.features.joint_reference import reference_ids, reference_values
 from pipelines.features.joint_rows import JointAssembler
 from pipelines.features.prior_strengths import moments
 from pipelines.models.listing_part import Models
 from pipelines.scores.explain import Explanation, explain
+from pipelines.scores.joint_names import JointNames, joint_names
 from pipelines.scores.joint_scoring import JointListings, score_joint_listings
 from pipelines.scores.live_listings import as_of
 from pipelines.scores.reference import Reference
@@ -84,8 +85,9 @@ def read_listing_score(
     bases = read_bases(tables, [ds])
     models = Models(weights[ds, "historical"], weights[ds, "content"], bases[ds])
     stack = read_stack(tables, ds)
-    joint = None if stack.correction is None else _joint(tables, config, listing, row, ds)
-    explanation = explain(row, assembler(config, prior), models, stack, reference, joint)
+    named = None if stack.correction is None else _joint(tables, config, listing, row, ds)
+    joint, names = named or (None, None)
+    explanation = explain(row, assembler(config, prior), models, stack, reference, joint, names)
     values: Row = row.to_pylist()[0]
     sums = {name: value for name, value in values.items() if name.endswith(SUMS)}
     return ListingScore(
@@ -95,8 +97,8 @@ def read_listing_score(
 
 def _joint(
     tables: Tables, config: Config, listing: pa.Table, row: pa.RecordBatch, ds: date
-) -> JointListings:
-    """The joint model's part of the listing's score."""
+) -> tuple[JointListings, JointNames]:
+    """The joint model's part of the listing's score, and the names of its values."""
     registry = day_registry(config, read_namespaces(tables, ds))
     served = ds + timedelta(days=1)
     snapshot = with_relative_price(as_of(tables.read_arrow("listings", [ds]), served))
@@ -113,15 +115,10 @@ def _joint(
     )
     search_days, promoted_days = held_days(config, tables.days("entity_counts"), ds)
     shown = with_shows_per_day(own, history, search_days=search_days, promoted_days=promoted_days)
-    reference = reference_ids(
-        registry,
-        request_names(tables, config, ds),
-        config.scoring.reference,
-        served,
-    )
-    return score_joint_listings(
-        one_batch(shown), JointAssembler(registry), read_joint_weights(tables, ds), reference
-    )
+    request = (registry, request_names(tables, config, ds), config.scoring.reference, served)
+    batch, weights = one_batch(shown), read_joint_weights(tables, ds)
+    part = score_joint_listings(batch, JointAssembler(registry), weights, reference_ids(*request))
+    return part, joint_names(batch, registry, weights, reference_values(*request))
 
 
 def _listing_day(

@@ -17,13 +17,13 @@ Ids = npt.NDArray[np.int64]
 _SATURDAY = 6
 
 
-def reference_ids(
+def reference_values(
     registry: JointRegistry,
     names: Iterable[Mapping[str, object]],
     given: Mapping[str, str],
     day: date,
-) -> dict[str, int]:
-    """Ids of the request's namespaces at the reference context.
+) -> dict[str, str]:
+    """Values of the request's namespaces at the reference context; those without one are left out.
 
     A value given by configuration wins; calendar values are those of `day`, when scores serve;
     users, queries and what is said of them are at their prior, neither known nor unknown; of the
@@ -33,11 +33,6 @@ def reference_ids(
     ----------
     names : iterable of mappings
         Rows of `feature_names` of context scope.
-
-    Returns
-    -------
-    dict of str to int
-        By registered namespace of request scope; `NONE` where there is no value.
     """
     counts: dict[str, list[tuple[int, str]]] = {}
     for row in names:
@@ -48,14 +43,29 @@ def reference_ids(
         "weekday": str(day.isoweekday()),
         "weekend": str(int(day.isoweekday() >= _SATURDAY)),
     }
-    found: dict[str, int] = {}
+    found: dict[str, str] = {}
     for namespace in registry.of_scope("request"):
         name = namespace.name
         value = given.get(name, values.get(namespace.encoding))
         if value is None and not namespace.unknown and name in counts:
             value = min(counts[name])[1]
-        found[name] = NONE if value is None else value_id(name, value)
+        if value is not None:
+            found[name] = value
     return found
+
+
+def reference_ids(
+    registry: JointRegistry,
+    names: Iterable[Mapping[str, object]],
+    given: Mapping[str, str],
+    day: date,
+) -> dict[str, int]:
+    """Ids of `reference_values` by namespace of request scope; `NONE` where there is no value."""
+    values = reference_values(registry, names, given, day)
+    return {
+        n.name: value_id(n.name, values[n.name]) if n.name in values else NONE
+        for n in registry.of_scope("request")
+    }
 
 
 def reference_rows(

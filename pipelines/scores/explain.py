@@ -16,6 +16,7 @@ from pipelines.models.ensemble import CONSTANTS
 from pipelines.models.listing_part import Models, evidence, listing_part
 from pipelines.models.segments import COLD, WARM
 from pipelines.models.stack import Stack, is_cold, stack_inputs
+from pipelines.scores.joint_names import JointNames, NamedWeight
 from pipelines.scores.joint_scoring import JointListings
 from pipelines.scores.reference import Reference
 from pipelines.scores.scoring import listing_fields
@@ -47,15 +48,6 @@ class Term:
 
 
 @dataclass(frozen=True)
-class JointPart:
-    """What a namespace adds to the joint model's logit, and how well that is known."""
-
-    namespace: str
-    weight: float
-    standard_error: float
-
-
-@dataclass(frozen=True)
 class Factor:
     """One field's factor on the calibrated probability; 1 where the value is unknown."""
 
@@ -70,8 +62,11 @@ class Explanation:
 
     Attributes
     ----------
-    joint : tuple of JointPart
-        What each namespace adds to the joint logit at the reference context.
+    joint : tuple of NamedWeight
+        What each namespace adds to the joint logit at the reference context; the value is empty
+        where only the id is known.
+    joint_contents : tuple of NamedWeight
+        What the listing is made of: what its own evidence starts from.
     hashed, dense : dict of str to float
         Listing part of each model's logit: of the hashed features, and of the dense inputs.
     reference : dict of str to float
@@ -88,7 +83,8 @@ class Explanation:
     """
 
     features: tuple[FeatureWeight, ...]
-    joint: tuple[JointPart, ...]
+    joint: tuple[NamedWeight, ...]
+    joint_contents: tuple[NamedWeight, ...]
     hashed: Mapping[str, float]
     dense: Mapping[str, float]
     reference: Mapping[str, float]
@@ -117,6 +113,7 @@ def explain(
     stack: Stack,
     reference: Reference,
     joint: JointListings | None = None,
+    names: JointNames | None = None,
 ) -> Explanation:
     """Take one listing's score apart.
 
@@ -126,7 +123,10 @@ def explain(
         One listing day: columns of `listings` and ``<entity>_<surface>_<what>`` window sums.
     joint : JointListings, optional
         Of that listing; needed where the joint model is published.
+    names : JointNames, optional
+        Of that listing.
     """
+    names = JointNames({}) if names is None else names
     joint = JointListings.none(1) if joint is None else joint
     part = listing_part(assembler, row, models)
     table = pa.table(
@@ -159,10 +159,13 @@ def explain(
     return Explanation(
         features=features,
         joint=tuple(
-            JointPart(name, float(weight[0]), math.sqrt(float(variance[0])))
+            NamedWeight(
+                name, names.values.get(name, ""), float(weight[0]), math.sqrt(float(variance[0]))
+            )
             for name, (weight, variance) in joint.parts.items()
             if weight[0] or variance[0]
         ),
+        joint_contents=names.contents,
         hashed=hashed,
         dense={
             "historical": float(part.historical[0]) - hashed["historical"],
