@@ -8,6 +8,7 @@ between is learnt again from the last stored state before it, to the same bits.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -29,6 +30,7 @@ from pipelines.features.id_rows import unpacked
 from pipelines.features.joint_patterns import both_keys
 from pipelines.features.joint_registry import JointRegistry
 from pipelines.models.joint import JointModel
+from pipelines.models.joint_content import ordered_sum
 from pipelines.models.joint_growth import grown, places_of, widened, with_kinds
 from pipelines.models.joint_predictions import JointPredictor
 from pipelines.models.joint_state import JointSpec, JointState
@@ -130,14 +132,15 @@ def _learn(work: _Work) -> Iterator[tuple[str, pa.Table]]:
         contents = {
             name: with_kinds(to_contents(entities, name), own.kinds) for name in spec.entities
         }
+        if not state.rows:
+            state = _at_base(work, own, state, day)
         model = JointModel(spec, state, contents)
-        if day in work.made:
+        # Nothing was known before the first rows: their own base rate is no prediction of them.
+        if day in work.made and state.rows:
             predictor = JointPredictor(model, _wide(entities, own), spec.row_number("listing"))
             for rows in _blocks(work.rows[day], own):
                 yield "joint_predictions", predictor.predict(rows)
-        for block in _blocks(work.rows[day], own):
-            rate = block.column("sampling_rate")
-            rows = block.filter(pc.is_valid(rate)) if rate.null_count else block
+        for rows in _learnt_blocks(work.rows[day], own):
             model.learn(
                 unpacked(rows.column("ids"), len(spec.rows)),
                 np.asarray(rows.column("clicked").cast(pa.uint8())),
@@ -151,6 +154,27 @@ def _learn(work: _Work) -> Iterator[tuple[str, pa.Table]]:
             for name, table in _tables(own, state, whole=whole).items():
                 ds = pa.repeat(pa.scalar(day, pa.date32()), len(table))
                 yield name, table.append_column("ds", ds)
+
+
+def _at_base(work: _Work, own: _Day, state: JointState, day: date) -> JointState:
+    """The state before the first rows, with their log odds of a click as what is expected."""
+    clicks, others, constant = 0, 0.0, None
+    for rows in _learnt_blocks(work.rows[day], own):
+        clicked = np.asarray(rows.column("clicked").cast(pa.uint8()))
+        clicks += int(np.count_nonzero(clicked))
+        others += ordered_sum((1.0 - clicked) / rows.column("sampling_rate").to_numpy())
+        if len(rows) and own.spec.base >= 0:
+            constant = int(unpacked(rows.column("ids"), len(own.spec.rows))[0, own.spec.base])
+    if constant is None:
+        return state
+    return state.at_base(own.spec, constant, math.log((clicks + 0.5) / (others + 0.5)))
+
+
+def _learnt_blocks(files: Sequence[DataFile], own: _Day) -> Iterator[pa.RecordBatch]:
+    """Rows of a day that are learnt: others are predicted only."""
+    for block in _blocks(files, own):
+        rate = block.column("sampling_rate")
+        yield block.filter(pc.is_valid(rate)) if rate.null_count else block
 
 
 def _blocks(files: Sequence[DataFile], own: _Day) -> Iterator[pa.RecordBatch]:

@@ -146,7 +146,11 @@ JOINT_STATE = Table(
         Column("id", T.LongType(), "64-bit id of the value"),
         Column("b", _DOUBLES, "evidence, by scale"),
         Column("g", _DOUBLES, "information, by scale"),
-        Column("prior_mean", _DOUBLES, "what its content says, by scale"),
+        Column(
+            "prior_mean",
+            _DOUBLES,
+            "what its content says, by scale; of the constant the first log odds",
+        ),
         DS,
     ),
     keys=("namespace", "id", "ds"),

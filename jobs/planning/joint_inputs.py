@@ -72,6 +72,8 @@ def joint_spec(config: Config, registry: JointRegistry) -> JointSpec:
         joint.content_days,
         joint.content_every,
         _usual_columns(registry),
+        registry.base,
+        registry.level,
     )
 
 

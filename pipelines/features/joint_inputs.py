@@ -62,8 +62,11 @@ def with_shows_per_day(
     Returns
     -------
     pyarrow.Table
-        With `shows_per_day`, double: 0 of a listing that was never shown.
+        With `shows_per_day`, double: 0 of a listing that was never shown; null where the windows
+        hold no day, and nobody can tell.
     """
+    if not search_days and not promoted_days:
+        return listings.append_column(SHOWS_PER_DAY, pa.nulls(len(listings), pa.float64()))
     own = history.filter(pc.equal(history["entity_type"], "listing"))
     at = pc.index_in(listings["listing_id"], own["entity_id"].combine_chunks())
     shows = np.zeros(len(listings))

@@ -116,6 +116,17 @@ class JointRegistry:
                 found.setdefault(namespace.scope, []).append(namespace.attribute)
         return {scope: tuple(own) for scope, own in found.items()}
 
+    @property
+    def base(self) -> int:
+        """Number of the column that is the same in every row; -1 where there is none."""
+        constant = [n.name for n in self.of_scope("request") if n.encoding == "constant"]
+        return self.column_number(constant[0]) if constant else -1
+
+    @property
+    def level(self) -> int:
+        """Number of the column of the surface; -1 where there is none."""
+        return self.column_number(SURFACE)
+
     def column_number(self, name: str) -> int:
         """Number of a column of rows; -1 where there is none of that name."""
         return next((k for k, column in enumerate(self.columns) if column.name == name), -1)

@@ -24,6 +24,7 @@ from pipelines.models.contents import Contents
 from pipelines.models.elementary import log_losses
 from pipelines.models.joint_content import Design, ordered_sum
 from pipelines.models.joint_day import end_day
+from pipelines.models.joint_level import DayLevels
 from pipelines.models.joint_state import JointSpec, JointState, Posterior
 from pipelines.models.numbering import Numbering
 from pipelines.models.usual_values import UsualValues
@@ -78,6 +79,7 @@ class JointModel:
         self._usual = UsualValues(state.pairs) if spec.usual else None
         self._pairs: list[tuple[Ids, Ids, Ids]] = []
         self._place_entities()
+        self._levels = self._day_levels()
 
     def _place_entities(self) -> None:
         """Give every entity with content a coordinate, and its content as prior mean."""
@@ -96,6 +98,19 @@ class JointModel:
                 if len(stored.beta):
                     mean = design.times(stored.beta)
                     table[places, kernels.PULL] = table[places, kernels.PRECISION] * mean
+
+    def _day_levels(self) -> DayLevels | None:
+        column = self.spec.level
+        if column < 0:
+            return None
+        own = np.flatnonzero(self.namespace == column)
+        scales = range(len(self.spec.scales))
+        variances = [
+            dict(zip(own.tolist(), self.variances(scale)[own].tolist(), strict=True))
+            for scale in scales
+        ]
+        first = self.spec.rows[column].prior ** 2
+        return DayLevels(column, [self.means(scale) for scale in scales], variances, first)
 
     def _add(self, ids: Ids, namespace: int) -> Index:
         """Numbers of ids of a namespace; new coordinates begin at their prior, of mean 0."""
@@ -280,6 +295,8 @@ class JointModel:
                 raise JointError(f"row {done}: the logit is not finite")
             self.log_loss[scale] += ordered_sum(log_losses(logits, labels))
             progressive.append(logits)
+        if self._levels is not None:
+            self._levels.add(index, labels, offsets, weights)
         self.rows += count
         self.clicks += int(np.count_nonzero(labels))
         if count:
@@ -287,7 +304,7 @@ class JointModel:
         return progressive
 
     def end(self, day: int) -> JointState:
-        """The state at the end of the day: walks, content and priors are settled.
+        """The state at the end of the day: walks, content, priors and levels are settled.
 
         Parameters
         ----------
@@ -300,7 +317,7 @@ class JointModel:
             pairs = pairs.added(*(np.concatenate(part) for part in zip(*self._pairs, strict=True)))
         settled = end_day(
             self.spec, self.state, self.ids, self.namespace, tables, self.contents, self.log_loss,
-            self.rows, self.clicks, day,
+            self.rows, self.clicks, day, self._levels,
         )  # fmt: skip
         return replace(settled, pairs=pairs)
 

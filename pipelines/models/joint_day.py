@@ -17,6 +17,7 @@ from pipelines.models.joint_content import (
     random_signs,
     units,
 )
+from pipelines.models.joint_level import DayLevels
 from pipelines.models.joint_state import JointSpec, JointState, Posterior
 from pipelines.models.numbering import Numbering
 from pipelines.models.sorted_ids import held_by, pair_order
@@ -61,6 +62,7 @@ def end_day(
     rows: int,
     clicks: int,
     day: int,
+    levels: DayLevels | None = None,
 ) -> JointState:
     """Settle what the rows of a day have taught.
 
@@ -76,6 +78,8 @@ def end_day(
         Of all entities, by entity namespace.
     day : int
         Days since 1970; seeds what is drawn.
+    levels : DayLevels, optional
+        What the rows said of the model's levels.
 
     Returns
     -------
@@ -113,6 +117,11 @@ def end_day(
         content_variance = stored.content_variance
         beta = np.where(stored_content >= 0, np.append(stored.beta, 0.0)[stored_content], 0.0)
         prior_mean = np.zeros(len(ids))
+        if spec.base >= 0:
+            constant = slice(starts[spec.base], starts[spec.base + 1])
+            prior_mean[constant] = (
+                table[constant, kernels.PULL] / table[constant, kernels.PRECISION]
+            )
         for group in entities:
             kind = content_kind[group.content].astype(np.int32)
             ridge = Ridge(
@@ -131,11 +140,15 @@ def end_day(
                     content_variance, first_content, float(first[group.number]),
                     strength=spec.strength, smallest=spec.smallest,
                 )  # fmt: skip
+        b, g = table[:, kernels.B].copy(), table[:, kernels.G].copy()
+        if levels is not None:
+            precision = 1.0 / variance[namespace]
+            levels.settle(scale, kept, b, g, precision * prior_mean, precision)
         gain = log_loss[0] - log_loss[scale]
         posteriors.append(
             Posterior(
-                table[:, kernels.B].copy(),
-                table[:, kernels.G].copy(),
+                b,
+                g,
                 prior_mean,
                 variance,
                 beta,

@@ -77,8 +77,11 @@ class UsualValues:
     def relation(self, namespace: str, entity: Ids, value: Ids, branch: Ids) -> Ids:
         """Ids of how rows stand to what is usual, shape (n,).
 
-        `NONE` for rows without an entity or without a value.
+        `NONE` for rows without an entity or without a value, and of all rows where nothing is
+        known yet: what every row of the first day has would be taken for a part of the rate.
         """
+        if not self._numbers.count:
+            return np.full(len(entity), NONE)
         number = self._numbers.find(entity)
         usual, usual_branch = self._value[number], self._branch[number]
         is_branch = (branch == usual_branch) & (branch != NONE)

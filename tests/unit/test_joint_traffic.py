@@ -96,3 +96,13 @@ def test_the_same_rows_are_drawn_in_any_order(traffic):
         for rows in (traffic, backwards)
     )
     assert one.equals(other)
+
+
+@pytest.mark.parametrize(("days", "expected"), [((0, 0), [None, None]), ((2, 0), [2.0, 0.0])])
+def test_shows_are_unknown_where_no_day_was_counted_and_0_where_none_was_shown(days, expected):
+    history = pa.table({"entity_type": ["listing"], "entity_id": ["a"], "search_impressions": [4],
+                        "promoted_impressions": [0]})  # fmt: skip
+    told = with_shows_per_day(
+        pa.table({"listing_id": ["a", "b"]}), history, search_days=days[0], promoted_days=days[1]
+    )
+    assert told["shows_per_day"].to_pylist() == expected

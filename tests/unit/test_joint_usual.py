@@ -58,8 +58,8 @@ def test_a_row_is_told_by_what_its_query_was_shown_until_the_day_before() -> Non
     asked = ((10, 100, 1000), (10, 101, 1000), (10, 102, 1001), (12, 100, 1000), (NONE, 100, 1000))
     expected = [RELATION[name] for name in (SAME, SAME_BRANCH, OTHER, NEW)]
     assert relations(after(SHOWN), *asked) == [*expected, NONE]
-    # On the first day no query has been shown anything.
-    assert relations(after(), *asked) == [*[RELATION[NEW]] * 4, NONE]
+    # On the first day no query has been shown anything, and no row is told of it.
+    assert relations(after(), *asked) == [NONE] * 5
 
 
 def test_days_add_up_to_what_is_usual() -> None:
