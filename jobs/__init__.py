@@ -134,7 +134,7 @@ FLOW: tuple[Job, ...] = (
         ("joint_rows", "joint_entities", "joint_namespaces"),
         ("features", "joint", "history", "scoring"),
         "give every value of all traffic its id, and say what entities are made of",
-        output_version=2,
+        output_version=3,
     ),
     Job(
         "train_models",
