@@ -35,13 +35,15 @@ def learnt(**given):
     return table, logits[0]
 
 
-def test_a_row_teaches_a_laplace_step():
-    table, logit = learnt(offset=np.array([-1.0]))
+@pytest.mark.parametrize("clicked", [0, 1])
+def test_a_row_teaches_a_laplace_step(clicked):
+    table, logit = learnt(offset=np.array([-1.0]), clicked=np.array([clicked], np.uint8))
     mean = (0.3 + 0.5) / (2.0 + 1.0)
     assert logit == pytest.approx(-1.0 + mean)
     p = 1 / (1 + np.exp(-logit))
     assert table[:, kernels.G] == pytest.approx([p * (1 - p), 2.0 + p * (1 - p)])
-    assert table[:, kernels.B] == pytest.approx([1 - p, 0.3 + 1 - p + p * (1 - p) * mean])
+    error = clicked - p
+    assert table[:, kernels.B] == pytest.approx([error, 0.3 + error + p * (1 - p) * mean])
 
 
 def test_a_row_of_weight_3_teaches_three_times_as_much():
@@ -134,6 +136,26 @@ def test_variances_of_content_and_of_what_it_does_not_say_are_found(ridge, start
     assert residual**0.5 == pytest.approx(0.5, rel=0.06)
 
 
+def test_variances_of_content_that_little_is_known_of_do_not_shrink():
+    rng = np.random.default_rng(6)
+    x = rng.random((1_500, 400)) < 0.01
+    g = rng.gamma(2.0, 3.0, len(x))
+    value = x @ rng.normal(scale=0.3, size=400) + rng.normal(scale=0.5, size=len(x))
+    offsets = np.append(0, np.cumsum(x.sum(axis=1)))
+    design = Design(offsets, np.nonzero(x)[1].astype(np.int32), np.ones(offsets[-1]))
+    made = Ridge(
+        design, g * value + np.sqrt(g) * rng.normal(size=len(x)), g, np.full(400, 1 / 0.1**2), 0.16
+    )
+    kind, variance, residual = np.zeros(400, np.int32), np.array([0.01]), 0.16
+    for day in range(30):
+        made = replace(made, precision=1 / variance[kind], residual=residual)
+        variance, residual = learn_content_priors(
+            made, made.solve(np.zeros(400)), random_signs(day, 3, made), kind, np.ones(400),
+            variance, np.array([0.01]), 0.16, strength=1.0, smallest=0.005,
+        )  # fmt: skip
+    assert variance[0] ** 0.5 == pytest.approx(0.3, rel=0.2)
+
+
 def of_gains(*gains):
     """A state with such a gain and such summed squares of daily gains at each scale."""
     spec = replace(SPEC, scales=tuple(4.0**k for k in range(len(gains))))
@@ -184,6 +206,22 @@ def test_a_variance_moves_by_a_factor_of_four_a_day_at_most():
     model = JointModel(SPEC, JointState.new(SPEC), {})
     model.learn(ids(rows), clicked, np.arange(len(rows)))
     assert model.end(0).posteriors[0].variance[2] == pytest.approx(4 * 0.3**2)
+
+
+def test_a_namespace_with_a_walk_is_less_certain_every_morning():
+    values, clicked = traffic(PLANTED, 0)
+    spread = []
+    for step in (0.0, 0.1):
+        rows = tuple(replace(r, walk=step) if r.name == "place" else r for r in SPEC.rows)
+        spec = replace(SPEC, rows=rows)
+        model = JointModel(spec, JointState.new(spec), {})
+        model.learn(ids(values), clicked, np.arange(len(clicked)))
+        morning = JointModel(spec, model.end(0), {})
+        own = {number: morning.namespace == number for number in (1, 2)}
+        spread.append({number: morning.variances(0)[rows] for number, rows in own.items()})
+    still, walking = spread
+    assert walking[1] == pytest.approx(np.minimum(still[1] + 0.01, 0.3**2))
+    assert np.array_equal(walking[2], still[2])
 
 
 def test_a_registered_variance_counts_as_much_as_it_is_told_to():
