@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -121,7 +122,9 @@ def test_a_study_has_a_row_for_what_is_and_for_each_variant(name: str, market: J
     assert [bar.label for bar in finding.bars] == [row[0] for row in finding.rows[1:]]
     assert all(len(row) == len(finding.header) for row in finding.rows)
     assert finding.markdown.count("\n") == len(finding.rows) + 1
-    assert plot(name, finding).startswith('<svg xmlns="http://www.w3.org/2000/svg"')
+    drawn = plot(name, finding)
+    assert ElementTree.fromstring(drawn).tag == "{http://www.w3.org/2000/svg}svg"
+    assert all(f">{bar.label}<" in drawn for bar in finding.bars)
 
 
 def test_every_study_says_what_it_is() -> None:

@@ -13,7 +13,7 @@ from tests.benchmarks.study.tables import Bar, Finding
 # What a namespace holds of a drawn market's effects; independent ones add up as variances.
 PLANTED = {
     "user": ("user",),
-    "listing": ("listing", "image", "listing_drift"),
+    "listing": ("listing", "listing_drift"),
     "query": ("query",),
     "shop": ("shop",),
     "title_word": ("word",),

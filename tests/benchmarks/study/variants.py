@@ -65,7 +65,7 @@ def without(spec: JointSpec, names: set[str]) -> JointSpec:
 
 def ratio(market: JointMarket) -> Iterator[Variant]:
     """All clicks, and so many non-clicks a click by a hash, instead of all rows."""
-    for number in (40, 20, 10, 5):
+    for number in (40, 20):
         days = [sampled(day, number) for day in market.days]
         yield Variant(f"{number} non-clicks a click", days=days)
 
@@ -115,12 +115,15 @@ def faded(state: JointState, share: float) -> JointState:
 
 
 def scales(market: JointMarket) -> Iterator[Variant]:
-    """Multiples of the registered variances: one that is fixed, instead of the logs' choice."""
+    """Registered variances times a number, instead of what the logs choose; what they count."""
     spec = market.spec
     for scale in (0.25, 1.0, 4.0, 16.0):
         yield Variant(f"{scale:g}", replace(spec, scales=(scale,)))
     fixed = tuple(replace(row, is_learnt=False) for row in spec.rows)
     yield Variant("1, variances of rows as registered", replace(spec, rows=fixed, scales=(1.0,)))
+    for strength in (1.0, 3.0, 30.0):
+        label = f"registered variances count {strength:g} coordinates"
+        yield Variant(label, replace(spec, strength=strength))
 
 
 STUDIES: Mapping[str, Callable[[JointMarket], Iterator[Variant]]] = {
