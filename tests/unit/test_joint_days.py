@@ -38,7 +38,9 @@ def test_a_day_made_again_is_learnt_from_the_day_before_it(chain: Chain, number:
         }
 
     before = rows()
-    assert all(len(table) for table in before.values())
+    # Nobody predicts the first day.
+    empty = [name for name, table in before.items() if not len(table)]
+    assert empty == (["joint_predictions"] if number == 1 else [])
     records = chain.records
     source = Source.load("canonical", chain.landing)
     importlib.import_module("jobs.train_joint").run(
