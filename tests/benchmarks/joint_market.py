@@ -193,9 +193,15 @@ def learnt_days(
     state = JointState.new(spec)
     for day in days:
         contents = {name: to_contents(day.entities, name) for name in spec.entities}
+        own = day.is_learnt
+        if not state.rows and spec.base >= 0:
+            # As `train_joint` begins: at the log odds of the first day, its sample weighed.
+            clicks = float(np.count_nonzero(day.clicked[own]))
+            others = float(np.exp(day.offset[own][day.clicked[own] == 0]).sum())
+            odds = np.log((clicks + 0.5) / (others + 0.5))
+            state = state.at_base(spec, int(day.ids[own][0, spec.base]), float(odds))
         model = JointModel(spec, between(state), contents)
         yield day, model
-        own = day.is_learnt
         model.learn(day.ids[own], day.clicked[own], day.order[own], offset=day.offset[own])
         state = model.end(day_number(day.day))
 
