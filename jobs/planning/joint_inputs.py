@@ -69,6 +69,7 @@ def joint_spec(config: Config, registry: JointRegistry) -> JointSpec:
         joint.scales,
         joint.strength,
         joint.smallest,
+        joint.largest,
         joint.content_days,
         joint.content_every,
         _usual_columns(registry),

@@ -130,6 +130,7 @@ class JointConfig(Section):
     scales: Annotated[tuple[Positive, ...], Field(min_length=1)]
     strength: Positive
     smallest: Positive
+    largest: Positive
     content_days: Annotated[int, Field(ge=0)]
     content_every: Annotated[int, Field(ge=1)]
     with_surface: Annotated[float, Field(ge=0)]

@@ -204,6 +204,7 @@ def learn_content_priors(
     *,
     strength: float,
     smallest: float,
+    largest: float,
 ) -> tuple[Floats, float]:
     """MacKay's update of the variances of content kinds and of the residual.
 
@@ -220,8 +221,8 @@ def learn_content_priors(
         T now, and the registry's T0.
     strength : float
         a: what the registry's variance counts, in observations.
-    smallest : float
-        Least standard deviation of a kind.
+    smallest, largest : float
+        Least and largest standard deviation of a kind and of the residual.
 
     Returns
     -------
@@ -239,7 +240,8 @@ def learn_content_priors(
         if own.any():
             gamma = np.count_nonzero(own) - ordered_sum(spread[own]) / variance[k]
             above = ordered_sum(scaled[own] ** 2) + strength * first_variance[k]
-            updated[k] = max(above / (max(gamma, 0.0) + strength), smallest**2)
+            found = above / (max(gamma, 0.0) + strength)
+            updated[k] = min(max(found, smallest**2), largest**2)
     precision = 1.0 / ridge.residual
     share = ridge.g / (ridge.g + precision)
     mean = ridge.b / (ridge.g + precision) - share * ridge.design.times(beta)
@@ -248,7 +250,7 @@ def learn_content_priors(
         own_spread = own_spread + (share * ridge.design.times(t)) ** 2 / len(drawn)
     gamma = max(ordered_sum(1.0 - own_spread / ridge.residual), 1.0)
     residual = (ordered_sum(mean**2) + strength * first_residual) / (gamma + strength)
-    return updated, max(residual, smallest**2)
+    return updated, min(max(residual, smallest**2), largest**2)
 
 
 @kernel

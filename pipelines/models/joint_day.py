@@ -138,7 +138,7 @@ def end_day(
                 content_variance, variance[group.number] = learn_content_priors(
                     ridge, solved, random_signs(day, group.number, ridge), kind, group.unit,
                     content_variance, first_content, float(first[group.number]),
-                    strength=spec.strength, smallest=spec.smallest,
+                    strength=spec.strength, smallest=spec.smallest, largest=spec.largest,
                 )  # fmt: skip
         b, g = table[:, kernels.B].copy(), table[:, kernels.G].copy()
         if levels is not None:
@@ -224,6 +224,7 @@ def _row_variances(
             above, below = kernels.fisher_sums(part, variance[number])
             above += spec.strength / first[number]
             below += spec.strength / first[number] ** 2
-            largest, smallest = 4.0 * variance[number], variance[number] / 4.0
-            updated[number] = min(max(above / below, spec.smallest**2, smallest), largest)
+            largest = min(4.0 * variance[number], spec.largest**2)
+            smallest = max(variance[number] / 4.0, spec.smallest**2)
+            updated[number] = min(max(above / below, smallest), largest)
     return updated

@@ -98,8 +98,9 @@ class JointSpec:
         Multiples of T0, learnt side by side.
     strength : float
         What a registered variance counts against the data's, in coordinates.
-    smallest : float
-        Least standard deviation of a namespace.
+    smallest, largest : float
+        Least and largest standard deviation of a namespace. At wider priors the first click of a
+        coordinate moves it by so much that what is read off the next day is wider still.
     content_days, content_every : int
         Variances of content are learnt after so many days, and then every so many.
     usual : UsualColumns, optional
@@ -117,6 +118,7 @@ class JointSpec:
     scales: tuple[float, ...] = (1.0,)
     strength: float = 10.0
     smallest: float = 0.005
+    largest: float = 3.0
     content_days: int = 6
     content_every: int = 5
     usual: UsualColumns | None = None

@@ -14,7 +14,7 @@ from pipelines.models.joint_content import (
     learn_content_priors,
     random_signs,
 )
-from pipelines.models.joint_state import JointState
+from pipelines.models.joint_state import JointSpec, JointState, RowNamespace
 from tests.support.joint import FIRST, LISTINGS, SPEC, contents, ids, traffic, world
 
 PLANTED = world()
@@ -130,7 +130,7 @@ def test_variances_of_content_and_of_what_it_does_not_say_are_found(ridge, start
         solved = made.solve(np.zeros(60))
         variance, residual = learn_content_priors(
             made, solved, random_signs(day, 3, made), kind, np.ones(60), variance,
-            np.array([0.01]), 0.16, strength=1.0, smallest=0.005,
+            np.array([0.01]), 0.16, strength=1.0, smallest=0.005, largest=3.0,
         )  # fmt: skip
     assert variance[0] ** 0.5 == pytest.approx(0.3, rel=0.2)
     assert residual**0.5 == pytest.approx(0.5, rel=0.06)
@@ -151,7 +151,7 @@ def test_variances_of_content_that_little_is_known_of_do_not_shrink():
         made = replace(made, precision=1 / variance[kind], residual=residual)
         variance, residual = learn_content_priors(
             made, made.solve(np.zeros(400)), random_signs(day, 3, made), kind, np.ones(400),
-            variance, np.array([0.01]), 0.16, strength=1.0, smallest=0.005,
+            variance, np.array([0.01]), 0.16, strength=1.0, smallest=0.005, largest=3.0,
         )  # fmt: skip
     assert variance[0] ** 0.5 == pytest.approx(0.3, rel=0.2)
 
@@ -278,3 +278,16 @@ def test_an_entity_without_parts_has_a_prior_mean_of_0():
     model.learn(ids(values), clicked, np.arange(200))
     state = model.end(0)
     assert state.posteriors[0].prior_mean.tolist() == [0.0] * len(state.ids)
+
+
+@pytest.mark.parametrize("largest", [1.5, 2.0])
+def test_no_variance_becomes_larger_than_the_largest(largest):
+    spec = JointSpec((RowNamespace("shelf", 1.0),), (), strength=0.01, largest=largest)
+    shelves = np.arange(400, dtype=np.int64)[:, None] % 2 + 7
+    clicked = (shelves[:, 0] == 7).astype(np.uint8)
+    state = JointState.new(spec)
+    for day in range(4):
+        model = JointModel(spec, state, {})
+        model.learn(shelves, clicked, np.arange(400))
+        state = model.end(day)
+    assert state.posteriors[0].variance == pytest.approx([largest**2])
