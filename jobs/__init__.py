@@ -170,7 +170,7 @@ FLOW: tuple[Job, ...] = (
         ),
         ("joint",),
         "predict the day by the joint model of the day before, then learn it",
-        output_version=4,
+        output_version=5,
     ),
     Job(
         "predict_traffic",

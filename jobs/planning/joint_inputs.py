@@ -75,6 +75,7 @@ def joint_spec(config: Config, registry: JointRegistry) -> JointSpec:
         _usual_columns(registry),
         registry.base,
         registry.level,
+        joint.level_days,
     )
 
 

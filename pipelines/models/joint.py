@@ -101,7 +101,7 @@ class JointModel:
 
     def _day_levels(self) -> DayLevels | None:
         column = self.spec.level
-        if column < 0:
+        if column < 0 or self.state.days >= self.spec.level_days:
             return None
         own = np.flatnonzero(self.namespace == column)
         scales = range(len(self.spec.scales))

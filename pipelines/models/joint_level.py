@@ -7,6 +7,10 @@ clicks. At the end of a day the one direction in which all of them agree is ther
 what is known of it: the level that the model had, and that of the day's clicks, each weighted by
 its own evidence (a scalar Kalman filter; its variance is that of the surface's coordinate, whose
 walk says how far a level drifts in a day).
+
+That is done in the first days only (`JointSpec.level_days`), when all coordinates are still moved
+far by a row: a day's own rows, which have been learnt, are promised more of what they were than
+rows of tomorrow, and a level that is matched on them sinks from day to day.
 """
 
 from __future__ import annotations

@@ -111,6 +111,9 @@ class JointSpec:
     level : int
         The column whose values have levels of their own (`pipelines.models.joint_level`); -1 for
         none.
+    level_days : int
+        Levels are settled at the end of so many first days. Later the day's rows, which are
+        promised what they were, would pull the level down from day to day.
     """
 
     rows: tuple[RowNamespace, ...]
@@ -124,6 +127,7 @@ class JointSpec:
     usual: UsualColumns | None = None
     base: int = -1
     level: int = -1
+    level_days: int = 7
 
     @property
     def entities(self) -> tuple[str, ...]:

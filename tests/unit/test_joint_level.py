@@ -22,6 +22,7 @@ SPEC = JointSpec(
     kinds=(),
     base=0,
     level=1,
+    level_days=20,
 )
 PLAIN = replace(SPEC, level=-1)
 RATES = np.array([0.02, 0.05])
@@ -89,6 +90,18 @@ def test_a_level_that_drifts_follows_what_it_has_become():
         promises[name] = promised(spec, state, rows_of(rng, 4_000)[0]).mean() / RATES.mean()
     assert promises["still"] < 1.6
     assert 1.7 < promises["walking"] < 2.3
+
+
+def test_levels_are_settled_in_the_first_days_only():
+    rng = np.random.default_rng(9)
+    first, second = rows_of(rng, 2_000), rows_of(rng, 2_000)
+    once = replace(SPEC, level_days=1)
+    state = learn(SPEC, started(SPEC), *first)
+    assert learn(once, started(once), *first).posteriors[0].b.tolist() == (
+        state.posteriors[0].b.tolist()
+    )
+    later = [learn(spec, state, *second).posteriors[0].b for spec in (once, PLAIN, SPEC)]
+    assert later[0].tolist() == later[1].tolist() != later[2].tolist()
 
 
 def test_the_evidence_of_no_other_coordinate_is_touched():
