@@ -30,13 +30,12 @@ from pipelines.features.joint_traffic import LearntShare, build_joint_day
 def run(step: Step) -> Outcome:
     """Build the rows of all days of the step, each day in one task."""
     days = list(step.days)
-    registered = joint_registry(step.config)
-    limits = AttributeLimits(step.config.joint.most_attributes, step.config.joint.most_values)
+    registered, joint = joint_registry(step.config), step.config.joint
+    limits = AttributeLimits(joint.most_attributes, joint.most_values)
+    share = LearntShare(joint.whole_rows, joint.ratio)
     given = step.config.scoring.reference
     names = {day: request_names(step.tables, step.config, day - timedelta(days=1)) for day in days}
     counted = step.available("count_entities")
-    joint = step.config.joint
-    share = LearntShare(joint.whole_rows, joint.ratio)
     held = {day: held_days(step.config, counted, day - timedelta(days=1)) for day in days}
     reader = step.tables.day_reader
     traffic, listings = reader("labeled_impressions", days), reader("listings", days)

@@ -17,9 +17,8 @@ import pyarrow.compute as pc
 from jobs.commands.job import job_main
 from jobs.planning.inputs import (
     assembler,
-    read_bases,
+    read_models,
     read_strengths,
-    read_weights,
     registry,
     request_names,
 )
@@ -38,17 +37,9 @@ def run(step: Step) -> Outcome:
     """Predict all days of the step, file by file."""
     days = list(step.days)
     before = {day: day - timedelta(days=1) for day in days}
-    weights = read_weights(step.tables, list(before.values()))
-    bases = read_bases(step.tables, list(before.values()))
+    learnt = read_models(step.tables, list(before.values()))
     by_day = {
-        day: _referenced(
-            step,
-            yesterday,
-            Models(
-                weights[yesterday, "historical"], weights[yesterday, "content"], bases[yesterday]
-            ),
-        )
-        for day, yesterday in before.items()
+        day: _referenced(step, yesterday, learnt[yesterday]) for day, yesterday in before.items()
     }
     models = step.spark.sparkContext.broadcast(by_day)
     made = assembler(step.config, read_strengths(step.tables, days))

@@ -17,10 +17,9 @@ import pyarrow as pa
 from jobs.commands.job import job_main
 from jobs.planning.inputs import (
     assembler,
-    read_bases,
+    read_models,
     read_prior_precision,
     read_stack,
-    read_weights,
     registry,
     request_names,
     strengths_of,
@@ -43,7 +42,6 @@ from pipelines.features.joint_inputs import with_relative_price, with_shows_per_
 from pipelines.features.joint_reference import reference_ids
 from pipelines.features.joint_rows import JointAssembler
 from pipelines.features.prior_strengths import moments
-from pipelines.models.listing_part import Models
 from pipelines.scores.joint_scoring import score_joint_listings
 from pipelines.scores.joint_terms import joint_terms
 from pipelines.scores.live_listings import as_of, live_promoted
@@ -64,10 +62,7 @@ def _score(step: Step, day: date) -> DayRecord:
     counted = step.tables.days("entity_counts")
     counts = step.tables.day_reader("entity_counts", window, COUNT_COLUMNS)
     made = assembler(step.config, _strengths(step, served, counted, counts))
-    weights = read_weights(step.tables, [day])
-    models = Models(
-        weights[day, "historical"], weights[day, "content"], read_bases(step.tables, [day])[day]
-    )
+    models = read_models(step.tables, [day])[day]
     stack = read_stack(step.tables, day)
     names = request_names(step.tables, step.config, day)
     reference = reference_context(

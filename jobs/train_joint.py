@@ -19,7 +19,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.commands.job import job_main
-from jobs.planning.joint_inputs import day_registry, joint_registry, joint_spec, known_registry
+from jobs.planning.joint_inputs import (
+    JOINT_STATE,
+    day_registry,
+    joint_registry,
+    joint_spec,
+    known_registry,
+)
 from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.contracts import arrow_schema
@@ -43,15 +49,7 @@ from pipelines.models.joint_tables import (
     weight_table,
 )
 
-STATE = (
-    "joint_runs",
-    "joint_priors",
-    "joint_state",
-    "joint_contents",
-    "joint_holdings",
-    "joint_pairs",
-)
-MADE = ("joint_predictions", "joint_weights", *STATE)
+MADE = ("joint_predictions", "joint_weights", *JOINT_STATE)
 _ROWS = ["order_key", "surface", "clicked", "sampling_rate", "ids", "ds"]
 
 
@@ -98,7 +96,7 @@ def run(step: Step) -> Outcome:
         frozenset(days),
         {day: step.tables.files("joint_rows", [day]) for day in learnt},
         reader("joint_entities", learnt),
-        {name: reader(name, [stored] if stored else []) for name in STATE},
+        {name: reader(name, [stored] if stored else []) for name in JOINT_STATE},
     )
     write_unit_tables(step.tables, MADE, 1, lambda number: _learn(work), days)
     return _outcome(step)

@@ -10,10 +10,9 @@ import pyarrow.compute as pc
 
 from jobs.planning.inputs import (
     assembler,
-    read_bases,
+    read_models,
     read_prior_precision,
     read_stack,
-    read_weights,
     registry,
     request_names,
     strengths_of,
@@ -39,7 +38,6 @@ from pipelines.features.joint_registry import JointRegistry
 from pipelines.features.joint_rows import JointAssembler
 from pipelines.features.prior_strengths import moments
 from pipelines.models.joint_tables import weight_table
-from pipelines.models.listing_part import Models
 from pipelines.models.usual_values import UsualValues
 from pipelines.scorer.score_file import packed
 from pipelines.scores.exported import (
@@ -70,10 +68,7 @@ def score_file(tables: Tables, config: Config, scores: ScoresOf) -> bytes:
         The scorer cannot evaluate a registered namespace for a request.
     """
     day, served = scores.ds, scores.ds + timedelta(days=1)
-    weights = read_weights(tables, [day])
-    models = Models(
-        weights[day, "historical"], weights[day, "content"], read_bases(tables, [day])[day]
-    )
+    models = read_models(tables, [day])[day]
     stack = read_stack(tables, day)
     share = Share.of(stack)
     counted = tables.days("entity_counts")

@@ -19,6 +19,7 @@ from pipelines.features.history import Windows
 from pipelines.features.prior_strengths import Moments, strengths
 from pipelines.features.registry import MODELS, Namespace, of_scope
 from pipelines.features.text_basis import TextBasis
+from pipelines.models.listing_part import Models
 from pipelines.models.stack import Stack
 from pipelines.models.weights import Weights
 
@@ -105,6 +106,14 @@ def read_bases(tables: Tables, days: Sequence[date]) -> dict[date, TextBasis | N
         rank = len(terms["loadings"][0])
         bases[day] = TextBasis.from_arrow(terms, singular_values=np.ones(rank), documents=0)
     return bases
+
+
+def read_models(tables: Tables, days: Sequence[date]) -> dict[date, Models]:
+    """The historical and the content model of days, with the basis that texts are folded by."""
+    weights, bases = read_weights(tables, days), read_bases(tables, days)
+    return {
+        day: Models(weights[day, "historical"], weights[day, "content"], bases[day]) for day in days
+    }
 
 
 def request_names(tables: Tables, config: Config, day: date) -> list[dict[str, object]]:

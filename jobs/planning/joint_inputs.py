@@ -23,6 +23,16 @@ from pipelines.models.joint_state import (
 from pipelines.models.joint_tables import from_tables
 from pipelines.scores.joint_scoring import JointWeights
 
+JOINT_STATE = (
+    "joint_runs",
+    "joint_priors",
+    "joint_state",
+    "joint_contents",
+    "joint_holdings",
+    "joint_pairs",
+)
+"""Tables that hold the whole state of the joint model at the end of a day."""
+
 
 def joint_registry(config: Config) -> JointRegistry:
     """The registered namespaces, those that the source adds last; patterns stand for nothing yet.
@@ -155,8 +165,7 @@ def read_joint_state(
             f"the joint model's whole state of {day} is not kept ({newest}): "
             f"run `promoted-ctr train_joint --date {day} --force` first"
         )
-    names = ("runs", "priors", "state", "contents", "holdings", "pairs")
-    read = {f"joint_{name}": tables.read_arrow(f"joint_{name}", [day]) for name in names}
+    read = {name: tables.read_arrow(name, [day]) for name in JOINT_STATE}
     try:
         return from_tables(joint_spec(config, registry), **read)
     except ValueError as problem:

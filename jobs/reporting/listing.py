@@ -10,9 +10,8 @@ import pyarrow.compute as pc
 
 from jobs.planning.inputs import (
     assembler,
-    read_bases,
+    read_models,
     read_stack,
-    read_weights,
     request_names,
     strengths_of,
     windows,
@@ -34,7 +33,6 @@ from pipelines.features.joint_inputs import with_relative_price, with_shows_per_
 from pipelines.features.joint_reference import reference_ids, reference_values
 from pipelines.features.joint_rows import JointAssembler
 from pipelines.features.prior_strengths import moments
-from pipelines.models.listing_part import Models
 from pipelines.scores.explain import Explanation, explain
 from pipelines.scores.joint_names import JointNames, joint_names
 from pipelines.scores.joint_scoring import JointListings, score_joint_listings
@@ -81,9 +79,7 @@ def read_listing_score(
         details["reference_logit_content"],
     )
     row, prior = _listing_day(tables, config, listing, ds)
-    weights = read_weights(tables, [ds])
-    bases = read_bases(tables, [ds])
-    models = Models(weights[ds, "historical"], weights[ds, "content"], bases[ds])
+    models = read_models(tables, [ds])[ds]
     stack = read_stack(tables, ds)
     named = None if stack.correction is None else _joint(tables, config, listing, row, ds)
     joint, names = named or (None, None)

@@ -10,7 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.planning.joint_inputs import day_registry, joint_spec, known_registry, read_namespaces
+from jobs.planning.joint_inputs import (
+    JOINT_STATE,
+    day_registry,
+    joint_spec,
+    known_registry,
+    read_namespaces,
+)
 from jobs.setup.config import Config
 from jobs.setup.exits import InputMissing
 from jobs.storage.reading import Row
@@ -31,10 +37,6 @@ from pipelines.models.namespace_figures import (
     shared_ids,
     text_collisions,
 )
-
-_STATE = (
-    "joint_runs", "joint_priors", "joint_state", "joint_contents", "joint_holdings", "joint_pairs",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def read_registry(tables: Tables, config: Config, ds: date | None) -> Namespaces
             f"{', '.join(str(at) for at in sorted(known)[-3:])} is"
         )
     namespaces = read_namespaces(tables, day)
-    stored = {name: tables.read_arrow(name, [day]) for name in _STATE}
+    stored = {name: tables.read_arrow(name, [day]) for name in JOINT_STATE}
     registry = known_registry(config, tables, day)
     try:
         state = from_tables(joint_spec(config, registry), **stored)

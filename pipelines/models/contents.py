@@ -62,6 +62,12 @@ class Contents:
             self.ids[rows], offsets, self.parts[places], self.kinds[places], self.values[places]
         )
 
+    def sums(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Sum a number of every part, given in their order, over each entity, shape (n,)."""
+        sums = np.zeros(len(self.ids))
+        _add_parts(self.offsets, values, sums)
+        return sums
+
     def updated(self, newer: Contents) -> Contents:
         """Both together; of an entity that both hold, what the newer one says."""
         kept = self.take(np.flatnonzero(~held_by(self.ids, newer.ids)))
@@ -80,3 +86,12 @@ def _spread(starts: Any, offsets: Any, places: Any) -> None:
     for row in range(len(starts)):
         for k in range(offsets[row], offsets[row + 1]):
             places[k] = starts[row] + (k - offsets[row])
+
+
+@kernel
+def _add_parts(
+    offsets: Ids, values: npt.NDArray[np.float64], sums: npt.NDArray[np.float64]
+) -> None:
+    for row in range(len(sums)):
+        for place in range(offsets[row], offsets[row + 1]):
+            sums[row] += values[place]

@@ -105,10 +105,11 @@ class JointModel:
             return None
         own = np.flatnonzero(self.namespace == column)
         scales = range(len(self.spec.scales))
-        variances = [
-            dict(zip(own.tolist(), self.variances(scale)[own].tolist(), strict=True))
-            for scale in scales
-        ]
+        variances = []
+        for scale in scales:
+            table = self.table(scale)[own]
+            spread = 1.0 / (table[:, kernels.G] + table[:, kernels.PRECISION])
+            variances.append(dict(zip(own.tolist(), spread.tolist(), strict=True)))
         first = self.spec.rows[column].prior ** 2
         return DayLevels(column, [self.means(scale) for scale in scales], variances, first)
 
@@ -166,8 +167,7 @@ class JointModel:
         for places, held, column in self._placed:
             spread = np.append(known, 0.0)[column] if len(known) else np.zeros(len(column))
             spread = np.where(column >= 0, spread, prior[held.kinds])
-            every = np.arange(len(column), dtype=np.int32)
-            of_content = Design(held.offsets, every, held.values**2).times(spread)
+            of_content = held.sums(held.values**2 * spread)
             variance[places] += (precision * variance)[places] ** 2 * of_content
         return variance
 
@@ -193,32 +193,33 @@ class JointModel:
         ids : numpy.ndarray of int64, shape (n, K)
             Ids of values by row namespace; `pipelines.features.ids.NONE` for none.
         """
+        return self.located(ids, add=add)[1]
+
+    def located(self, ids: Ids, *, add: bool = False) -> tuple[Ids, Index]:
+        """Rows with the columns that the model fills in, and their coordinates as of `index`."""
         if ids.ndim != 2 or ids.shape[1] != len(self.spec.rows):
             raise ValueError(f"ids of shape {ids.shape} for {len(self.spec.rows)} namespaces")
-        return self._numbered(self._completed(ids), add=add)
-
-    def _numbered(self, ids: Ids, *, add: bool = False) -> Index:
+        completed = self._completed(ids)
         found = np.empty(ids.shape, dtype=np.int32)
         for column in range(ids.shape[1]):
-            own = np.ascontiguousarray(ids[:, column])
+            own = np.ascontiguousarray(completed[:, column])
             found[:, column] = self._add(own, column) if add else self._numbers.find(own)
-        return found
+        return completed, found
 
-    def row_variances(self, ids: Ids, scale: int) -> Floats:
+    def row_variances(self, completed: Ids, index: Index, variance: Floats, scale: int) -> Floats:
         """Variance of the weight of each value of rows at a scale, shape (n, K).
 
         That of the prior where a value has not been seen; 0 where there is none.
 
         Parameters
         ----------
-        ids : numpy.ndarray of int64, shape (n, K)
-            As of `index`.
+        completed, index : numpy.ndarray, shape (n, K)
+            As of `located`.
+        variance : numpy.ndarray of float64, shape (count,)
+            As of `variances` at the scale.
         """
-        completed = self._completed(ids)
-        index = self._numbered(completed)
-        known = self.variances(scale)
         prior = np.where(completed == NONE, 0.0, self.state.posteriors[scale].variance)
-        return np.where(index >= 0, known[index], prior) if len(known) else prior
+        return np.where(index >= 0, variance[index], prior) if len(variance) else prior
 
     def _completed(self, ids: Ids) -> Ids:
         """Rows with the columns that tell how a value stands to its entity's usual one."""

@@ -27,7 +27,7 @@ class JointPredictor:
         self._model = model
         self._column = listing_column
         scale = model.state.chosen
-        self._scale, self._mean = scale, model.means(scale)
+        self._scale, self._mean, self._variance = scale, model.means(scale), model.variances(scale)
         own = listings.filter(pc.is_valid(listings["reference_ids"])).combine_chunks()
         width = len(model.spec.rows)
         ids = own["id"].to_numpy()
@@ -46,11 +46,11 @@ class JointPredictor:
         """
         promoted = rows.filter(pc.equal(rows.column("surface"), "promoted"))
         ids = unpacked(promoted.column("ids"), len(self._model.spec.rows))
-        index = self._model.index(ids)
-        logit = self._model.sums(index, self._mean)
+        located = self._model.located(ids)
+        logit = self._model.sums(located[1], self._mean)
         variance = np.zeros(len(ids))
         # Column by column: the bits of numpy's own sums over rows depend on the machine.
-        for column in self._model.row_variances(ids, self._scale).T:
+        for column in self._model.row_variances(*located, self._variance, self._scale).T:
             variance += column
         listing = ids[:, self._column]
         place = np.searchsorted(self._listing_ids, listing)

@@ -16,6 +16,7 @@ from pipelines.features.joint_namespace import JointNamespace
 from pipelines.features.joint_registry import JointRegistry
 from pipelines.models.contents import Contents
 from pipelines.models.joint import JointModel
+from pipelines.models.numbering import Numbering
 
 Floats = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int32]
@@ -50,7 +51,7 @@ def row_figures(model: JointModel, index: Index, scale: int) -> list[Figures]:
         As of `JointModel.index`.
     """
     mean = np.append(model.means(scale), 0.0)
-    centred = _centred(mean[index].sum(axis=1))
+    centred = _centred(model.sums(index, mean))
     return [
         Figures(
             float(np.mean(own >= 0)) if len(own) else 0.0,
@@ -73,15 +74,13 @@ def content_figures(
     entity : int
         Column of rows that holds the entity.
     """
-    mean = np.append(model.means(scale), 0.0)
-    centred = _centred(mean[index].sum(axis=1))
+    centred = _centred(model.sums(index, model.means(scale)))
     state = model.state
-    weights = dict(
-        zip(state.content_ids.tolist(), state.posteriors[scale].beta.tolist(), strict=True)
-    )
-    weight = np.array([weights.get(part, 0.0) for part in held.parts.tolist()], dtype=np.float64)
+    known = Numbering(state.content_ids).find(held.parts)
+    weight = np.append(state.posteriors[scale].beta, 0.0)[known]
     owner = np.repeat(np.arange(len(held)), np.diff(held.offsets))
-    at = _number_of(model.ids, held.ids, index[:, entity])
+    # The last place is that of no entity, and of what no entity holds.
+    at = np.append(Numbering(held.ids).find(model.ids), -1)[index[:, entity]]
     found = {}
     for kind in np.unique(held.kinds).tolist():
         own = held.kinds == kind
@@ -92,14 +91,6 @@ def content_figures(
             _share(added[at].astype(np.float64), centred),
         )
     return found
-
-
-def _number_of(ids: npt.NDArray[np.int64], held: npt.NDArray[np.int64], column: Index) -> Index:
-    """Number of each row's entity among those held; their count for none."""
-    place = np.searchsorted(held, ids)
-    known = np.append(held, 0)[place] == ids
-    number = np.where(known & (place < len(held)), place, len(held))
-    return np.append(number, len(held))[column].astype(np.int32)
 
 
 def _centred(values: Floats) -> Floats:

@@ -13,7 +13,6 @@ import pyarrow.compute as pc
 from pipelines.features.ids import NONE
 from pipelines.features.joint_reference import reference_rows
 from pipelines.features.joint_rows import JointAssembler
-from pipelines.models.joint_content import Design
 from pipelines.models.joint_tables import CONTENT, ROW, to_contents
 from pipelines.models.numbering import Numbering
 
@@ -152,9 +151,6 @@ def _content(
         own = held.kinds == number
         found = weights.values(CONTENT, kind.name, held.parts[own])
         part_weights[own], part_variances[own] = found.weight, found.variance
-    design = Design(
-        held.offsets, np.arange(len(held.parts), dtype=np.int32), np.ones(len(held.parts))
-    )
     at = np.searchsorted(held.ids, table["id"].to_numpy())
-    value = design.times(part_weights * held.values)
-    return value[at], design.times(part_variances * held.values**2)[at]
+    value = held.sums(part_weights * held.values)
+    return value[at], held.sums(part_variances * held.values**2)[at]

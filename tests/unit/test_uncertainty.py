@@ -37,8 +37,9 @@ def listing_rows():
 def test_the_interval_of_a_listing_holds_the_truth_about_as_often_as_it_says(learnt):
     scale = learnt.state.chosen
     rows = listing_rows()
-    predicted = learnt.sums(learnt.index(rows), learnt.means(scale))
-    variance = learnt.row_variances(rows, scale).sum(axis=1)
+    located = learnt.located(rows)
+    predicted = learnt.sums(located[1], learnt.means(scale))
+    variance = learnt.row_variances(*located, learnt.variances(scale), scale).sum(axis=1)
     true = PLANTED["has_word"] @ PLANTED["word"] + PLANTED["own"]
     error = predicted - true
     error -= error[:SHOWN].mean()  # the bias has the mean of all listings
@@ -53,7 +54,7 @@ def test_what_is_not_known_has_the_prior_s_variance_and_what_is_not_there_none(l
     rows = ids(np.array([[0, 0, 5, 3], [0, 0, 5, 3]]))
     rows[1, 2] = 999_999
     rows[0, 1] = NONE
-    variance = learnt.row_variances(rows, scale)
+    variance = learnt.row_variances(*learnt.located(rows), learnt.variances(scale), scale)
     prior = learnt.state.posteriors[scale].variance
     assert variance[0, 1] == 0.0
     assert variance[1, 2] == prior[2]

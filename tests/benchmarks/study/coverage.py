@@ -74,10 +74,11 @@ def errors(market: JointMarket) -> Errors:
         if not market.is_judged(day):
             continue
         scale, own = model.state.chosen, day.is_promoted
-        variances = model.row_variances(day.ids[own], scale)
+        located = model.located(day.ids[own])
+        variances = model.row_variances(*located, model.variances(scale), scale)
         parts.append(
             (
-                model.sums(model.index(day.ids[own]), model.means(scale)),
+                model.sums(located[1], model.means(scale)),
                 logit(day.truth[own]),
                 variances.sum(axis=1),
                 variances[:, brought].sum(axis=1),
