@@ -361,6 +361,11 @@ def test_what_cannot_be_exported_is_told_in_one_line(exported, tmp_path):
     assert (gone.code, gone.err.count("\n")) == (20, 1)
     nowhere = chain.call("export", "--staged", "--to", str(tmp_path / "no" / "x"), *settings)
     assert (nowhere.code, nowhere.err.count("\n")) == (2, 1)
+    taken = tmp_path / "taken" / "folder"
+    taken.mkdir(parents=True)
+    over = chain.call("export", "--staged", "--to", str(taken), *settings)
+    assert (over.code, over.err.count("\n")) == (2, 1)
+    assert list(taken.parent.iterdir()) == [taken]
     changed = chain.duplicate(tmp_path)
     rows = changed.tables.read_arrow("listing_scores", [DAY]).to_pylist()
     rows[0]["logit"] += 1e-6

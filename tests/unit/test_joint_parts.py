@@ -136,6 +136,15 @@ def test_variances_of_content_and_of_what_it_does_not_say_are_found(ridge, start
     assert residual**0.5 == pytest.approx(0.5, rel=0.06)
 
 
+def test_no_variance_of_content_becomes_larger_than_the_largest(ridge):
+    made, kind = ridge[1], np.zeros(60, np.int32)
+    variance, residual = learn_content_priors(
+        made, made.solve(np.zeros(60)), random_signs(1, 3, made), kind, np.ones(60),
+        np.array([0.3**2]), np.array([0.01]), 0.16, strength=1.0, smallest=0.005, largest=0.2,
+    )  # fmt: skip
+    assert (variance[0], residual) == (0.2**2, 0.2**2)
+
+
 def test_variances_of_content_that_little_is_known_of_do_not_shrink():
     rng = np.random.default_rng(6)
     x = rng.random((1_500, 400)) < 0.01
