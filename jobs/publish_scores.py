@@ -64,6 +64,7 @@ def _result(gate: GateResult, day: date, run_id: str, at: datetime) -> QualityRe
         details=gate.details,
         checked_at=at,
         ds=day,
+        cause=gate.cause,
     )
 
 

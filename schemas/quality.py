@@ -24,6 +24,18 @@ QUALITY_RESULTS = Table(
         Column("baseline", T.DoubleType(), "what it was compared with", nullable=True),
         Column("rows", T.LongType(), "rows looked at", nullable=True),
         Column("details", T.StringType(), "in words", nullable=True),
+        Column(
+            "cause",
+            T.StringType(),
+            "what has happened where the check does not pass; one cause of a day is one finding",
+            nullable=True,
+        ),
+        Column(
+            "state",
+            T.StringType(),
+            "what checks of later days need of this one, JSON",
+            nullable=True,
+        ),
         Column("checked_at", T.TimestampType(), "when (UTC)"),
         DS,
     ),

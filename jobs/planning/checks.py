@@ -19,6 +19,7 @@ from jobs.setup.environment import conf_directory
 from jobs.setup.exits import QualityStop, UsageError
 from jobs.storage.tables import Tables
 from pipelines.quality.evaluate import errors, measure_day
+from pipelines.quality.findings import Cause, load_causes
 from pipelines.quality.measures import MeasureError, measure
 from pipelines.quality.past import Past
 from pipelines.quality.results import QualityResult, blocking, judge
@@ -47,6 +48,22 @@ def rules_of(folder: Path) -> dict[str, TableRules]:
         )
     except (OSError, ValueError, RuleError) as problem:
         raise UsageError(f"quality rules: {problem}") from None
+
+
+@cache
+def listed_causes(conf: Path) -> dict[str, Cause]:
+    """Read what causes explain and ask for: `causes.toml` of a configuration folder.
+
+    Raises
+    ------
+    UsageError
+        It cannot be read.
+    """
+    path = conf / "causes.toml"
+    try:
+        return load_causes(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as problem:
+        raise UsageError(f"{path}: {problem}") from None
 
 
 def check_tables(

@@ -73,12 +73,25 @@ def create_table(path: str, declared: Table) -> None:
 def complete_table(handle: DeltaTable, path: str, declared: Table) -> None:
     """See that a table that is there is the one declared, and whole.
 
+    Records of what happened (stage quality) cannot be made again: columns that they lack are
+    added, empty in the old rows.
+
     Raises
     ------
     UsageError
         Another version of the code has made it.
     """
-    _check_columns(path, declared, [field.name for field in handle.schema().fields])
+    from deltalake import Schema
+
+    stored = [field.name for field in handle.schema().fields]
+    lacking = [c for c in declared.columns if c.name not in stored and c.nullable]
+    if lacking and declared.stage == "quality":
+        struct = Schema.from_json(declared.struct.json())
+        handle.alter.add_columns(
+            [field for field in struct.fields if field.name in {c.name for c in lacking}]
+        )
+        stored += [column.name for column in lacking]
+    _check_columns(path, declared, stored)
     # Creation is two commits: a run killed between them left no constraints.
     if handle.version() == 0:
         _add_constraints(handle, declared)

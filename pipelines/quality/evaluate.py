@@ -66,6 +66,7 @@ def _blank(rule: Rule, part: str) -> Measurement:
         rows=None,
         low=rule.min,
         high=rule.max,
+        cause=rule.cause,
     )
 
 

@@ -31,6 +31,7 @@ ENTROPY_DIFFERENCE = NORMALIZED_ENTROPY + DIFFERENCE
 AGAINST_BASELINE = NORMALIZED_ENTROPY + "_against_baseline"
 # What the names of gates begin with in `quality_results`.
 GATE_MARK = "gate:"
+MISCALIBRATED = "promised and observed clicks differ"
 _PARTS = (COLD, WARM)
 # Undecided field values named in words; all of them are in `model_metrics`.
 _NAMED = 3
@@ -87,6 +88,14 @@ class GateResult:
     details: str
     slice: str = ""
     rows: int | None = None
+
+    @property
+    def cause(self) -> str:
+        """What has happened where the gate stops, as in `conf/causes.toml`."""
+        if self.name == "coverage":
+            return "listings have no score"
+        calibration = self.name.startswith(CALIBRATION_RATIO)
+        return MISCALIBRATED if calibration else "predictions got worse"
 
     def __str__(self) -> str:
         """The result in words."""

@@ -13,7 +13,15 @@ Status = Literal["PASS", "WARN", "FAIL", "ERROR", "SKIP"]
 
 @dataclass(frozen=True)
 class QualityResult:
-    """One row of `quality_results`."""
+    """One row of `quality_results`.
+
+    Attributes
+    ----------
+    cause : str or None
+        What has happened where the check did not pass, in plain words.
+    state : str or None
+        JSON that the check of a later day needs of this one.
+    """
 
     run_id: str
     table: str
@@ -28,6 +36,8 @@ class QualityResult:
     details: str | None
     checked_at: datetime
     ds: date
+    cause: str | None = None
+    state: str | None = None
 
 
 @dataclass(frozen=True)
@@ -42,6 +52,10 @@ class Measurement:
         Inclusive bounds; None: unbounded.
     baseline : float or None
         What the value was compared with.
+    cause : str
+        What has happened if the bounds are not kept, in plain words.
+    state : str
+        JSON that the same check of a later day needs of this one.
     """
 
     check: str
@@ -54,6 +68,8 @@ class Measurement:
     baseline: float | None = None
     reason: str = ""
     note: str = ""
+    cause: str = ""
+    state: str = ""
 
     @property
     def expected(self) -> str:
@@ -99,6 +115,8 @@ def judge(
         details=measured.reason or measured.note or None,
         checked_at=now,
         ds=day,
+        cause=measured.cause or None,
+        state=measured.state or None,
     )
 
 

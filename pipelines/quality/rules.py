@@ -33,6 +33,10 @@ class _Rule(BaseModel):
         Inclusive bounds of the measure.
     min_rows : int
         With fewer rows than this the rule is skipped, not judged.
+    cause : str
+        What has happened when the rule is broken, in plain words, such as `clicks stopped
+        arriving`. Broken rules of a day that share a cause are one finding, and one alert. Empty:
+        the rule speaks for itself.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -45,6 +49,7 @@ class _Rule(BaseModel):
     min: float | None = None
     max: float | None = None
     min_rows: int = Field(default=0, ge=0)
+    cause: str = ""
 
     @model_validator(mode="after")
     def _one_slicing_column(self) -> _Rule:
