@@ -75,6 +75,7 @@ def build_parser(command: str | None = None) -> Parser:
         ("export", "write one file from which a server scores any request"),
         ("runs", "show the record of runs"),
         ("report", "write the report of a day again"),
+        ("alerts", "show alerts and act on them: acknowledge, mute, test, raise, late"),
         ("check-quality", "check stored tables by the rules of conf/quality"),
     ):
         with_flags = add(name, text)

@@ -6,6 +6,8 @@ from pyspark.sql import types as T
 
 from schemas.table import DS, Column, Table
 
+_STRINGS = T.ArrayType(T.StringType(), False)
+
 QUALITY_RESULTS = Table(
     name="quality_results",
     stage="quality",
@@ -46,18 +48,42 @@ QUALITY_RESULTS = Table(
 ALERTS = Table(
     name="alerts",
     stage="quality",
-    grain="alert",
+    grain="event of an alert",
     columns=(
-        Column("alert_id", T.StringType(), "id of the alert"),
-        Column("check", T.StringType(), "the check it comes from"),
-        Column("severity", T.StringType(), "block, quarantine, warn or info"),
-        Column("first_seen", T.TimestampType(), "when it began (UTC)"),
-        Column("last_sent", T.TimestampType(), "when it was last sent (UTC)", nullable=True),
-        Column("state", T.StringType(), "open or resolved"),
-        Column("text", T.StringType(), "in words"),
-        DS,
+        Column("key", T.StringType(), "what the alert is about; of `muted` a pattern of keys"),
+        Column("alert_id", T.StringType(), "from opened to resolved; empty for `muted`"),
+        Column(
+            "event",
+            T.StringType(),
+            "opened, worsened, eased, continued, resolved, repeated, sent, acknowledged, muted or "
+            "unmuted",
+        ),
+        Column("at", T.TimestampType(), "when (UTC)"),
+        Column("state", T.StringType(), "open or resolved, or muted or unmuted"),
+        Column("severity", T.StringType(), "page, ticket or none"),
+        Column("owners", _STRINGS, "who owns what is wrong, as rule files say"),
+        Column("tables", _STRINGS, "the tables that are wrong"),
+        Column("first_seen", T.TimestampType(), "when it was opened (UTC)"),
+        Column("first_day", T.DateType(), "first log day that is wrong"),
+        Column("problems", T.StringType(), "what is wrong now, JSON"),
+        Column("title", T.StringType(), "first line of the message"),
+        Column("text", T.StringType(), "the message"),
+        Column("sent_to", _STRINGS, "routes that have taken the message of this state"),
+        Column("known_to", _STRINGS, "routes that have taken any message of the alert"),
+        Column("last_sent", T.TimestampType(), "when a route last took one (UTC)", nullable=True),
+        Column("note", T.StringType(), "why a route has not taken it, in words", nullable=True),
+        Column("run_id", T.StringType(), "the run that saw it", nullable=True),
+        Column("who", T.StringType(), "who acknowledged, muted or told", nullable=True),
+        Column("reason", T.StringType(), "why it was acknowledged or muted", nullable=True),
+        Column("until", T.TimestampType(), "end of `muted` (UTC)", nullable=True),
+        Column("ds", T.DateType(), "last log day that is wrong, or was"),
     ),
-    keys=("alert_id", "ds"),
+    keys=("key", "event", "at"),
+    constraints={
+        "state_known": "state IN ('open', 'resolved', 'muted', 'unmuted')",
+        "severity_known": "severity IN ('page', 'ticket', 'none')",
+    },
+    partition_by=(),
 )
 
 RUNS = Table(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import uuid
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from jobs import FLOW
 from jobs.commands.arguments import iso_date
 from jobs.planning.checks import check, record, rules_of, stop_if_blocked
 from jobs.planning.record import now
+from jobs.reporting.alerting import Teller
+from jobs.reporting.judgements import of_results
 from jobs.setup.config import Config
 from jobs.setup.environment import conf_directory
 from jobs.setup.exits import ExitCode, UsageError
@@ -31,6 +34,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--table", dest="names", action="append", metavar="NAME", help="repeatable; default: all"
     )
     parser.add_argument("--run-id", metavar="ID", help="name of this run in the records")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="record nothing; say which alerts would be sent"
+    )
 
 
 def run(arguments: argparse.Namespace, config: Config, tables: Tables, console: Console) -> int:
@@ -45,7 +51,8 @@ def run(arguments: argparse.Namespace, config: Config, tables: Tables, console: 
     names = [table for job in FLOW for table in job.writes]
     wanted = [name for name in names if name in (arguments.names or known)]
     results = check(tables, config, run_id, wanted, [arguments.date])
-    record(tables, results)
+    if not arguments.dry_run:
+        record(tables, results)
     shown = Table("table", "check", "slice", "status", "observed", "expected", "details")
     for result in results:
         observed = "" if result.observed is None else f"{result.observed:.6g}"
@@ -54,5 +61,8 @@ def run(arguments: argparse.Namespace, config: Config, tables: Tables, console: 
             result.details or "",
         )  # fmt: skip
     console.print(shown)
+    teller = Teller(tables, config, console.print, run_id=run_id, dry_run=arguments.dry_run)
+    found = [asdict(result) for result in results]
+    teller.tell(of_results(found, rules_of(conf_directory() / "quality"), config.alerts.severity))
     stop_if_blocked(results)
     return ExitCode.DONE

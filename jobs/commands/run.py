@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import sys
 import uuid
 from collections.abc import Sequence
 from datetime import date
@@ -19,9 +20,10 @@ from jobs.planning.joint_inputs import joint_registry
 from jobs.planning.planner import UNSETTLED, PlannedStep
 from jobs.planning.record import now
 from jobs.planning.runner import Runner, publish_targets
+from jobs.reporting.judging import Made, tell_run
 from jobs.reporting.progress import progress_for, span
 from jobs.setup.config import Config
-from jobs.setup.exits import ExitCode, JobError
+from jobs.setup.exits import ExitCode, exit_code_of
 from jobs.storage.tables import Tables
 
 if TYPE_CHECKING:
@@ -62,23 +64,31 @@ def run(
             plan = [s for s in steps if job is None or s.job.name == job]
         else:
             tables.create(["runs"])
-            problem: JobError | None = None
+            problem: Exception | None = None
+            done: list[PlannedStep] = []
+            began = now()
             try:
                 done = runner.run(targets, only=job, force=arguments.force)
-            except JobError as stopped:
-                if stopped.exit_code is not ExitCode.QUALITY:
-                    raise
+            except Exception as stopped:
                 problem = stopped
     if arguments.dry_run:
         print_plan(console, plan)
         return ExitCode.DONE
-    if job is None and (problem is not None or done):
+    made = Made(run_id, began, days, job, problem, runner.making)
+    tell_run(tables, config, made, _say)
+    is_judged = problem is None or exit_code_of(problem) is ExitCode.QUALITY
+    if job is None and is_judged and (problem is not None or done):
         _tell(config, tables, days[-1], console)
     if problem is not None:
         raise problem
     if not done:
         console.print(f"nothing to do: {span(days)} is made and up to date")
     return ExitCode.DONE
+
+
+def _say(text: str) -> None:
+    """Alerts are told where problems are: machines may read what a run prints."""
+    print(f"promoted-ctr: {text}", file=sys.stderr)
 
 
 def print_plan(console: Console, steps: Sequence[PlannedStep]) -> None:

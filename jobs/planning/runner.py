@@ -63,6 +63,8 @@ class Runner:
         self.progress = progress
         self.records = Records(tables)
         self.lock = WriterLock(tables.root)
+        self.making: PlannedStep | None = None
+        """The step that is being made; of a run that broke off, where it did."""
 
     def planner(self, *, forget: frozenset[tuple[str, date]] = frozenset()) -> Planner:
         """A planner over what is recorded and present now.
@@ -118,7 +120,9 @@ class Runner:
                 if done and due[0].job.name == done[-1].job.name and due[0].days == done[-1].days:
                     raise JobError(f"{due[0].job.name} for {due[0].days[0]} does not settle")
                 self.progress.planned(due)
+                self.making = due[0]
                 self.make(due[0])
+                self.making = None
                 done.append(due[0])
                 forget -= {(due[0].job.name, day) for day in due[0].days}
 

@@ -17,6 +17,7 @@ from pipelines.logs.labels import LabelRules
 from pipelines.models.ftrl_parameters import FtrlParameters
 from pipelines.models.level_prior import LevelPrior
 from pipelines.parameters import Parameters, Positive
+from pipelines.quality.alert_settings import AlertSettings
 from pipelines.quality.gates import GateLimits
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -195,6 +196,7 @@ class Config(Section):
     scoring: ScoringConfig
     publish: GateLimits
     quality: QualityConfig
+    alerts: AlertSettings
 
     def section_hash(self, names: Sequence[str]) -> str:
         """A hash of the named sections."""

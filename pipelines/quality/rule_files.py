@@ -16,11 +16,18 @@ class RuleError(ValueError):
 
 
 class TableRules(BaseModel):
-    """The rules of one table, in the order in which they are reported."""
+    """The rules of one table, in the order in which they are reported.
+
+    Attributes
+    ----------
+    owner : str
+        Who is told when one of them is broken, in the routes of alerts.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     table: str
+    owner: str = ""
     rule: tuple[Rule, ...] = Field(min_length=1)
 
     @model_validator(mode="before")

@@ -25,6 +25,8 @@ class _Rule(BaseModel):
         alerts, `info` only records.
     why : str
         What goes wrong for whom when the rule is broken.
+    owner : str
+        Who is told, in the routes of alerts; empty: the owner of the table's rules.
     by : mapping
         One column and the values it is sliced by; empty: the whole day.
     where : str
@@ -44,6 +46,7 @@ class _Rule(BaseModel):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     severity: Severity
     why: str = Field(min_length=10)
+    owner: str = ""
     by: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     where: str = ""
     min: float | None = None

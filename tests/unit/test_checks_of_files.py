@@ -37,7 +37,7 @@ PLAIN = {
 }
 NUMBERS = (0, 1, -1, 2)
 CANDIDATES = {
-    pa.string(): ("x", "search", "impressions", "PASS"),
+    pa.string(): ("x", "search", "impressions", "PASS", "open", "page"),
     pa.int64(): NUMBERS,
     pa.int32(): NUMBERS,
     pa.float64(): (0.5, 0.0, 1.0, 1.5, -0.5),

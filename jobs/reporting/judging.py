@@ -1,0 +1,74 @@
+"""After a run: what it found, and how it ended, is told. Never a reason for a run to fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from jobs.planning.checks import rules_of
+from jobs.planning.planner import PlannedStep
+from jobs.reporting.alert_log import read_alerts
+from jobs.reporting.alerting import Teller
+from jobs.reporting.judgements import of_results, of_run, published_since, read_results
+from jobs.setup.config import Config
+from jobs.setup.environment import conf_directory
+from jobs.setup.exits import ExitCode, exit_code_of
+from jobs.storage.tables import Tables
+from pipelines.quality.alerts import Judgement
+
+
+@dataclass(frozen=True)
+class Made:
+    """How a run ended.
+
+    Attributes
+    ----------
+    job : str or None
+        The only job it was to make.
+    problem : Exception or None
+        What stopped it.
+    making : PlannedStep or None
+        The step in which it was stopped; None before any.
+    """
+
+    run_id: str
+    began: datetime
+    days: Sequence[date]
+    job: str | None = None
+    problem: Exception | None = None
+    making: PlannedStep | None = None
+
+
+def tell_run(tables: Tables, config: Config, made: Made, say: Callable[[str], None]) -> None:
+    """Tell what a run found and how it ended."""
+    try:
+        teller = Teller(tables, config, say, run_id=made.run_id)
+        teller.tell(judgements(tables, config, made))
+    except Exception as problem:
+        first = str(problem).strip().splitlines()[0][:300] if str(problem).strip() else ""
+        say(f"alerts could not be told: {type(problem).__name__}: {first}")
+
+
+def judgements(tables: Tables, config: Config, made: Made) -> list[Judgement]:
+    """What a run says of its days."""
+    severities = config.alerts.severity
+    results = read_results(tables, made.run_id, made.began)
+    rules = rules_of(conf_directory() / "quality")
+    found = of_results(results, rules, severities)
+    is_told = any(problem.stops for judgement in found for problem in judgement.wrong)
+    if made.problem is None or not (is_told and exit_code_of(made.problem) is ExitCode.QUALITY):
+        step = made.making
+        days = step.days if step is not None else made.days
+        job = step.job.name if step is not None else None
+        found += of_run(made.problem, job, days, severities, made=made.job)
+    published = published_since(tables, made.run_id, made.began)
+    if published:
+        told = {
+            problem.judge
+            for alert in read_alerts(tables).alerts.values()
+            for problem in alert.problems.values()
+            if alert.state == "open" and problem.judge.startswith("told ")
+        }
+        found += [Judgement(judge, published[-1]) for judge in ["late", *sorted(told)]]
+    return found
