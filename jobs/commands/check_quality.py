@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import uuid
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from jobs import FLOW
 from jobs.commands.arguments import iso_date
-from jobs.planning.checks import check, record, rules_of, stop_if_blocked
+from jobs.planning.checks import check, listed_causes, record, rules_of, stop_if_blocked
 from jobs.planning.record import now
 from jobs.reporting.alerting import Teller
 from jobs.reporting.judgements import of_results
@@ -62,7 +61,8 @@ def run(arguments: argparse.Namespace, config: Config, tables: Tables, console: 
         )  # fmt: skip
     console.print(shown)
     teller = Teller(tables, config, console.print, run_id=run_id, dry_run=arguments.dry_run)
-    found = [asdict(result) for result in results]
-    teller.tell(of_results(found, rules_of(conf_directory() / "quality"), config.alerts.severity))
+    conf = conf_directory()
+    rules, causes = rules_of(conf / "quality"), listed_causes(conf)
+    teller.tell(of_results(results, rules, causes, config.alerts.severity))
     stop_if_blocked(results)
     return ExitCode.DONE

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any
 
 import pyarrow.compute as pc
 
@@ -13,12 +12,12 @@ from jobs.setup.exits import ExitCode, exit_code_of
 from jobs.storage.tables import Tables
 from pipelines.quality.alert_settings import AlertSeverities
 from pipelines.quality.alerts import Judgement, Problem, Severity
+from pipelines.quality.findings import Cause, Finding, findings
 from pipelines.quality.gates import GATE_MARK
+from pipelines.quality.results import QualityResult
 from pipelines.quality.rule_files import TableRules
 from schemas.catalog import TABLES
 
-Row = Mapping[str, Any]
-_WRONG = ("WARN", "FAIL", "ERROR")
 _STARTS = "start"
 _SLICES = 3
 
@@ -39,90 +38,129 @@ _NEXT_OF_RUN = {
 }
 
 
-def read_results(tables: Tables, run_id: str, since: datetime) -> list[Row]:
-    """What a run has judged since then."""
+def read_results(tables: Tables, run_id: str, since: datetime) -> list[QualityResult]:
+    """The newest results of every day of which a run has judged something since then.
+
+    What other runs have said of these days counts too: a step may be a run of its own, and one
+    cause shows in several of them.
+    """
     if not tables.exists("quality_results"):
         return []
-    stored = tables.delta("quality_results").to_pyarrow_table(
-        filters=[("run_id", "=", run_id), ("checked_at", ">=", since)]
+    handle = tables.delta("quality_results")
+    judged = handle.to_pyarrow_table(
+        columns=["ds"], filters=[("run_id", "=", run_id), ("checked_at", ">=", since)]
     )
-    rows: list[Row] = stored.sort_by([("checked_at", "ascending"), ("ds", "ascending")]).to_pylist()
-    return rows
+    days = pc.unique(judged["ds"]).to_pylist()
+    if not days:
+        return []
+    stored = handle.to_pyarrow_table(filters=[("ds", "in", [str(day) for day in days])])
+    return newest_results(QualityResult(**row) for row in stored.sort_by("checked_at").to_pylist())
 
 
-def of_results(
-    results: Sequence[Row], rules: Mapping[str, TableRules], severities: AlertSeverities
-) -> list[Judgement]:
-    """What checks and gates say, by the day and table that they judged.
+def newest_results(results: Iterable[QualityResult]) -> list[QualityResult]:
+    """What the last run that judged a table's day, or its gates, has said of it.
 
     Parameters
     ----------
-    results : sequence of mapping
-        Rows of `quality_results`, the latest of a check last.
+    results : iterable of QualityResult
+        The latest last.
     """
-    newest = {(r["ds"], r["table"], r["check"], r["slice"]): r for r in results}
-    groups: dict[tuple[date, str], dict[str, list[Row]]] = {}
-    for (ds, table, check, _), row in newest.items():
-        is_gate = check.startswith(GATE_MARK)
-        judge = "gates" if is_gate else f"checks of {table}"
-        name = f"gate {check.removeprefix(GATE_MARK)}" if is_gate else f"{table}.{check}"
-        groups.setdefault((ds, judge), {}).setdefault(name, []).append(row)
-    judgements = []
-    for (ds, judge), checks in sorted(groups.items()):
-        wrong = [
-            _of_check(name, judge, bad, rules.get(bad[0]["table"]), severities)
-            for name, rows in sorted(checks.items())
-            if (bad := [row for row in rows if row["status"] in _WRONG])
-        ]
+    newest = {(r.ds, r.table, r.check, r.slice): r for r in results}
+    runs = {(r.ds, _judge(r)): r.run_id for r in newest.values()}
+    for result in sorted(newest.values(), key=lambda r: r.checked_at):
+        runs[result.ds, _judge(result)] = result.run_id
+    return [r for r in newest.values() if r.run_id == runs[r.ds, _judge(r)]]
+
+
+def of_results(
+    results: Sequence[QualityResult],
+    rules: Mapping[str, TableRules],
+    causes: Mapping[str, Cause],
+    severities: AlertSeverities,
+) -> list[Judgement]:
+    """What checks and gates say, by the day and the table that they judged."""
+    open_names: dict[tuple[date, str], set[str]] = {}
+    decided: dict[tuple[date, str], set[str]] = {}
+    for result in results:
+        key = (result.ds, _judge(result))
         # A gate that is undecided does not stop: what it stopped is over.
-        undecided = [
-            name
-            for name, rows in checks.items()
-            if judge != "gates" and all(row["status"] == "SKIP" for row in rows)
-        ]
-        judgements.append(Judgement(judge, ds, wrong, undecided))
-    return judgements
+        is_open = result.status == "SKIP" and not _is_gate(result)
+        (open_names if is_open else decided).setdefault(key, set()).add(_name(result))
+    found: dict[tuple[date, str], dict[str, Problem]] = {}
+    for finding in findings(results, causes):
+        checks: dict[tuple[str, str], list[QualityResult]] = {}
+        for result in (*finding.results, *finding.consequences):
+            checks.setdefault((_judge(result), _name(result)), []).append(result)
+        for (judge, name), broken in checks.items():
+            told = _of_check(finding, broken, rules.get(broken[0].table), severities)
+            found.setdefault((finding.ds, judge), {})[name] = told
+    return [
+        Judgement(
+            judge,
+            ds,
+            list(found.get((ds, judge), {}).values()),
+            open_names.get((ds, judge), set()) - decided.get((ds, judge), set()),
+        )
+        for ds, judge in sorted({*open_names, *decided})
+    ]
+
+
+def _is_gate(result: QualityResult) -> bool:
+    return result.check.startswith(GATE_MARK)
+
+
+def _judge(result: QualityResult) -> str:
+    return "gates" if _is_gate(result) else f"checks of {result.table}"
+
+
+def _name(result: QualityResult) -> str:
+    if _is_gate(result):
+        return f"gate {result.check.removeprefix(GATE_MARK)}"
+    return f"{result.table}.{result.check}"
 
 
 def _of_check(
-    name: str, judge: str, rows: list[Row], rules: TableRules | None, severities: AlertSeverities
+    finding: Finding,
+    broken: Sequence[QualityResult],
+    rules: TableRules | None,
+    severities: AlertSeverities,
 ) -> Problem:
-    first = rows[0]
-    is_gate = judge == "gates"
-    rule = next((r for r in rules.rule if r.name == first["check"]), None) if rules else None
-    stage = TABLES[first["table"]].stage if first["table"] in TABLES else ""
-    fix = _FIXES["gates" if is_gate else stage if stage in _FIXES else "other"]
-    severity: Severity = getattr(severities, first["severity"])
+    first, name = broken[0], _name(broken[0])
+    rule = next((r for r in rules.rule if r.name == first.check), None) if rules else None
+    stage = TABLES[first.table].stage if first.table in TABLES else ""
+    fix = _FIXES["gates" if _is_gate(first) else stage if stage in _FIXES else "other"]
+    severity: Severity = getattr(severities, first.severity)
+    gate_why = "a gate stops scores that are proven wrong" if _is_gate(first) else ""
     return Problem(
-        cause=first.get("cause") or ("gates" if is_gate else first["table"]),
+        cause=finding.cause,
         name=name,
-        judge=judge,
-        first_day=first["ds"],
-        ds=first["ds"],
+        judge=_judge(first),
+        first_day=first.ds,
+        ds=first.ds,
         severity=severity,
-        what=f"{name}{_parts(rows)}: {_measured(first)}",
-        why="a gate stops scores that are proven wrong" if is_gate else rule.why if rule else "",
-        table=first["table"],
+        what=f"{name}{_parts(broken)}: {_measured(first)}",
+        why=rule.why if rule else gate_why,
+        table=first.table,
         owner=(rule.owner if rule else "") or (rules.owner if rules else ""),
-        stops=first["severity"] == "block",
-        fix=fix.format(ds=first["ds"], table=first["table"]),
+        stops=first.severity == "block",
+        fix=finding.do or fix.format(ds=first.ds, table=first.table),
     )
 
 
-def _parts(rows: Sequence[Row]) -> str:
-    parts = [row["slice"] for row in rows if row["slice"]]
+def _parts(broken: Sequence[QualityResult]) -> str:
+    parts = [result.slice for result in broken if result.slice]
     more = f" and {len(parts) - _SLICES} more" if len(parts) > _SLICES else ""
     return f" of {', '.join(parts[:_SLICES])}{more}" if parts else ""
 
 
-def _measured(row: Row) -> str:
+def _measured(result: QualityResult) -> str:
     """How far off."""
-    details = row["details"] or ""
-    if row["status"] == "ERROR" or row["observed"] is None:
-        return details or f"not measured, expected {row['expected']}"
-    if row["check"].startswith(GATE_MARK):
-        return f"{details}, asked for {row['expected']}"
-    said = f"{row['observed']:.6g}, expected {row['expected']}"
+    details = result.details or ""
+    if result.status == "ERROR" or result.observed is None:
+        return details or f"not measured, expected {result.expected}"
+    if _is_gate(result):
+        return f"{details}, asked for {result.expected}"
+    said = f"{result.observed:.6g}, expected {result.expected}"
     return f"{said} ({details})" if details else said
 
 

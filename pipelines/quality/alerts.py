@@ -193,13 +193,14 @@ def settle(
     before = {key: alert for key, alert in alerts.items() if alert.state == "open"}
     found: dict[str, dict[str, Problem]] = {k: dict(a.problems) for k, a in before.items()}
     for judgement in judgements:
-        said = {problem.name for problem in judgement.wrong} | set(judgement.undecided)
-        for problems in found.values():
+        # What has another cause today is no longer a problem of the old one.
+        said = {(problem.cause, problem.name) for problem in judgement.wrong}
+        for key, problems in found.items():
             gone = [
                 name
                 for name, problem in problems.items()
                 if problem.judge == judgement.judge and problem.ds <= judgement.ds
-                if name not in said
+                if (key, name) not in said and name not in judgement.undecided
             ]
             for name in gone:
                 del problems[name]

@@ -34,7 +34,7 @@ def webhook() -> Iterator[Webhook]:
     """A server that takes posts of JSON."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if hook.status < 300:
                 hook.posts.append(json.loads(body))
