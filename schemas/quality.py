@@ -39,6 +39,8 @@ QUALITY_RESULTS = Table(
             nullable=True,
         ),
         Column("checked_at", T.TimestampType(), "when (UTC)"),
+        Column("low", T.DoubleType(), "least that `observed` may be", nullable=True),
+        Column("high", T.DoubleType(), "most that `observed` may be", nullable=True),
         DS,
     ),
     keys=("run_id", "table", "check", "slice", "ds"),

@@ -74,10 +74,15 @@ def run(
     if arguments.dry_run:
         print_plan(console, plan)
         return ExitCode.DONE
+    is_judged = problem is None or exit_code_of(problem) is ExitCode.QUALITY
+    is_told = job is None and is_judged and (problem is not None or bool(done))
+    if is_told:
+        from jobs.reporting.expectations import confirm
+
+        confirm(tables, config, run_id, days[-1])
     made = Made(run_id, began, days, job, problem, runner.making)
     tell_run(tables, config, made, _say)
-    is_judged = problem is None or exit_code_of(problem) is ExitCode.QUALITY
-    if job is None and is_judged and (problem is not None or done):
+    if is_told:
         _tell(config, tables, days[-1], console)
     if problem is not None:
         raise problem

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import date, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -186,17 +186,6 @@ def _check(
         made = [
             judge(m, table=rules.table, day=day, run_id=run_id, now=checked_at) for m in measured
         ]
-        if config.quality.great_expectations:
-            from pipelines.quality.expectations import confirm
-
-            docs = Path(config.storage.reports) / "great_expectations"
-            disagreed = confirm(f"{rules.table}-{day}", measured, docs)
-            made = [
-                replace(result, status="ERROR", details=disagreed[result.check, result.slice])
-                if (result.check, result.slice) in disagreed
-                else result
-                for result in made
-            ]
         for result in made:
             key = (result.table, result.check, result.slice)
             past.add(key, day, result.status, result.observed)

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from jobs import FLOW
+from jobs.reporting.expectations import documents
 from jobs.reporting.score_summary import score_summary
 from jobs.setup.config import Config
 from jobs.storage.reading import (
@@ -79,6 +80,7 @@ def collect_report(tables: Tables, config: Config, ds: date) -> ReportData:
         scores=score_summary(tables, ds),
         cold_threshold=int(threshold[0]["weight"]) if threshold else None,
         versions={t: v for row in newest.values() for t, v in row["versions_out"].items()},
+        documents=_documents(config, ds),
         **_quarantine(tables, ds),
     )
 
@@ -227,6 +229,11 @@ def _checks(tables: Tables, ds: date, newest: Mapping[str, Row]) -> tuple[list[C
         elif row["run_id"] == publishing:
             gates[gate, check.slice] = replace(check, check=gate)
     return [c for _, c in sorted(checks.items())], [g for _, g in sorted(gates.items())]
+
+
+def _documents(config: Config, ds: date) -> str:
+    page = documents(config, ds)
+    return page.relative_to(config.storage.reports).as_posix() if page.is_file() else ""
 
 
 def _degraded(newest: Mapping[str, Row]) -> list[Remark]:

@@ -98,6 +98,9 @@ def print_summary(console: Console, data: ReportData, html: Path | None = None) 
         console.print(f"  simpler form, {remark.job}: {remark.text}", highlight=False, markup=False)
     if html is not None:
         console.print(f"  report: {html}", highlight=False, markup=False, soft_wrap=True)
+        if data.documents:
+            page = html.parent / data.documents
+            console.print(f"  documents: {page}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _evaluation(data: ReportData) -> Table:

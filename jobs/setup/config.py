@@ -172,6 +172,7 @@ class ScoringConfig(Section):
 
 class QualityConfig(Section):
     great_expectations: bool
+    documents_kept: Annotated[int, Field(ge=1)]
     history_days: Days
     min_history_days: Days
 

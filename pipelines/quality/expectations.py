@@ -1,116 +1,180 @@
-"""The same judgements by Great Expectations, with its documents.
+"""Suites of expectations, judged by Great Expectations, and its documents of what it found.
 
-Great Expectations sees one row per table and day, whose columns are the measures: on the raw rows
-the same suite costs ten times the CPU and dozens of Spark jobs.
+All of it is in memory but the documents: one context, gone with the object.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.quality.results import Measurement
-
 _CONNECT = "pyspark.sql.connect"
+
+COUNTS_ONLY = {"result_format": "BASIC", "partial_unexpected_count": 0}
+"""How rows of people are judged: any other format keeps values, such as ids of users."""
 
 
 @contextmanager
-def _without_spark_connect() -> Iterator[None]:
+def _cheaply() -> Iterator[None]:
     # Great Expectations tries to import Spark Connect, which ends the whole process, with exit
     # code 0, where grpc is not installed. None in sys.modules is an ImportError, which it handles.
-    if _CONNECT in sys.modules:
-        yield
-        return
-    sys.modules[_CONNECT] = None  # type: ignore[assignment]
+    blocked = _CONNECT not in sys.modules
+    if blocked:
+        sys.modules[_CONNECT] = None  # type: ignore[assignment]
+    # Its import makes half a million objects that stay: collecting among them is a fifth of it.
+    collects = gc.isenabled()
+    gc.disable()
     try:
         yield
     finally:
-        del sys.modules[_CONNECT]
+        if collects:
+            gc.enable()
+        if blocked:
+            del sys.modules[_CONNECT]
 
 
-def _library() -> Any:
+def library() -> Any:
+    """Import Great Expectations: 1.5 CPU-seconds beside pandas and scipy, so as late as may be."""
     # Read at import: no call home, and no bars over a log.
     os.environ["GX_ANALYTICS_ENABLED"] = "False"
     os.environ["TQDM_DISABLE"] = "1"
-    with _without_spark_connect():
+    with _cheaply():
         import great_expectations
     return great_expectations
 
 
-def column(measured: Measurement) -> str:
-    """Name of a measure's column in the row that Great Expectations sees."""
-    return f"{measured.check}[{measured.slice}]" if measured.slice else measured.check
+@dataclass(frozen=True)
+class Outcome:
+    """What Great Expectations says of one expectation.
+
+    Attributes
+    ----------
+    problem : str
+        Why it could not be evaluated; empty where it was.
+    failed_at : sequence of str
+        Values of the index column where it does not hold, if one was named.
+    """
+
+    kind: str
+    arguments: Mapping[str, Any]
+    severity: str
+    success: bool
+    problem: str
+    failed_at: Sequence[str] = ()
 
 
-def confirm(
-    name: str, measured: Sequence[Measurement], docs: Path | None
-) -> dict[tuple[str, str], str]:
-    """Let Great Expectations judge measurements, and name where it does not agree.
+class Validations:
+    """Suites judged one by one in one context, then documented together.
 
     Parameters
     ----------
     name : str
-        Name of the suite, such as the table.
-    measured : sequence of Measurement
-        Those without a reason to skip and with bounds are judged.
-    docs : Path or None
-        Folder of the data context; its documents are written there. None keeps all in memory.
-
-    Returns
-    -------
-    dict
-        Check and slice to what differs; empty where both agree.
+        Of the run, for the documents.
     """
-    judged = [m for m in measured if not m.reason and (m.low is not None or m.high is not None)]
-    if not judged:
-        return {}
-    import pandas as pd
 
-    gx = _library()
-    if docs is None:
-        context = gx.get_context(mode="ephemeral")
-    else:
-        docs.mkdir(parents=True, exist_ok=True)
-        context = gx.get_context(mode="file", project_root_dir=str(docs))
-    context.variables.progress_bars = {"globally": False}
-    suite = gx.ExpectationSuite(name=name)
-    for m in judged:
-        suite.add_expectation(
-            gx.expectations.ExpectColumnValuesToBeBetween(
-                column=column(m), min_value=m.low, max_value=m.high, meta={"severity": m.severity}
+    def __init__(self, name: str) -> None:
+        self.gx = library()
+        from great_expectations.data_context.types.base import (
+            DataContextConfig,
+            InMemoryStoreBackendDefaults,
+            ProgressBarsConfig,
+        )
+
+        self.name = name
+        self._context = self.gx.get_context(
+            mode="ephemeral",
+            project_config=DataContextConfig(
+                store_backend_defaults=InMemoryStoreBackendDefaults(),
+                analytics_enabled=False,
+                progress_bars=ProgressBarsConfig(globally=False),
+            ),
+        )
+        self._judged: dict[str, list[Outcome]] = {}
+        self._frames = self._context.data_sources.add_pandas(name="tables")
+
+    def validate(self, suite: Any, frame: Any, *, index: str | None = None) -> list[Outcome]:
+        """Judge a frame by a suite.
+
+        Parameters
+        ----------
+        suite : great_expectations.ExpectationSuite
+        frame : pandas.DataFrame
+        index : str, optional
+            Column that names the rows which break an expectation. Without it nothing of the rows
+            is kept but counts.
+        """
+        asset = self._frames.add_dataframe_asset(name=suite.name)
+        batch = asset.add_batch_definition_whole_dataframe("rows")
+        definition = self._context.validation_definitions.add(
+            self.gx.ValidationDefinition(
+                name=suite.name, data=batch, suite=self._context.suites.add(suite)
             )
         )
-        # A value between bounds may still be missing: nulls and NaN are passed over by the first.
-        suite.add_expectation(gx.expectations.ExpectColumnValuesToNotBeNull(column=column(m)))
-    source = context.data_sources.add_or_update_pandas(name=name)
-    batch = source.add_dataframe_asset(name=name).add_batch_definition_whole_dataframe("row")
-    definition = gx.ValidationDefinition(
-        name=name, data=batch, suite=context.suites.add_or_update(suite)
+        checkpoint = self._context.checkpoints.add(
+            self.gx.Checkpoint(
+                name=suite.name,
+                validation_definitions=[definition],
+                result_format=COUNTS_ONLY
+                if index is None
+                else {"result_format": "COMPLETE", "unexpected_index_column_names": [index]},
+            )
+        )
+        outcome = checkpoint.run(
+            batch_parameters={"dataframe": frame},
+            run_id=self.gx.RunIdentifier(run_name=self.name),
+        )
+        (validation,) = outcome.run_results.values()
+        judged = [_outcome(result, index) for result in validation.results]
+        self._judged[suite.name] = judged
+        return judged
+
+    def write_documents(self, folder: Path) -> None:
+        """Write all that was judged as pages of HTML, `index.html` first, instead of older ones.
+
+        They are read offline and call nowhere. They appear whole or not at all.
+        """
+        partial = folder.with_name(folder.name + ".partial")
+        site = {
+            "class_name": "SiteBuilder",
+            "show_how_to_buttons": False,
+            "store_backend": {
+                "class_name": "TupleFilesystemStoreBackend",
+                "base_directory": str(partial),
+            },
+        }
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        self._context.add_data_docs_site("run", site)
+        from pipelines.quality.data_docs import make_offline
+
+        # Its own first page is empty without scripts from elsewhere.
+        self._context.build_data_docs(build_index=False)
+        make_offline(partial, folder, self.name, self._judged)
+
+
+def _outcome(result: Any, index: str | None) -> Outcome:
+    config = result.expectation_config
+    places = (result.result or {}).get("unexpected_index_list") or ()
+    return Outcome(
+        kind=config.type,
+        arguments={k: v for k, v in config.kwargs.items() if k != "batch_id"},
+        severity=str((config.meta or {}).get("severity", "")),
+        success=bool(result.success),
+        problem=_problem(result.exception_info or {}),
+        failed_at=tuple(str(place[index]) for place in places) if index else (),
     )
-    definition = context.validation_definitions.add_or_update(definition)
-    actions = [] if docs is None else [gx.checkpoint.UpdateDataDocsAction(name="docs")]
-    checkpoint = gx.Checkpoint(
-        name=name,
-        validation_definitions=[definition],
-        actions=actions,
-        # Without this it keeps raw values.
-        result_format={"result_format": "BASIC", "partial_unexpected_count": 0},
-    )
-    row = pd.DataFrame({column(m): [m.value] for m in judged}, dtype="float64")
-    outcome = context.checkpoints.add_or_update(checkpoint).run(batch_parameters={"dataframe": row})
-    (validation,) = outcome.run_results.values()
-    passed = {column(m): True for m in judged}
-    for result in validation.results:
-        asked = result.expectation_config.kwargs["column"]
-        if result.exception_info.get("raised_exception"):
-            raise RuntimeError(f"Great Expectations could not evaluate {name}: {asked}")
-        passed[asked] = passed[asked] and bool(result.success)
-    return {
-        (m.check, m.slice): f"Great Expectations says {'pass' if passed[column(m)] else 'fail'}"
-        for m in judged
-        if passed[column(m)] != m.within
-    }
+
+
+def _problem(raised: Mapping[str, Any]) -> str:
+    # One entry, or one for each measure that the expectation needs.
+    entries = [raised, *(entry for entry in raised.values() if isinstance(entry, Mapping))]
+    for entry in entries:
+        if entry.get("raised_exception"):
+            lines = str(entry.get("exception_message") or "no message").strip().splitlines()
+            return lines[0][:300]
+    return ""

@@ -160,7 +160,13 @@ class Scores:
 
 @dataclass(frozen=True)
 class ReportData:
-    """All that the report of one day says."""
+    """All that the report of one day says.
+
+    Attributes
+    ----------
+    documents : str
+        Where the documents of Great Expectations are, seen from the report; empty without any.
+    """
 
     ds: date
     run_id: str
@@ -183,6 +189,7 @@ class ReportData:
     scores: Scores = field(default_factory=Scores)
     cold_threshold: int | None = None
     versions: dict[str, int] = field(default_factory=dict)
+    documents: str = ""
 
     def metric(self, model: str, segment: str, name: str) -> MetricRow | None:
         """Find the metric of a model in a segment; None where the day was not judged by it."""

@@ -1,6 +1,5 @@
 """Checks of stored tables: one aggregation, one record, and what stops a run."""
 
-import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
@@ -263,14 +262,3 @@ def test_every_shipped_rule_can_be_evaluated():
     assert "listing_scores" in shipped
     for table, rules in shipped.items():
         assert measure(dataset(arrow_schema(table).empty_table()), rules) == {}
-
-
-def test_great_expectations_agrees_when_asked(tables, config, tmp_path):
-    config.quality.great_expectations = True
-    rows = [score(k) for k in range(3)] + [score(2)]
-    tables.write_rows("listing_scores", rows, [DAY])
-    results = check(tables, config, "r", ("listing_scores",), [DAY])
-    assert status(results, "listing_scores", "duplicate_keys") == "FAIL"
-    assert not [r for r in results if r.status == "ERROR"]
-    assert list((tmp_path / "great_expectations").rglob("index.html"))
-    json.dumps([r.details for r in results])

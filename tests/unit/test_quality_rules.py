@@ -246,22 +246,3 @@ def test_the_latest_record_of_a_day_counts():
     past.add(("t", "c", ""), DAY, "PASS", 2.0)
     assert past.value(("t", "c", ""), DAY) == 2.0
     assert not past.anomalies["t", "c", ""]
-
-
-def test_great_expectations_gives_the_same_judgements(tmp_path):
-    from pipelines.quality.expectations import confirm
-
-    loaded = rules(
-        rule("table", "rows", metric="rows", min=1),
-        rule("share", "rate", condition="clicked", min=0.001, max=0.5),
-        rule("column", "mean", column="position", metric="mean", max=3),
-        rule("sum", "nan", expression="1", min=0),
-        rule("column", "few", column="position", metric="max", max=1, min_rows=100),
-        rule("compare", of="rows", to="rows", min=1, max=1),
-    )
-    row = row_of(rows=50, rate=(40, 50), mean=(3.0, 50), nan=(math.nan, 50), few=(9.0, 50))
-    measured = measure_day(loaded, DAY, row, Past(), min_history_days=7)
-    judged = [judge(m, table="t", day=DAY, run_id="r", now=NOW).status for m in measured]
-    assert judged == ["PASS", "FAIL", "PASS", "FAIL", "SKIP", "PASS"]
-    assert confirm("impressions", measured, tmp_path) == {}
-    assert list(tmp_path.rglob("index.html"))
