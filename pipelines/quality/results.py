@@ -36,13 +36,10 @@ class QualityResult:
     details: str | None
     checked_at: datetime
     ds: date
-<<<<<<< HEAD
     cause: str | None = None
     state: str | None = None
-=======
     low: float | None = None
     high: float | None = None
->>>>>>> 01ab24a (Let Great Expectations judge every run again, with documents beside the report)
 
 
 @dataclass(frozen=True)
@@ -120,13 +117,10 @@ def judge(
         details=measured.reason or measured.note or None,
         checked_at=now,
         ds=day,
-<<<<<<< HEAD
         cause=measured.cause or None,
         state=measured.state or None,
-=======
         low=measured.low,
         high=measured.high,
->>>>>>> 01ab24a (Let Great Expectations judge every run again, with documents beside the report)
     )
 
 

@@ -41,6 +41,18 @@ def test_every_live_promoted_listing_has_a_score(made: Warehouse) -> None:
     assert all(0 < row["p_click"] < 1 for row in scores)
 
 
+def test_great_expectations_agrees_on_every_day_and_is_linked_from_the_report(
+    made: Warehouse,
+) -> None:
+    rows = made.tables.read_arrow("quality_results").to_pylist()
+    said = [row for row in rows if row["check"] == "great_expectations"]
+    assert {row["status"] for row in said} == {"PASS"}
+    assert min(row["rows"] for row in said) > 30
+    link = f"great_expectations/{LAST}/index.html"
+    assert (made.reports / link).is_file()
+    assert link in (made.reports / f"{LAST}.html").read_text(encoding="utf-8")
+
+
 def test_the_report_is_there_for_people_and_for_machines(made: Warehouse) -> None:
     page = (made.reports / f"{LAST}.html").read_text(encoding="utf-8")
     assert f"<title>promoted-ctr {LAST}: published</title>" in page
