@@ -18,13 +18,13 @@ from jobs.setup.config import Config
 from jobs.setup.environment import conf_directory
 from jobs.setup.exits import QualityStop, UsageError
 from jobs.storage.tables import Tables
+from pipelines.quality.comparison_rules import CompareRule
 from pipelines.quality.evaluate import errors, measure_day
 from pipelines.quality.findings import Cause, load_causes
 from pipelines.quality.measures import MeasureError, measure
 from pipelines.quality.past import Past
 from pipelines.quality.results import QualityResult, blocking, judge
 from pipelines.quality.rule_files import RuleError, TableRules, load_rules, reference
-from pipelines.quality.rules import CompareRule
 
 SHOWN = 5
 """Failures named in the message of a stopped run; all are in `quality_results`."""
@@ -147,13 +147,12 @@ def read_past(
             ("ds", "<=", max(days)),
             ("table", "in", sorted(wanted)),
         ],
-        columns=["ds", "table", "check", "slice", "status", "observed", "checked_at"],
+        columns=["ds", "table", "check", "slice", "status", "observed", "state", "checked_at"],
     )
     past = Past()
     for row in stored.sort_by("checked_at").to_pylist():
-        past.add(
-            (row["table"], row["check"], row["slice"]), row["ds"], row["status"], row["observed"]
-        )
+        key = (row["table"], row["check"], row["slice"])
+        past.add(key, row["ds"], row["status"], row["observed"], row["state"])
     return past
 
 
@@ -188,7 +187,7 @@ def _check(
         ]
         for result in made:
             key = (result.table, result.check, result.slice)
-            past.add(key, day, result.status, result.observed)
+            past.add(key, day, result.status, result.observed, result.state)
         results += made
     return results
 

@@ -7,10 +7,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from statistics import median
+from typing import TypeVar
 
 # Turns a MAD into the standard deviation of a normal distribution: 1 / Phi^-1(3/4).
 MAD_TO_SIGMA = 1.4826
 WEEKDAYS_ENOUGH = 4
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True)
@@ -35,23 +37,33 @@ class RobustZ:
     same_weekday: bool
 
 
+def unsuspicious_days(
+    day: date, past: Mapping[date, Kept], anomalies: Collection[date], *, min_days: int
+) -> dict[date, Kept]:
+    """What is known of the earlier days that a day is compared with, in day order.
+
+    Days that were anomalies themselves are left out while enough others remain: after that they
+    count, so that a lasting change becomes the new normal instead of an alarm for ever.
+    """
+    earlier = {d: v for d, v in sorted(past.items()) if d < day}
+    unsuspicious = {d: v for d, v in earlier.items() if d not in anomalies}
+    return unsuspicious if len(unsuspicious) >= min_days else earlier
+
+
 def comparable_days(
     day: date, past: Mapping[date, float], anomalies: Collection[date], *, min_days: int
 ) -> tuple[list[float], bool]:
     """Values of the days that a day is compared with.
 
-    Days that were anomalies themselves are left out while enough others remain: after that they
-    count, so that a lasting change becomes the new normal instead of an alarm for ever. Days of
-    the same weekday are taken alone once there are `WEEKDAYS_ENOUGH` of them.
+    Days of the same weekday are taken alone once there are `WEEKDAYS_ENOUGH` of them.
 
     Returns
     -------
     values, same_weekday : list of float, bool
         In day order.
     """
-    earlier = {d: v for d, v in sorted(past.items()) if d < day and math.isfinite(v)}
-    unsuspicious = {d: v for d, v in earlier.items() if d not in anomalies}
-    chosen = unsuspicious if len(unsuspicious) >= min_days else earlier
+    finite = {d: v for d, v in past.items() if math.isfinite(v)}
+    chosen = unsuspicious_days(day, finite, anomalies, min_days=min_days)
     alike = [v for d, v in chosen.items() if d.weekday() == day.weekday()]
     if len(alike) >= WEEKDAYS_ENOUGH:
         return alike, True
@@ -59,7 +71,12 @@ def comparable_days(
 
 
 def robust_z(
-    value: float, history: Sequence[float], *, floor: float, noise: float = 0.0
+    value: float,
+    history: Sequence[float],
+    *,
+    floor: float,
+    least: float = 0.0,
+    noise: float = 0.0,
 ) -> tuple[float, float]:
     """Distance from the median of a history in robust standard deviations.
 
@@ -71,6 +88,8 @@ def robust_z(
         At least one value.
     floor : float
         Least spread, as a share of the median: a steady history must not make trifles anomalies.
+    least : float
+        Least spread in the unit of the values.
     noise : float
         Standard deviation that counting alone gives today's value.
 
@@ -81,7 +100,7 @@ def robust_z(
     """
     centre = median(history)
     spread = MAD_TO_SIGMA * median([abs(v - centre) for v in history])
-    scale = math.hypot(max(spread, floor * abs(centre)), noise)
+    scale = math.hypot(max(spread, floor * abs(centre), least), noise)
     distance = value - centre
     if distance == 0:
         return 0.0, centre
@@ -96,6 +115,7 @@ def against_history(
     *,
     min_days: int,
     floor: float,
+    least: float = 0.0,
     noise: float = 0.0,
 ) -> RobustZ | None:
     """Compare a day with its history; None where the history is too short.
@@ -110,5 +130,5 @@ def against_history(
     values, same_weekday = comparable_days(day, past, anomalies, min_days=min_days)
     if not same_weekday and len(values) < min_days:
         return None
-    z, centre = robust_z(value, values, floor=floor, noise=noise)
+    z, centre = robust_z(value, values, floor=floor, least=least, noise=noise)
     return RobustZ(z=z, centre=centre, days=len(values), same_weekday=same_weekday)

@@ -12,9 +12,11 @@ from decimal import Decimal
 import duckdb
 import pyarrow.dataset as ds
 
-from pipelines.quality.evaluate import MetricsRow
+from pipelines.quality.context import MetricsRow
+from pipelines.quality.group_rules import LeakRule
 from pipelines.quality.rule_files import TableRules
 
+_ROWS_WITH_KEYS = 1_000
 MeasureError = duckdb.Error
 """A rule's SQL cannot be evaluated over the rows of its table."""
 
@@ -36,6 +38,7 @@ def measure(rows: ds.Dataset, rules: TableRules) -> dict[date, MetricsRow]:
     ------
     MeasureError
     """
+    rules = _with_attributes(rows, rules)
     aggregates = rules.aggregates()
     listed = ", ".join(f'{sql} AS "{name}"' for name, sql in aggregates.items())
     with duckdb.connect() as connection:
@@ -47,3 +50,25 @@ def measure(rows: ds.Dataset, rules: TableRules) -> dict[date, MetricsRow]:
         }
         for day, *values in measured
     }
+
+
+def _with_attributes(rows: ds.Dataset, rules: TableRules) -> TableRules:
+    """Name the keys of map columns, as features whose knowledge of the label is measured."""
+    columns = {rule.attributes for rule in rules.rule if isinstance(rule, LeakRule)} - {""}
+    if not columns:
+        return rules
+    keys = {}
+    for column in sorted(columns):
+        # The first rows are enough: a source gives every row the same keys.
+        maps = rows.head(_ROWS_WITH_KEYS, columns=[column])[column]
+        keys[column] = tuple(sorted({key for row in maps.to_pylist() for key, _ in row or ()}))
+    return rules.model_copy(
+        update={
+            "rule": tuple(
+                rule.of_attributes(keys[rule.attributes])
+                if isinstance(rule, LeakRule) and rule.attributes
+                else rule
+                for rule in rules.rule
+            )
+        }
+    )

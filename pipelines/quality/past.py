@@ -19,17 +19,26 @@ class Past:
         Observed values.
     anomalies : dict
         Days on which the check did not pass.
+    states : dict
+        What the check kept of a day, as JSON.
     """
 
     values: dict[Key, dict[date, float]] = field(default_factory=dict)
     anomalies: dict[Key, set[date]] = field(default_factory=dict)
+    states: dict[Key, dict[date, str]] = field(default_factory=dict)
 
-    def add(self, key: Key, day: date, status: str, observed: float | None) -> None:
+    def add(
+        self, key: Key, day: date, status: str, observed: float | None, state: str | None = None
+    ) -> None:
         """Remember a result."""
         values = self.values.setdefault(key, {})
         days = self.anomalies.setdefault(key, set())
         values.pop(day, None)
         days.discard(day)
+        states = self.states.setdefault(key, {})
+        states.pop(day, None)
+        if state is not None:
+            states[day] = state
         if observed is not None:
             values[day] = observed
         if status in ("WARN", "FAIL"):
@@ -47,4 +56,8 @@ class Past:
                 for key, values in self.values.items()
             },
             {key: {day for day in days if day >= first} for key, days in self.anomalies.items()},
+            {
+                key: {day: state for day, state in states.items() if day >= first}
+                for key, states in self.states.items()
+            },
         )

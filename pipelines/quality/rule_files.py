@@ -7,7 +7,19 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from pipelines.quality.rules import ColumnRule, CompareRule, HistoryRule, Rule
+from pipelines.quality.comparison_rules import (
+    CompareRule,
+    ComparisonRule,
+    EvidenceRule,
+    HistoryRule,
+    MixRule,
+    PromisesRule,
+    RatesRule,
+    StabilityRule,
+)
+from pipelines.quality.group_rules import ClicksRule, GroupsRule, HashingRule
+from pipelines.quality.rule_base import RuleBase
+from pipelines.quality.rules import ColumnRule, Rule
 from schemas.catalog import TABLES
 
 
@@ -55,15 +67,14 @@ class TableRules(BaseModel):
             if rule.name in by_name:
                 raise ValueError(f"rule {rule.name} is there twice")
             named = [*rule.by, rule.column] if isinstance(rule, ColumnRule) else [*rule.by]
+            if isinstance(rule, HashingRule):
+                named.append(rule.slot)
             unknown = [name for name in named if name not in columns]
             if unknown:
                 raise ValueError(f"rule {rule.name}: no column {', '.join(unknown)}")
-            if isinstance(rule, CompareRule | HistoryRule):
-                source = by_name.get(rule.of)
-                if source is None:
-                    raise ValueError(f"rule {rule.name}: no rule {rule.of} before it")
-                if rule.slices != source.slices:
-                    raise ValueError(f"rule {rule.name}: its slices differ from those of {rule.of}")
+            if isinstance(rule, ComparisonRule):
+                for name in [rule.of, *(rule.split_by if isinstance(rule, HistoryRule) else ())]:
+                    _check_source(rule, name, by_name)
             by_name[rule.name] = rule
         return self
 
@@ -80,6 +91,27 @@ class TableRules(BaseModel):
             for part in rule.slices
             for what, sql in rule.aggregates(part, keys).items()
         }
+
+
+_SOURCES: dict[type[RuleBase], type[RuleBase]] = {
+    MixRule: GroupsRule,
+    RatesRule: GroupsRule,
+    StabilityRule: GroupsRule,
+    PromisesRule: ClicksRule,
+    EvidenceRule: ClicksRule,
+}
+"""Kinds of rules that are about measures of one other kind."""
+
+
+def _check_source(rule: ComparisonRule, name: str, before: Mapping[str, Rule]) -> None:
+    source = before.get(name)
+    if source is None:
+        raise ValueError(f"rule {rule.name}: no rule {name} before it")
+    wanted = _SOURCES.get(type(rule), RuleBase) if name == rule.of else GroupsRule
+    if not isinstance(source, wanted):
+        raise ValueError(f"rule {rule.name}: {name} is no {wanted.__name__}")
+    if rule.slices != source.slices:
+        raise ValueError(f"rule {rule.name}: its slices differ from those of {name}")
 
 
 def metric_column(rule: str, part: str, what: str) -> str:

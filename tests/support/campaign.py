@@ -1,0 +1,83 @@
+"""A clean marketplace, faults done to its last day, and what the checks find."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from jobs.planning.checks import listed_causes
+from jobs.setup.environment import conf_directory
+from jobs.setup.exits import QualityStop
+from jobs.storage.tables import Tables
+from pipelines.quality.findings import Finding, findings
+from pipelines.quality.results import QualityResult
+from tests.support.chain import Chain
+from tests.support.faults import Fault
+from tests.support.world import World, day, tiny
+
+MARKET = {
+    "search_impressions_per_day": 12_000, "promoted_impressions_per_day": 12_000,
+    "listings": 600, "users": 3_000, "queries": 300, "shops": 60,
+    "promoted_click_rate": 0.06, "cold_click_rate": 0.04, "search_click_rate": 0.08,
+}  # fmt: skip
+"""Some 700 clicks a day on promoted listings: a small shop's day, at a high click rate."""
+MODELS = (
+    "text_svd.rank=8", "training.historical.bits=16", "training.content.bits=16",
+)  # fmt: skip
+"""Windows and gates are those of the shipped configuration."""
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """A marketplace made up to the day before the last, which is still to be made."""
+
+    chain: Chain
+    clean_days: int
+
+    @classmethod
+    def make(
+        cls, folder: Path, seed: int, clean_days: int, settings: tuple[str, ...] = MODELS
+    ) -> Campaign:
+        """Simulate and make all days but the last; what is there already is kept."""
+        world = World.make(folder, tiny(clean_days + 2, seed=seed, **MARKET))
+        chain = Chain(folder / "warehouse", world.landing, settings=settings)
+        # The first days are refused: no model has been judged on them yet.
+        with contextlib.suppress(QualityStop):
+            chain.make("publish_scores", *(day(n + 1) for n in range(clean_days)))
+        return cls(chain, clean_days)
+
+    @property
+    def last(self) -> date:
+        """The day that faults are done to."""
+        return day(self.clean_days + 1)
+
+    def clean_findings(self, first: int) -> list[Finding]:
+        """What the checks found from the n-th day on, where nothing is wrong."""
+        days = [day(n) for n in range(first, self.clean_days + 1)]
+        return day_findings(self.chain.tables, days)
+
+    def findings_of(self, fault: Fault | None) -> list[Finding]:
+        """What the checks find on the last day, with a fault or none."""
+        with tempfile.TemporaryDirectory() as folder:
+            chain = self.chain.duplicate(Path(folder))
+            if fault is not None:
+                fault.land(chain.landing, self.last)
+            with fault.at_work() if fault else contextlib.nullcontext():
+                with contextlib.suppress(QualityStop):
+                    chain.make("publish_scores", self.last)
+            found = day_findings(chain.tables, [self.last])
+            shutil.rmtree(chain.root)
+        return found
+
+
+def day_findings(tables: Tables, days: Iterable[date]) -> list[Finding]:
+    """What the newest results of some days say has happened."""
+    rows = tables.read_arrow("quality_results", list(days)).sort_by("checked_at").to_pylist()
+    newest = {(r["table"], r["check"], r["slice"], r["ds"]): r for r in rows}
+    results = [QualityResult(**row) for row in newest.values()]
+    return findings(results, listed_causes(conf_directory()))
