@@ -45,7 +45,7 @@ class Finding:
     cause : str
         In plain words; for checks without a cause, the name of the check.
     severity : {'block', 'quarantine', 'warn'}
-        The worst of its results.
+        The worst of its results and consequences.
     results : tuple of QualityResult
         The checks that found it, the worst first.
     consequences : tuple of QualityResult
@@ -125,18 +125,14 @@ def _of_day(
 ) -> list[Finding]:
     reach = {cause: explained_by(cause, causes) & set(broken) for cause in broken}
     explained = frozenset().union(*reach.values())
-    return [
-        Finding(
-            ds=ds,
-            cause=cause,
-            severity=_ordered(broken[cause])[0].severity,
-            results=_ordered(broken[cause]),
-            consequences=_ordered([r for other in sorted(reach[cause]) for r in broken[other]]),
-            do=causes.get(cause, Cause()).do,
-        )
-        for cause in broken
-        if cause not in explained
-    ]
+    found = []
+    for cause in sorted(set(broken) - explained):
+        consequences = _ordered(r for other in sorted(reach[cause]) for r in broken[other])
+        results = _ordered(broken[cause])
+        worst = _ordered([*results, *consequences])[0].severity
+        what = causes.get(cause, Cause()).do
+        found.append(Finding(ds, cause, worst, results, consequences, what))
+    return found
 
 
 def _ordered(results: Iterable[QualityResult]) -> tuple[QualityResult, ...]:

@@ -105,7 +105,7 @@ def compare_promises(rule: PromisesRule, part: str, context: Context) -> Measure
     scatter = dispersion(panel.hits, usual)
     found = deviations(
         panel, panel.hits, panel.base, scatter=scatter, tolerance=rule.tolerance,
-        chance=rule.chance, side=rule.side,
+        chance=rule.chance, side=rule.side, is_estimate=False,
     )  # fmt: skip
     judged = replace(
         measured,

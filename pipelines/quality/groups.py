@@ -158,6 +158,7 @@ def deviations(
     tolerance: float,
     chance: float,
     side: Side,
+    is_estimate: bool = True,
 ) -> list[Deviation]:
     """Groups of the last day that lie outside, the least likely first.
 
@@ -170,12 +171,13 @@ def deviations(
         The expectation may be off by this share.
     chance : float
         False discovery rate over all groups.
+    is_estimate : bool
+        Whether the expectations come from the counts of the last days, and are as uncertain.
     """
     counts, means = observed[-1], expected[-1]
-    known = np.maximum(_past_sum(observed), 1.0)
     judged = np.flatnonzero((means > 0) | (counts > 0))
-    # What is expected is itself an estimate, of as many counts as the last days held.
-    spread = scatter * (1.0 + means / known)
+    known = np.maximum(_past_sum(observed), 1.0)
+    spread = scatter * (1.0 + means / known if is_estimate else np.ones(len(means)))
     p_values = np.ones(len(counts))
     for place in judged:
         p_values[place] = _p_value(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -67,12 +66,10 @@ class Campaign:
             chain = self.chain.duplicate(Path(folder))
             if fault is not None:
                 fault.land(chain.landing, self.last)
-            with fault.at_work() if fault else contextlib.nullcontext():
-                with contextlib.suppress(QualityStop):
-                    chain.make("publish_scores", self.last)
-            found = day_findings(chain.tables, [self.last])
-            shutil.rmtree(chain.root)
-        return found
+            working = fault.at_work() if fault else contextlib.nullcontext()
+            with working, contextlib.suppress(QualityStop):
+                chain.make("publish_scores", self.last)
+            return day_findings(chain.tables, [self.last])
 
 
 def day_findings(tables: Tables, days: Iterable[date]) -> list[Finding]:

@@ -118,10 +118,14 @@ def _drop_clicks_of_desktop(landing: Path, day: date) -> None:
 
 
 def _drop_an_hour(landing: Path, day: date) -> None:
-    def keep(rows: pa.Table) -> pa.Table:
-        return rows.filter(pc.not_equal(pc.hour(rows["ts"]), 14))
-
-    change_log(landing, "impressions", day, keep)
+    """Impressions of an hour, with their clicks: the same collector writes both."""
+    shown = read_log(landing, "impressions", day)
+    is_lost = pc.equal(pc.hour(shown["ts"]), 14)
+    lost = shown.filter(is_lost)["impression_id"].combine_chunks()
+    change_log(landing, "impressions", day, lambda rows: rows.filter(pc.invert(is_lost)))
+    _clicks_of(
+        landing, day, lambda rows: rows.filter(pc.invert(pc.is_in(rows["impression_id"], lost)))
+    )
 
 
 def _weights_of_three_days_ago(table: str) -> Callable[[Step, pa.Table], pa.Table]:
