@@ -13,8 +13,9 @@ from scipy.special import logsumexp
 
 TILTS = (-0.1, -0.05, -0.02, -0.01, 0.01, 0.02, 0.05, 0.1)
 """Alternatives that are watched for: rates off by about these shares beyond the tolerance."""
-# Evidence is cut off here, so that it fades within days once promises hold again.
-_MOST = math.log(1e6)
+# An alarm at a mean of 1,000 needs at most this of one tilt of one group among `n`, times n. More
+# is not kept, so that evidence fades within days once promises hold again.
+_MOST = math.log(2_000.0)
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,12 @@ class Evidence:
         tilt: NDArray[np.float64] = np.array(TILTS)
         allowed = 1.0 + np.sign(tilt) * tolerance
         made = dict(self.logs)
+        most = _MOST + math.log(len(TILTS) * len({*made, *promised}))
         for group, expected in promised.items():
             observed = float(clicks.get(group, 0.0))
             e_log = (tilt * observed - np.expm1(tilt) * allowed * expected) / dispersion
             before = np.array(self.logs.get(group, (-math.inf,) * len(TILTS)))
             # Never to minus infinity, which JSON does not know.
-            gathered = np.clip(e_log + np.logaddexp(before, 0.0), -_MOST, _MOST)
+            gathered = np.clip(e_log + np.logaddexp(before, 0.0), -most, most)
             made[group] = tuple(float(value) for value in gathered)
         return Evidence(made)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+import mmh3
 import numpy as np
 
+from pipelines.features.hashing import HASH_SEED
 from pipelines.quality.comparison_rules import (
     EvidenceRule,
     HistoryRule,
@@ -22,18 +25,19 @@ from pipelines.quality.groups import (
     Deviation,
     GroupCounts,
     Panel,
-    decomposition,
     deviations,
     dispersion,
     expected_by_mix,
     expected_by_rates,
-    stability_index,
 )
 from pipelines.quality.leaks import held_out_auc
 from pipelines.quality.results import Measurement
+from pipelines.quality.shifts import decomposition, stability_index
 
 # Deviations named in words; least likely first.
 _NAMED = 3
+# A token and the hash that it has had since the first model.
+_KNOWN = ("tag=vintage", 2078926925)
 
 
 def count_groups(rule: GroupsRule, part: str, context: Context) -> Measurement:
@@ -176,6 +180,10 @@ def measure_hashing(rule: HashingRule, part: str, context: Context) -> Measureme
     measured = replace(blank(rule, part), rows=values)
     if not values:
         return replace(measured, reason="there are no such rows")
+    tokens, stored = (context.aggregate(rule, part, what) for what in ("tokens", "slots"))
+    for token, hashed in zip((*tokens, _KNOWN[0]), (*stored, _KNOWN[1]), strict=True):
+        if mmh3.hash(token, HASH_SEED) != hashed:
+            return replace(measured, value=math.inf, note=f"{token!r} is hashed to {hashed}")
     slots = float(1 << rule.bits)
     lost = values - int(context.aggregate(rule, part, "value"))
     by_chance = values + slots * np.expm1(values * np.log1p(-1.0 / slots))

@@ -110,16 +110,22 @@ class LeakRule(RuleBase):
 class HashingRule(RuleBase):
     """Values that share a slot with another one, as a multiple of what a sound hash gives.
 
+    Beyond any bound where the least or the greatest stored token of the day, or a token whose hash
+    is known, does not have the hash that it should have.
+
     Attributes
     ----------
     slot : str
         Column of full-width hashes, one row a value.
+    token : str
+        SQL expression of the text that is hashed.
     bits : int
         Lowest bits that make the slot.
     """
 
     kind: Literal["hashing"]
     slot: str
+    token: str
     bits: int = Field(ge=1, le=32)
 
     @model_validator(mode="after")
@@ -130,4 +136,14 @@ class HashingRule(RuleBase):
 
     def _aggregates(self, part: str, keys: tuple[str, ...]) -> dict[str, str]:
         slot = f'(CAST("{self.slot}" AS BIGINT) & {(1 << self.bits) - 1})'
-        return {"value": self.filtered(f"count(DISTINCT {slot})", part), "rows": self.rows_of(part)}
+        ends = ("min", "max")
+        tokens = ", ".join(self.filtered(f"{end}({self.token})", part) for end in ends)
+        slots = ", ".join(
+            self.filtered(f'arg_{end}("{self.slot}", {self.token})', part) for end in ends
+        )
+        return {
+            "value": self.filtered(f"count(DISTINCT {slot})", part),
+            "tokens": f"[{tokens}]",
+            "slots": f"[{slots}]",
+            "rows": self.rows_of(part),
+        }

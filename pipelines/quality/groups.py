@@ -7,7 +7,6 @@ their mean, which is learnt from how much the last days differ among themselves.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
@@ -96,24 +95,26 @@ def expected_by_mix(panel: Panel) -> tuple[Floats, Floats]:
     observed, expected : arrays (days, groups)
     """
     return panel.base, _levelled(
-        panel.base, np.broadcast_to(_past_sum(panel.base), panel.base.shape)
+        panel.base, np.broadcast_to(past_sum(panel.base), panel.base.shape)
     )
 
 
 def expected_by_rates(panel: Panel) -> tuple[Floats, Floats]:
     """Hits and what the last days' rates let expect of the rows; level of each day apart."""
-    rate = _past_sum(panel.hits) / np.maximum(_past_sum(panel.base), 1.0)
+    rate = past_sum(panel.hits) / np.maximum(past_sum(panel.base), 1.0)
     return panel.hits, _levelled(panel.hits, panel.base * rate)
 
 
-def _past_sum(counts: Floats) -> Floats:
+def past_sum(counts: Floats) -> Floats:
+    """Sum over the last days, without the day that is judged."""
     return np.asarray(counts[:-1].sum(axis=0))
 
 
 def _levelled(observed: Floats, expected: Floats) -> Floats:
     """Scale each day's expectations by the ratio that half of them lie above.
 
-    The median and not the sum: what one group lost must not look like a gain of all others.
+    The median and not the sum: what one group lost must not look like a gain of all others. A
+    group weighs as the root of what is expected of it, so that none alone decides.
     """
     made = np.zeros_like(expected, dtype=float)
     for day, (counts, means) in enumerate(zip(observed, expected, strict=True)):
@@ -122,7 +123,7 @@ def _levelled(observed: Floats, expected: Floats) -> Floats:
             continue
         ratio = counts[known] / means[known]
         order = np.argsort(ratio, kind="stable")
-        weight = np.cumsum(means[known][order])
+        weight = np.cumsum(np.sqrt(means[known][order]))
         level = ratio[order][
             np.searchsorted(weight, weight[-1] / 2, side="right").clip(max=len(order) - 1)
         ]
@@ -176,7 +177,7 @@ def deviations(
     """
     counts, means = observed[-1], expected[-1]
     judged = np.flatnonzero((means > 0) | (counts > 0))
-    known = np.maximum(_past_sum(observed), 1.0)
+    known = np.maximum(past_sum(observed), 1.0)
     spread = scatter * (1.0 + means / known if is_estimate else np.ones(len(means)))
     p_values = np.ones(len(counts))
     for place in judged:
@@ -213,69 +214,3 @@ def discoveries(p_values: Floats, chance: float, names: NDArray[np.int64]) -> li
     limits = chance * np.arange(1, len(order) + 1) / max(len(order), 1)
     passed = np.flatnonzero(p_values[order] <= limits)
     return [int(names[at]) for at in order[: passed[-1] + 1]] if len(passed) else []
-
-
-def stability_index(panel: Panel, bins: int) -> float:
-    """Population stability index of the last day, less what chance alone gives.
-
-    Parameters
-    ----------
-    bins : int
-        Groups merged in the order of their numbers, to about equal shares of the last days; 0 for
-        none.
-    """
-    past, today = _past_sum(panel.base), panel.base[-1]
-    if bins:
-        order = np.argsort([float(group or "nan") for group in panel.groups], kind="stable")
-        past, today = past[order], today[order]
-        middle = (np.cumsum(past) - past / 2) / max(past.sum(), 1.0)
-        merged = np.minimum((middle * bins).astype(int), bins - 1)
-        past, today = _merged(past, merged, bins), _merged(today, merged, bins)
-    used = (past > 0) | (today > 0)
-    past, today = past[used], today[used]
-    # Half a row more a group: a group that is new or gone must not count for ever.
-    before = (past + 0.5) / (past.sum() + 0.5 * len(past))
-    now = (today + 0.5) / (today.sum() + 0.5 * len(today))
-    index = float(((now - before) * np.log(now / before)).sum())
-    by_chance = (len(past) - 1) * (1 / max(today.sum(), 1.0) + 1 / max(past.sum(), 1.0))
-    return float(max(0.0, index - by_chance))
-
-
-def _merged(counts: Floats, into: NDArray[np.int64], bins: int) -> Floats:
-    return np.asarray(np.bincount(into, counts, bins), np.float64)
-
-
-def decomposition(panel: Panel, level: float) -> tuple[float, float, str, float]:
-    """Split the change of the rate of hits into a change of mix and a change of rates.
-
-    Both parts are taken half-way between before and now, so that they add up (Kitagawa 1955).
-
-    Parameters
-    ----------
-    level : float
-        The rate of hits of the last days.
-
-    Returns
-    -------
-    mix, rate : float
-        Relative changes of the rate of hits.
-    group, part : str, float
-        The group whose own rate changes most of it, and its part.
-    """
-    past_base, past_hits = _past_sum(panel.base), _past_sum(panel.hits)
-    share = np.stack([past_base, panel.base[-1]])
-    share /= np.maximum(share.sum(axis=1, keepdims=True), 1.0)
-    hits, base = np.stack([past_hits, panel.hits[-1]]), np.stack([past_base, panel.base[-1]])
-    rate = hits / np.maximum(base, 1.0)
-    # A group without rows on one side has no rate there: the other side's stands for it.
-    rate = np.where(base > 0, rate, rate[::-1])
-    mix = (share[1] - share[0]) * rate.mean(axis=0)
-    own = (rate[1] - rate[0]) * share.mean(axis=0)
-    most = int(np.argmax(np.abs(own)))
-    scale = level if level > 0 and not math.isnan(level) else 1.0
-    return (
-        float(mix.sum()) / scale,
-        float(own.sum()) / scale,
-        panel.groups[most],
-        float(own[most]) / scale,
-    )

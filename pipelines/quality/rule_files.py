@@ -73,8 +73,9 @@ class TableRules(BaseModel):
             if unknown:
                 raise ValueError(f"rule {rule.name}: no column {', '.join(unknown)}")
             if isinstance(rule, ComparisonRule):
-                for name in [rule.of, *(rule.split_by if isinstance(rule, HistoryRule) else ())]:
-                    _check_source(rule, name, by_name)
+                _check_source(rule, rule.of, _SOURCES.get(type(rule), RuleBase), by_name)
+                for name in rule.split_by if isinstance(rule, HistoryRule) else ():
+                    _check_source(rule, name, GroupsRule, by_name)
             by_name[rule.name] = rule
         return self
 
@@ -103,11 +104,12 @@ _SOURCES: dict[type[RuleBase], type[RuleBase]] = {
 """Kinds of rules that are about measures of one other kind."""
 
 
-def _check_source(rule: ComparisonRule, name: str, before: Mapping[str, Rule]) -> None:
+def _check_source(
+    rule: ComparisonRule, name: str, wanted: type[RuleBase], before: Mapping[str, Rule]
+) -> None:
     source = before.get(name)
     if source is None:
         raise ValueError(f"rule {rule.name}: no rule {name} before it")
-    wanted = _SOURCES.get(type(rule), RuleBase) if name == rule.of else GroupsRule
     if not isinstance(source, wanted):
         raise ValueError(f"rule {rule.name}: {name} is no {wanted.__name__}")
     if rule.slices != source.slices:

@@ -12,7 +12,11 @@ from jobs.setup.environment import conf_directory
 from jobs.setup.exits import ExitCode, QualityStop
 from jobs.storage.contracts import arrow_schema
 from jobs.storage.tables import Tables
+from pipelines.features.hashing import hash_token
+from pipelines.quality.evaluate import measure_day
+from pipelines.quality.groups import GroupCounts
 from pipelines.quality.measures import measure
+from pipelines.quality.past import Past
 from pipelines.quality.rule_files import load_rules
 
 DAY = date(2026, 2, 6)
@@ -128,6 +132,72 @@ def test_measures_are_those_of_the_rows(tables):
         "hours||value": 13,
     }
     assert row["bad||rows"] == 12
+
+
+def own_rules(table, *given):
+    rules = [{"severity": "warn", "why": "a worked example of its kind"} | rule for rule in given]
+    return load_rules({"t": {"table": table, "rule": rules}})[table]
+
+
+def results_of(tables, table, rules, day=DAY):
+    row = measure(tables.dataset(table, [day]), rules)[day]
+    measured = measure_day(rules, day, row, Past(), min_history_days=7)
+    return {m.check: m for m in measured}
+
+
+def test_groups_count_rows_and_hits_of_every_value_and_of_null(tables):
+    rows = [labeled(k, clicked=k % 4 == 0, device=("a", "b", None)[k % 3]) for k in range(12)]
+    tables.write_rows("labeled_impressions", rows, [DAY])
+    rules = own_rules(
+        "labeled_impressions",
+        {"kind": "groups", "name": "by_device", "groups": "device", "hits": "clicked"},
+        {"kind": "mean", "name": "place", "expression": "position", "where": "device = 'a'"},
+    )
+    found = results_of(tables, "labeled_impressions", rules)
+    counts = GroupCounts.read(found["by_device"].state)
+    assert (counts.base, counts.hits) == ({"a": 4, "b": 4, "": 4}, {"a": 1, "b": 1, "": 1})
+    assert found["place"].value == 5.5
+
+
+def test_an_attribute_that_knows_the_label_is_named(tables):
+    def seen(number, secret):
+        clicked = number % 7 == 0
+        told = [("page", "home"), ("secret", str(number) if secret and clicked else "none")]
+        return labeled(number, clicked=clicked, attributes=told)
+
+    rules = own_rules(
+        "labeled_impressions",
+        {"kind": "leak", "name": "leaked", "features": {"device": "device", "user": "user_id"},
+         "attributes": "attributes", "min_hits": 20},
+    )  # fmt: skip
+    for secret, passes in ((False, True), (True, False)):
+        rows = [seen(number, secret) for number in range(700)]
+        tables.write_rows("labeled_impressions", rows, [DAY])
+        found = results_of(tables, "labeled_impressions", rules)["leaked"]
+        assert found.within is passes
+        if secret:
+            assert found.note == "attributes.secret alone, the best of 4 features"
+
+
+def test_a_hash_that_is_not_the_one_learnt_by_is_no_hash(tables):
+    def named(value, shift=0):
+        slot = hash_token("tag", value) + shift
+        return {"slot": slot, "namespace": "tag", "value": value, "rows": 1, "ds": DAY}
+
+    rules = own_rules(
+        "feature_names",
+        {"kind": "hashing", "name": "health", "slot": "slot",
+         "token": "namespace || '=' || value", "bits": 12, "max": 1},
+    )  # fmt: skip
+    tables.write_rows("feature_names", [named(f"v{k}") for k in range(300)], [DAY])
+    sound = results_of(tables, "feature_names", rules)["health"]
+    assert sound.within
+    assert sound.baseline == pytest.approx(300 - 4096 * (1 - (1 - 1 / 4096) ** 300))
+    tables.write_rows("feature_names", [named(f"v{k}", shift=1) for k in range(300)], [DAY])
+    assert not results_of(tables, "feature_names", rules)["health"].within
+    crowded = [named("v0"), named("v1")] + [named("v0") | {"value": f"v0{k}"} for k in range(60)]
+    tables.write_rows("feature_names", crowded, [DAY])
+    assert not results_of(tables, "feature_names", rules)["health"].within
 
 
 def test_a_sound_day_passes_and_is_recorded_in_one_commit(tables, config):
