@@ -13,18 +13,18 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
+from jobs.planning.memory import Memory
 from jobs.planning.record import now
 from jobs.setup.config import Config
 from jobs.setup.environment import conf_directory
 from jobs.setup.exits import QualityStop, UsageError
 from jobs.storage.tables import Tables
-from pipelines.quality.comparison_rules import CompareRule
+from pipelines.quality.context import MetricsRow
 from pipelines.quality.evaluate import errors, measure_day
 from pipelines.quality.findings import Cause, load_causes
-from pipelines.quality.measures import MeasureError, measure
-from pipelines.quality.past import Past
+from pipelines.quality.measures import MeasureError, measure, problems_of
 from pipelines.quality.results import QualityResult, blocking, judge
-from pipelines.quality.rule_files import RuleError, TableRules, load_rules, reference
+from pipelines.quality.rule_files import RuleError, TableRules, compared_tables, load_rules
 
 SHOWN = 5
 """Failures named in the message of a stopped run; all are in `quality_results`."""
@@ -67,16 +67,26 @@ def listed_causes(conf: Path) -> dict[str, Cause]:
 
 
 def check_tables(
-    tables: Tables, config: Config, run_id: str, names: Iterable[str], days: Sequence[date]
+    tables: Tables,
+    config: Config,
+    run_id: str,
+    names: Iterable[str],
+    days: Sequence[date],
+    memory: Memory | None = None,
 ) -> list[QualityResult]:
     """Check, keep the results in one commit, and stop if one of them blocks.
+
+    Parameters
+    ----------
+    memory : Memory, optional
+        Of a run that checks more than once.
 
     Raises
     ------
     QualityStop
         A blocking check failed or could not be evaluated.
     """
-    results = check(tables, config, run_id, names, days)
+    results = check(tables, config, run_id, names, days, memory=memory)
     record(tables, results)
     stop_if_blocked(results)
     return results
@@ -89,6 +99,7 @@ def check(
     names: Iterable[str],
     days: Sequence[date],
     clock: Callable[[], datetime] = now,
+    memory: Memory | None = None,
 ) -> list[QualityResult]:
     """Check the days of some tables; writes nothing.
 
@@ -107,10 +118,13 @@ def check(
     if not checked or not days:
         return []
     checked_at = clock()
-    past = read_past(tables, checked, days, config.quality.history_days)
+    memory = memory or Memory(tables, config.quality.history_days)
     results: list[QualityResult] = []
-    for rules_of_table in checked:
-        results += _check(tables, config, rules_of_table, sorted(days), past, run_id, checked_at)
+    for of_table in checked:
+        results += _check(
+            tables, of_table, sorted(days), memory, config.quality.min_history_days, run_id,
+            checked_at,
+        )  # fmt: skip
     return results
 
 
@@ -127,67 +141,40 @@ def record(tables: Tables, results: Sequence[QualityResult]) -> None:
         tables.write_rows("quality_results", [asdict(result) for result in results], None)
 
 
-def read_past(
-    tables: Tables, checked: Sequence[TableRules], days: Sequence[date], history_days: int
-) -> Past:
-    """Read what was recorded of these tables and of those they are compared with."""
-    if not tables.exists("quality_results"):
-        return Past()
-    wanted = {rules_of_table.table for rules_of_table in checked}
-    for rules_of_table in checked:
-        wanted |= {
-            reference(rules_of_table.table, rule.to)[0]
-            for rule in rules_of_table.rule
-            if isinstance(rule, CompareRule)
-        }
-    # The log's statistics name the tables of each file, so that few files are opened.
-    stored = tables.delta("quality_results").to_pyarrow_table(
-        filters=[
-            ("ds", ">=", min(days) - timedelta(days=history_days)),
-            ("ds", "<=", max(days)),
-            ("table", "in", sorted(wanted)),
-        ],
-        columns=["ds", "table", "check", "slice", "status", "observed", "state", "checked_at"],
-    )
-    past = Past()
-    for row in stored.sort_by("checked_at").to_pylist():
-        key = (row["table"], row["check"], row["slice"])
-        past.add(key, row["ds"], row["status"], row["observed"], row["state"])
-    return past
-
-
 def _check(
     tables: Tables,
-    config: Config,
     rules: TableRules,
     days: Sequence[date],
-    past: Past,
+    memory: Memory,
+    min_history_days: int,
     run_id: str,
     checked_at: datetime,
 ) -> list[QualityResult]:
     """Results of one table; what they measured joins the past of the days after."""
     present = sorted(tables.row_counts(rules.table, days))
-    problem = ""
-    rows = {}
+    rows = tables.dataset(rules.table, present) if present else None
+    problems: dict[str, str] = {}
+    sound = rules
+    measured_rows: dict[date, MetricsRow] = {}
     try:
-        rows = measure(tables.dataset(rules.table, present), rules) if present else {}
-    except MeasureError as error:
-        problem = f"cannot be evaluated: {str(error).strip().splitlines()[0][:300]}"
+        measured_rows = measure(rows, rules) if rows is not None else {}
+    except MeasureError:
+        problems = problems_of(rows, rules)
+        sound = rules.without(problems)
+        measured_rows = measure(rows, sound) if sound.rule else {}
+    past = memory.of(days)
+    compared = compared_tables(rules)
     results: list[QualityResult] = []
     for day in days:
-        if problem:
-            results += errors(rules, day, problem, run_id=run_id, now=checked_at)
-            continue
-        recent = past.since(day - timedelta(days=config.quality.history_days))
+        recent = past.since(day - timedelta(days=memory.history_days), compared)
         measured = measure_day(
-            rules, day, rows.get(day), recent, min_history_days=config.quality.min_history_days
+            sound, day, measured_rows.get(day), recent, min_history_days=min_history_days
         )
         made = [
             judge(m, table=rules.table, day=day, run_id=run_id, now=checked_at) for m in measured
         ]
-        for result in made:
-            key = (result.table, result.check, result.slice)
-            past.add(key, day, result.status, result.observed, result.state)
+        made += errors(rules, day, problems, run_id=run_id, now=checked_at)
+        memory.add(made)
         results += made
     return results
 

@@ -10,6 +10,7 @@ from typing import Protocol
 from jobs import FLOW
 from jobs.landing.sources import Source
 from jobs.planning.checks import check_tables
+from jobs.planning.memory import Memory
 from jobs.planning.planner import JOBS, LANDED, PlannedStep, Planner
 from jobs.planning.record import (
     COMMITTED,
@@ -62,6 +63,7 @@ class Runner:
         self.run_id = run_id
         self.progress = progress
         self.records = Records(tables)
+        self.memory = Memory(tables, config.quality.history_days)
         self.lock = WriterLock(tables.root)
         self.making: PlannedStep | None = None
         """The step that is being made; of a run that broke off, where it did."""
@@ -108,6 +110,7 @@ class Runner:
         with self.lock:
             # Whoever held the lock before may have written.
             self.records.reread()
+            self.memory = Memory(self.tables, self.config.quality.history_days)
             self.check_possible(targets)
             forget = frozenset(targets) if force else frozenset()
             done: list[PlannedStep] = []
@@ -222,11 +225,17 @@ class Runner:
             return
 
     def _check_quality(self, planned: PlannedStep) -> None:
+        landed = {
+            table: set(self.source.days(table)) for table in planned.job.writes if table in LANDED
+        }
+        by_days: dict[tuple[date, ...], list[str]] = {}
         for table in planned.job.writes:
-            landed = set(self.source.days(table)) if table in LANDED else set(planned.days)
-            days = [day for day in planned.days if day in landed]
+            of_table = landed.get(table, set(planned.days))
+            days = tuple(day for day in planned.days if day in of_table)
+            by_days.setdefault(days, []).append(table)
+        for days, names in by_days.items():
             if days:
-                check_tables(self.tables, self.config, self.run_id, [table], days)
+                check_tables(self.tables, self.config, self.run_id, names, days, self.memory)
 
     def _available(self, name: str) -> set[date]:
         if name in LANDED:

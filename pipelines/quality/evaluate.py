@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from statistics import median
@@ -187,15 +187,23 @@ _MEASURES: dict[type[RuleBase], Callable[[Any, str, Context], Measurement]] = {
 
 
 def errors(
-    rules: TableRules, day: date, problem: str, *, run_id: str, now: datetime
+    rules: TableRules, day: date, problems: Mapping[str, str], *, run_id: str, now: datetime
 ) -> list[QualityResult]:
-    """Results of a day whose measures could not be taken at all."""
-    empty = [blank(rule, part) for rule in rules.rule for part in rule.slices]
+    """Results of a day for the rules that could not be measured, and those about their measures.
+
+    Parameters
+    ----------
+    problems : mapping of str to str
+        What is wrong, by rule.
+    """
+    sound = {rule.name for rule in rules.without(problems).rule}
     return [
         replace(
-            judge(measured, table=rules.table, day=day, run_id=run_id, now=now),
+            judge(blank(rule, part), table=rules.table, day=day, run_id=run_id, now=now),
             status="ERROR",
-            details=problem,
+            details=problems.get(rule.name, "what it is about cannot be evaluated"),
         )
-        for measured in empty
+        for rule in rules.rule
+        if rule.name not in sound
+        for part in rule.slices
     ]

@@ -40,6 +40,8 @@ def measure(rows: ds.Dataset, rules: TableRules) -> dict[date, MetricsRow]:
     """
     rules = _with_attributes(rows, rules)
     aggregates = rules.aggregates()
+    if not aggregates:
+        return {}
     listed = ", ".join(f'{sql} AS "{name}"' for name, sql in aggregates.items())
     with duckdb.connect() as connection:
         measured = connection.from_arrow(rows).aggregate(f"ds, {listed}", "ds").fetchall()
@@ -50,6 +52,18 @@ def measure(rows: ds.Dataset, rules: TableRules) -> dict[date, MetricsRow]:
         }
         for day, *values in measured
     }
+
+
+def problems_of(rows: ds.Dataset, rules: TableRules) -> dict[str, str]:
+    """Find the rules that cannot be measured, each with what DuckDB says of it."""
+    problems = {}
+    for rule in rules.rule:
+        try:
+            measure(rows, rules.model_copy(update={"rule": (rule,)}))
+        except MeasureError as error:
+            said = str(error).strip().splitlines()[0][:300]
+            problems[rule.name] = f"cannot be evaluated: {said}"
+    return problems
 
 
 def _with_attributes(rows: ds.Dataset, rules: TableRules) -> TableRules:

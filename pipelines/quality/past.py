@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from typing import TypeVar
 
+Kept = TypeVar("Kept")
 Key = tuple[str, str, str]
 """Table, check and slice."""
 
@@ -48,16 +51,18 @@ class Past:
         """Give the value of a day; None where none was measured."""
         return self.values.get(key, {}).get(day)
 
-    def since(self, first: date) -> Past:
-        """Keep the days from the first one on."""
+    def since(self, first: date, tables: Collection[str]) -> Past:
+        """Keep some tables, from a first day on."""
         return Past(
+            {k: _since(first, days) for k, days in self.values.items() if k[0] in tables},
             {
-                key: {day: value for day, value in values.items() if day >= first}
-                for key, values in self.values.items()
+                k: {day for day in days if day >= first}
+                for k, days in self.anomalies.items()
+                if k[0] in tables
             },
-            {key: {day for day in days if day >= first} for key, days in self.anomalies.items()},
-            {
-                key: {day: state for day, state in states.items() if day >= first}
-                for key, states in self.states.items()
-            },
+            {k: _since(first, days) for k, days in self.states.items() if k[0] in tables},
         )
+
+
+def _since(first: date, days: Mapping[date, Kept]) -> dict[date, Kept]:
+    return {day: value for day, value in days.items() if day >= first}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -83,6 +83,19 @@ class TableRules(BaseModel):
         """Find a rule by its name."""
         return next(rule for rule in self.rule if rule.name == name)
 
+    def without(self, names: Collection[str]) -> TableRules:
+        """Leave out some rules, and all that are about what these measure."""
+        left_out = set(names)
+        kept: list[Rule] = []
+        for rule in self.rule:
+            needed = {rule.of} if isinstance(rule, ComparisonRule) else set()
+            needed |= set(rule.split_by) if isinstance(rule, HistoryRule) else set()
+            if rule.name in left_out or needed & left_out:
+                left_out.add(rule.name)
+            else:
+                kept.append(rule)
+        return self.model_copy(update={"rule": tuple(kept)})
+
     def aggregates(self) -> dict[str, str]:
         """All SQL aggregates of the table, by the column of the metrics row that holds them."""
         keys = TABLES[self.table].keys
@@ -162,6 +175,12 @@ def reference(table: str, to: str) -> tuple[str, str]:
     """Table and rule that a comparison names."""
     other, dot, name = to.rpartition(".")
     return (other, name) if dot else (table, name)
+
+
+def compared_tables(rules: TableRules) -> set[str]:
+    """Name a table and all that its rules compare it with."""
+    compared = [rule for rule in rules.rule if isinstance(rule, CompareRule)]
+    return {rules.table, *(reference(rules.table, rule.to)[0] for rule in compared)}
 
 
 def _check_reference(

@@ -140,9 +140,19 @@ def test_rules_that_could_not_be_evaluated_block_if_they_would():
     loaded = rules(
         rule("share", "a", condition="clicked"), rule("share", "b", "warn", condition="clicked")
     )
-    found = errors(loaded, DAY, "no column clicked", run_id="r", now=NOW)
+    found = errors(loaded, DAY, {"a": "no column clicked", "b": "nor here"}, run_id="r", now=NOW)
     assert {r.status for r in found} == {"ERROR"}
     assert [r.check for r in blocking(found)] == ["a"]
+
+
+def test_a_rule_about_what_could_not_be_evaluated_could_not_either():
+    loaded = rules(
+        rule("share", "a", condition="clicked"),
+        rule("share", "b", condition="clicked"),
+        rule("history", "c", of="a"),
+    )
+    found = errors(loaded, DAY, {"a": "no column clicked"}, run_id="r", now=NOW)
+    assert [r.check for r in found] == ["a", "c"]
 
 
 @pytest.mark.parametrize(
