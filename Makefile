@@ -24,7 +24,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 PIP = $(BIN)/python -m pip --quiet
 
-.PHONY: help run setup test test-fast lint format bench bench-peers wheel lock clean purge python java jars
+.PHONY: help run setup test test-fast lint format bench bench-peers wheel package lock clean purge python java jars
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ wheel: $(STAMP) ## build dist/*.whl
 	@rm -rf build
 	@$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
 	@ls dist/*.whl
+
+package: $(STAMP) jars ## dist/package: code, environment, jars and submit.sh for a cluster
+	@$(BIN)/python -m jobs.setup.package --into dist/package
 
 lock: $(STAMP) ## make the locks anew from setup.cfg and requirements/*.in
 	@export UV_CUSTOM_COMPILE_COMMAND="make lock"; \

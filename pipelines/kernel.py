@@ -1,5 +1,6 @@
 """Compilation of numeric kernels (numba, strict IEEE arithmetic) and checks of their inputs."""
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -20,8 +21,19 @@ def kernel(function: Function) -> Function:
     files call, remove their ``__pycache__``. Reading the cache looks up the named tuples of a
     kernel's arguments by name: who renames or moves one renames the kernel too, or an older cache
     of the same file name ends in an AttributeError.
+
+    Where nothing can be written, each process compiles for itself.
     """
-    return cast(Function, njit(cache=True, error_model="numpy")(function))
+    try:
+        compiled = njit(cache=True, error_model="numpy")(function)
+        # numba looks whether it may write beside a file, but not for code in an archive.
+        os.makedirs(compiled.stats.cache_path, exist_ok=True)
+        can_keep = os.access(compiled.stats.cache_path, os.W_OK)
+    except (OSError, RuntimeError):
+        can_keep = False
+    if not can_keep:
+        compiled = njit(error_model="numpy")(function)
+    return cast(Function, compiled)
 
 
 def readonly(array: npt.ArrayLike, dtype: npt.DTypeLike) -> npt.NDArray[Any]:

@@ -99,9 +99,14 @@ def conf_directory() -> Path:
     Raises
     ------
     UsageError
-        If the code was packed without its settings.
+        If the code was packed without its settings, or as a wheel.
     """
     root = project_root()
+    if root.suffix == ".whl":
+        raise UsageError(
+            f"{root.name} is a wheel: Spark's executors import nothing from it; give --py-files "
+            "the promoted-ctr.zip that `make package` makes"
+        )
     if root.is_file() and zipfile.is_zipfile(root):
         root = _unpack_conf(root)
     conf = root / "conf"

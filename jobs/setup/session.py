@@ -51,7 +51,11 @@ def session_settings(config: Config, *, submitted: bool) -> dict[str, str]:
         logging_file = conf_directory() / "log4j2.properties"
         key = "spark.driver.extraJavaOptions"
         settings[key] = f"{settings.get(key, '')} -Dlog4j2.configurationFile={logging_file}".strip()
-    return settings | config.spark.settings
+    given = dict(config.spark.settings)
+    if submitted:
+        # Its JVM runs already: spark-submit's --driver-memory has said how large it is.
+        given.pop("spark.driver.memory", None)
+    return settings | given
 
 
 def start_session(config: Config, name: str) -> SparkSession:
