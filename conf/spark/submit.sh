@@ -3,6 +3,7 @@
 #   ./submit.sh --master spark://host:7077 -- run --date 2026-02-06 --env prod --root DIR --landing DIR
 # Before -- stand options of spark-submit, which win over cluster.conf; after it the command. The
 # driver runs here, in the environment that is unpacked once, or with --deploy-mode cluster there.
+# Where every node has the packages, PYSPARK_PYTHON and PYSPARK_DRIVER_PYTHON name their Python.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 options=()
@@ -25,7 +26,8 @@ elif [[ -z ${PYSPARK_DRIVER_PYTHON:-} ]]; then
         mv -T "$unpacked" "$here/environment" 2> /dev/null || rm -rf "$unpacked"
     fi
 fi
+archives=()
+[[ $PYSPARK_PYTHON != ./* ]] || archives=(--archives "$here/environment.tar.gz#environment")
 jars=$(printf ',%s' "$here"/jars/*.jar)
 exec "$submit" --properties-file "$here/cluster.conf" --load-spark-defaults --jars "${jars:1}" \
-    --py-files "$here/promoted-ctr.zip" --archives "$here/environment.tar.gz#environment" \
-    "${options[@]}" "$here/promoted_ctr.py" "$@"
+    --py-files "$here/promoted-ctr.zip" "${archives[@]}" "${options[@]}" "$here/promoted_ctr.py" "$@"

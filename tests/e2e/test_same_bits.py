@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import DAYS
-from tests.support.world import Warehouse, World, day, finish, spark_settings
+from tests.support.world import Warehouse, World, day, spark_settings
 
 LAST = day(DAYS)
 # Days that are also made one by one.
@@ -71,12 +71,3 @@ def test_daily_runs_equal_a_backfill_and_leave_the_days_before_alone(
     made = Counter((row["job"], row["ds"]) for row in daily.tables.read_arrow("runs").to_pylist())
     again = {job for (job, _), times in made.items() if times > 1}
     assert again == {"ingest_logs"}
-
-
-@pytest.mark.slow
-def test_a_cluster_of_two_workers_changes_nothing(made: Warehouse, tmp_path: Path) -> None:
-    layout = spark_settings(tmp_path / "cluster.toml", master="local-cluster[2,1,1024]")
-    cluster = Warehouse(tmp_path / "warehouse", made.landing)
-    called = finish(cluster.start("run", "--conf", str(layout)), 600)
-    assert called.code == 0, called
-    assert_same_rows(made, cluster, LAST, "local[2] against local-cluster[2,1,1024]")

@@ -37,7 +37,17 @@ def standalone_cluster(folder: Path, workers: int = 2) -> Iterator[str]:
         port = probe.getsockname()[1]
     address = f"spark://127.0.0.1:{port}"
     master = ("Master", "--host", "127.0.0.1", "--port", str(port), "--webui-port", "0")
-    worker = ("Worker", "--host", "127.0.0.1", "--webui-port", "0", "--cores", "1", "--memory", "1g")
+    worker = (
+        "Worker",
+        "--host",
+        "127.0.0.1",
+        "--webui-port",
+        "0",
+        "--cores",
+        "1",
+        "--memory",
+        "1g",
+    )
     with ExitStack() as stack:
         stack.enter_context(_daemon(folder / "master", *master))
         _until(lambda: _listens(port))
@@ -57,7 +67,10 @@ def _daemon(folder: Path, role: str, *words: str) -> Iterator[None]:
     )
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            [str(SPARK_HOME / "bin" / "spark-class"), f"org.apache.spark.deploy.{role.lower()}.{role}"]
+            [
+                str(SPARK_HOME / "bin" / "spark-class"),
+                f"org.apache.spark.deploy.{role.lower()}.{role}",
+            ]
             + list(words),
             cwd=folder,
             env=environment,
@@ -76,7 +89,7 @@ def _listens(port: int) -> bool:
         return tried.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _until(holds, seconds: float = 60) -> None:  # noqa: ANN001
+def _until(holds, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "the cluster did not start"

@@ -1,0 +1,32 @@
+"""Airflow DAG `ctr_backfill`: make and publish every day of a range, when somebody asks for it."""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, Param
+
+from jobs.dags.settings import Settings
+from jobs.dags.tasks import RUN_ID, Submit
+
+RUNBOOK = """
+"""
+
+settings = Settings.load()
+
+with DAG(
+    "ctr_backfill",
+    description="Click probabilities of promoted listings: make and publish a range of days",
+    doc_md=RUNBOOK,
+    schedule=None,
+    max_active_runs=1,
+    params={
+        "start": Param(type="string", format="date", title="first log day"),
+        "end": Param(type="string", format="date", title="last log day, inclusive"),
+    },
+    tags=["promoted-ctr"],
+) as dag:
+    days = ["--start", "{{ params.start }}", "--end", "{{ params.end }}"]
+    Submit(
+        task_id="backfill",
+        settings=settings,
+        command=["backfill", *days, *settings.common, "--run-id", RUN_ID],
+    )

@@ -1,0 +1,166 @@
+"""The flow as tasks: commands of promoted-ctr under spark-submit, and what their failures tell."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
+from airflow.sdk import Asset, Context
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+
+from jobs import FLOW, WRITER
+from jobs.dags.exit_codes import MEANING, RETRIES, SKIP, exit_code, is_final
+from jobs.dags.landed import LogsLanded
+from jobs.dags.settings import Settings
+
+CONNECTION = "promoted_ctr_spark"
+"""The Spark connection that names the master."""
+
+LISTING_SCORES = Asset("listing_scores")
+"""Updated when a day is published; DAGs of consumers are scheduled by it."""
+
+DAY = "{{ params.date or data_interval_start.strftime('%Y-%m-%d') }}"
+"""The log day: the start of the data interval, or the one that somebody asks for."""
+
+RUN_ID = "{{ dag.dag_id }}-{{ ti.task_id }}-{{ run_id | replace(':', '') | replace('+', '-') }}"
+
+log = logging.getLogger(__name__)
+
+
+class Submit(SparkSubmitOperator):
+    """A command of promoted-ctr under spark-submit; its exit code says whether to try again."""
+
+    def __init__(self, *, settings: Settings, command: Sequence[str], **more: Any) -> None:
+        python = settings.python or "./environment/bin/python"
+        archive = settings.file("environment.tar.gz#environment")
+        super().__init__(
+            conn_id=CONNECTION,
+            spark_binary=settings.spark_binary,
+            application=settings.file("promoted_ctr.py"),
+            application_args=list(command),
+            py_files=settings.file("promoted-ctr.zip"),
+            archives=archive if settings.has_environment else None,
+            jars=",".join(map(str, sorted(Path(settings.file("jars")).glob("*.jar")))) or None,
+            properties_file=settings.file("cluster.conf"),
+            conf=settings.spark,
+            env_vars={"PYSPARK_PYTHON": python, "PYSPARK_DRIVER_PYTHON": settings.driver_python},
+            name="{{ dag.dag_id }}.{{ ti.task_id }}",
+            execution_timeout=timedelta(hours=settings.run_hours),
+            retries=max(RETRIES.values()),
+            retry_delay=timedelta(minutes=5),
+            retry_exponential_backoff=2,
+            max_retry_delay=timedelta(hours=1),
+            on_failure_callback=teller(settings),
+            **more,
+        )
+
+    def execute(self, context: Context) -> None:
+        """Submit, wait, and say by the exit code what is to become of the task.
+
+        Raises
+        ------
+        AirflowSkipException, AirflowFailException, AirflowException
+            Nothing to do; no further attempt; another attempt after a while.
+        """
+        try:
+            super().execute(context)
+        except AirflowException as failed:
+            code = exit_code(str(failed))
+            told = f"{self.application_args[0]} ended with {code}: {MEANING.get(code, MEANING[1])}"
+            if code == SKIP:
+                raise AirflowSkipException(told) from failed
+            if is_final(code, context["ti"].try_number):
+                raise AirflowFailException(told) from failed
+            raise AirflowException(told) from failed
+        for asset in self.outlets:
+            context["outlet_events"][asset].extra = {"date": _day(context)}
+
+
+def daily_tasks(settings: Settings) -> None:
+    """Wait for the logs of a day, then make and publish it."""
+    landed = LogsLanded(
+        task_id="logs_landed",
+        day=DAY,
+        landing=settings.landing,
+        source=settings.source,
+        quiet=timedelta(minutes=settings.quiet_minutes),
+        poke_interval=60,
+        timeout=timedelta(hours=settings.landing_hours).total_seconds(),
+        on_failure_callback=teller(settings),
+    )
+    day = ["--date", DAY, *settings.common, "--run-id", RUN_ID]
+    if settings.tasks == "planner":
+        landed >> Submit(
+            task_id="run", settings=settings, command=["run", *day], outlets=[LISTING_SCORES]
+        )
+        return
+    made: dict[str, Submit] = {}
+    for job in FLOW:
+        made[job.name] = Submit(
+            task_id=job.name,
+            settings=settings,
+            command=[job.name, *day],
+            outlets=[] if job.writes else [LISTING_SCORES],
+        )
+        before = {WRITER[read.table] for read in job.reads} & set(made) - {job.name}
+        for name in before:
+            made[name] >> made[job.name]
+        if not before:
+            landed >> made[job.name]
+    report = ["report", "--date", DAY, *settings.common]
+    made[FLOW[-1].name] >> Submit(
+        task_id="report", settings=settings, command=report, trigger_rule="all_done"
+    )
+
+
+def teller(settings: Settings) -> Callable[[Context], None]:
+    """A callback that raises an alert for a task that has failed for good.
+
+    It never raises an exception: whatever goes wrong here is in the log, below the failure.
+    """
+
+    def tell(context: Context) -> None:
+        try:
+            task = context["ti"]
+            reason = str(context.get("exception") or "no reason was told").splitlines()[0]
+            words = [
+                *("raise", "--key", f"{task.dag_id}.{task.task_id}", "--severity", "page"),
+                *("--date", _day(context), "--what", f"{task.task_id}: {reason}"[:500]),
+            ]
+            call_alerts(settings, words)
+        except Exception:
+            log.exception("the alert could not be raised; the failure stands as it is")
+
+    return tell
+
+
+def call_alerts(settings: Settings, words: Sequence[str]) -> None:
+    """``promoted-ctr alerts``, without Spark.
+
+    Raises
+    ------
+    CalledProcessError, TimeoutExpired, OSError
+        It did not end well.
+    """
+    places = ["--root", settings.root, *settings.arguments]
+    # Where Spark's Python side is not among the packages it is beside spark-submit.
+    beside = Path(settings.spark_binary).resolve().parents[1] / "python" / "lib"
+    path = [settings.file("promoted-ctr.zip"), *map(str, sorted(beside.glob("*.zip")))]
+    subprocess.run(
+        [settings.driver_python, settings.file("promoted_ctr.py"), "alerts", *words, *places],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
+        stdin=subprocess.DEVNULL,
+        timeout=120,
+        check=True,
+    )
+
+
+def _day(context: Context) -> str:
+    asked = context["params"].get("date") or context["params"].get("end")
+    return str(asked or context["data_interval_start"].strftime("%Y-%m-%d"))
