@@ -7,6 +7,10 @@ STAMP := $(VENV)/.installed
 LOCKS := requirements/build.lock requirements/installer.lock requirements/dev.lock
 ARGS ?=
 
+# The scheduler has an environment of its own: its Spark provider would overwrite pyspark.
+AIRFLOW := .airflow
+AIRFLOW_STAMP := $(AIRFLOW)/venv/.installed
+
 # The Python that makes the environment, empty if there is none: `make setup PYTHON=...` names one.
 # 3.12 and 3.13 do as well; later ones are untried.
 PYTHON ?= python3.11 python3
@@ -24,7 +28,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 PIP = $(BIN)/python -m pip --quiet
 
-.PHONY: help run setup test test-fast lint format bench bench-peers wheel package lock clean purge python java jars
+.PHONY: help run setup test test-fast lint format bench bench-peers wheel package airflow airflow-env lock clean purge python java jars
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +41,8 @@ setup: java $(STAMP) jars ## make .venv from the locks, fetch the Delta jars; no
 	@:
 
 test: setup ## all tests
+	@$(MAKE) --no-print-directory airflow-env || \
+		echo "promoted-ctr: Airflow is not to be had: the tests of the DAGs are skipped" >&2
 	@$(BIN)/python -m pytest tests -q --durations=15 $(ARGS)
 
 test-fast: $(STAMP) ## the tests that need no Java
@@ -65,6 +71,16 @@ wheel: $(STAMP) ## build dist/*.whl
 package: $(STAMP) jars ## dist/package: code, environment, jars and submit.sh for a cluster
 	@$(BIN)/python -m jobs.setup.package --into dist/package
 
+airflow: setup airflow-env ## start Airflow on loopback, with the DAGs and a small marketplace to run them on
+	@$(BIN)/python -m jobs.setup.package --into $(AIRFLOW)/package --without-environment >/dev/null
+	@test -d $(AIRFLOW)/landing || $(BIN)/promoted-ctr simulate --market 1 --scale small \
+		--start $$($(BIN)/python -c 'import datetime as d; print(d.date.today() - d.timedelta(37))') \
+		--landing $(AIRFLOW)/landing
+	@conf/airflow/laptop.sh standalone
+
+airflow-env: $(AIRFLOW_STAMP) ## make .airflow/venv from its lock; nothing if done
+	@:
+
 lock: $(STAMP) ## make the locks anew from setup.cfg and requirements/*.in
 	@export UV_CUSTOM_COMPILE_COMMAND="make lock"; \
 	compile="$(BIN)/uv pip compile --quiet --universal --fork-strategy fewest \
@@ -73,6 +89,7 @@ lock: $(STAMP) ## make the locks anew from setup.cfg and requirements/*.in
 	$$compile requirements/build.in -o requirements/build.lock; \
 	$$compile requirements/installer.in -o requirements/installer.lock; \
 	$$compile setup.cfg -o requirements/runtime.lock; \
+	$$compile requirements/airflow.in -o requirements/airflow.lock; \
 	$$compile setup.cfg requirements/build.in --extra test --extra lint --extra bench \
 		-c requirements/runtime.lock -c requirements/build.lock -o requirements/dev.lock
 
@@ -81,7 +98,7 @@ clean: ## remove what builds and checks leave; keep .venv and data
 	@find jobs pipelines schemas tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 purge: clean ## clean, and remove .venv and data as well
-	@rm -rf $(VENV) data
+	@rm -rf $(VENV) $(AIRFLOW) data
 
 # $(error) ends make with one line and exit code 2.
 python:
@@ -110,4 +127,12 @@ $(STAMP): $(LOCKS) setup.cfg pyproject.toml | python
 			-r requirements/dev.lock; } || \
 		$(PIP) install --require-hashes --no-build-isolation -r requirements/dev.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(AIRFLOW_STAMP): requirements/airflow.lock | $(STAMP)
+	@echo "promoted-ctr: installing Airflow into $(AIRFLOW)/venv"
+	@$(BIN)/python -m venv --without-pip $(AIRFLOW)/venv
+	@{ test -x $(BIN)/uv && $(BIN)/uv pip install --quiet --python $(AIRFLOW)/venv/bin/python \
+			--require-hashes -r requirements/airflow.lock; } || \
+		$(PIP) --python $(AIRFLOW)/venv/bin/python install --require-hashes -r requirements/airflow.lock
 	@touch $@

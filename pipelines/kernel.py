@@ -26,9 +26,10 @@ def kernel(function: Function) -> Function:
     """
     try:
         compiled = njit(cache=True, error_model="numpy")(function)
+        folder = str(compiled.stats.cache_path)
         # numba looks whether it may write beside a file, but not for code in an archive.
-        os.makedirs(compiled.stats.cache_path, exist_ok=True)
-        can_keep = os.access(compiled.stats.cache_path, os.W_OK)
+        os.makedirs(folder, exist_ok=True)
+        can_keep = os.access(folder, os.W_OK)
     except (OSError, RuntimeError):
         can_keep = False
     if not can_keep:

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, Param
 
+from jobs.dags.exit_codes import table
 from jobs.dags.settings import Settings
 from jobs.dags.tasks import RUN_ID, Submit
 
-RUNBOOK = """
+RUNBOOK = f"""\
+Makes and publishes every day of a range: trigger it with `start` and `end`, both inclusive.
+
+- Days that are made and up to date are left alone, so a backfill that was stopped goes on where it
+  stopped: clear the task, or trigger the same range again.
+- A changed setting or mended logs: the same range makes what depends on them, and nothing else.
+- It and `ctr_daily` never write at once: the second ends with 30 and tries again.
+
+{table()}
 """
 
 settings = Settings.load()

@@ -1,15 +1,23 @@
-"""Airflow DAG `ctr_check_sources`: are the raw logs still what their sources say?"""
+"""Airflow DAG `ctr_check_sources`: whether raw logs are still what their sources say."""
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param
 
+from jobs.dags.exit_codes import table
 from jobs.dags.settings import Settings
 from jobs.dags.tasks import DAY, Submit
 
-RUNBOOK = """
+RUNBOOK = f"""\
+Looks at a day of raw logs through each source, column by column, and writes nothing. It holds back
+nothing: `ctr_daily` refuses bad rows by itself and keeps them in `quarantine`.
+
+- **10**: a log or column is wrong; the task's log has a table of what and how many rows. Ask
+  whoever writes that log, or mend the source's SELECT.
+
+{table()}
 """
 
 settings = Settings.load()
@@ -19,7 +27,7 @@ with DAG(
     description="Check the raw logs of a day against their sources; writes nothing",
     doc_md=RUNBOOK,
     schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
-    start_date=datetime.fromisoformat(settings.start).replace(tzinfo=timezone.utc),
+    start_date=datetime.fromisoformat(settings.start).replace(tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
     params={"date": Param(None, type=["null", "string"], format="date", title="log day")},

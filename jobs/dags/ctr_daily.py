@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param
 
+from jobs.dags.exit_codes import table
 from jobs.dags.settings import Settings
 from jobs.dags.tasks import daily_tasks
 
-RUNBOOK = """
-Makes and publishes one log day: the start of the data interval, or the parameter `date`.
+RUNBOOK = f"""\
+Makes and publishes one log day: the start of the data interval, midnight to midnight UTC.
+
+- **Waits for logs** (`logs_landed` is deferred): the task's log names what is missing. They will
+  not come? Mark the run failed; consumers keep the last good scores.
+- **Another day**: `ctr_backfill` with that day as start and end. A run that waits does not hold it.
+- **Again**: clear the failed task. What is made and up to date is left alone.
+- **Published?** `promoted-ctr runs --date D`; the asset `listing_scores` has an event of the date.
+- **Told by**: an alert where a task fails for good; `promoted-ctr alerts` lists them.
+
+{table()}
 """
 
 settings = Settings.load()
@@ -21,7 +31,7 @@ with DAG(
     doc_md=RUNBOOK,
     # The data interval of midnight to midnight, UTC, is the log day; a run starts when it ends.
     schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
-    start_date=datetime.fromisoformat(settings.start).replace(tzinfo=timezone.utc),
+    start_date=datetime.fromisoformat(settings.start).replace(tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
     # One run writes to a warehouse at a time.

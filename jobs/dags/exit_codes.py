@@ -27,9 +27,28 @@ MEANING = {
     143: "terminated",
 }
 
+WHAT_TO_DO = {
+    1: "read the last lines of the task's log; run the command with `--verbose` for the trace",
+    2: "the line names the argument or key; correct the variable `promoted_ctr` and clear the task",
+    10: "the last good scores stay; open the report of the day, mend the source or the rule, clear",
+    20: "the line names the file; once it has landed, clear the task if its attempts are spent",
+    30: "`promoted-ctr runs` shows who writes; nothing to do unless it stays for hours",
+    99: "the date is before the first log: nothing",
+    143: "killed, or out of memory or time; what was made is kept, the next attempt goes on",
+}
+
+
+def table() -> str:
+    """Exit codes for whoever reads a runbook at night."""
+    lines = ["| code | means | tried again | what to do |", "|---|---|---|---|"]
+    for code, meaning in MEANING.items():
+        times = "skipped" if code == SKIP else f"{RETRIES[code]} times" if RETRIES[code] else "no"
+        lines.append(f"| {code} | {meaning} | {times} | {WHAT_TO_DO[code]} |")
+    return "\n".join(lines)
+
 
 def exit_code(message: str) -> int:
-    """The code in what spark-submit's hook says; of a driver on Kubernetes its own, not the client's.
+    """The code in what spark-submit's hook says; on Kubernetes that of the driver, not the client.
 
     A signal, which Python tells as a negative number and a shell as 128 and more, is a termination;
     no code at all is an unexpected error.

@@ -6,7 +6,7 @@ import asyncio
 import re
 import tomllib
 from collections.abc import AsyncIterator, Sequence
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ def missing(landing: str, wanted: Sequence[str], quiet: timedelta) -> list[str]:
     system, root = fsspec.core.url_to_fs(landing)
     # Object stores keep what they have listed.
     system.invalidate_cache()
-    settled = datetime.now(timezone.utc) - quiet
+    settled = datetime.now(UTC) - quiet
     absent = []
     for pattern in wanted:
         names = [
@@ -60,7 +60,7 @@ def missing(landing: str, wanted: Sequence[str], quiet: timedelta) -> list[str]:
 
 
 def _utc(at: datetime) -> datetime:
-    return at if at.tzinfo else at.replace(tzinfo=timezone.utc)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 class LandedTrigger(BaseTrigger):

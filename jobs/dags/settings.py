@@ -9,6 +9,8 @@ from typing import Any, Literal
 from airflow.sdk import Variable
 
 VARIABLE = "promoted_ctr"
+TASKS = ("planner", "steps")
+MODES = ("client", "cluster")
 SEE = "see docs/airflow.md"
 
 
@@ -33,6 +35,8 @@ class Settings:
         package's own environment is used.
     spark_binary : str
         The ``spark-submit`` that workers call.
+    deploy_mode : {'client', 'cluster'}
+        Where drivers run. Exit codes come back from the client's machine and from Kubernetes only.
     spark : dict
         Further settings of spark-submit, such as ``spark.executor.instances``.
     tasks : {'planner', 'steps'}
@@ -53,6 +57,7 @@ class Settings:
     arguments: tuple[str, ...] = ()
     python: str = ""
     spark_binary: str = "spark-submit"
+    deploy_mode: Literal["client", "cluster"] = "client"
     spark: dict[str, str] = field(default_factory=dict)
     tasks: Literal["planner", "steps"] = "planner"
     start: str = "2026-01-01"
@@ -82,8 +87,11 @@ class Settings:
             raise ValueError(
                 f"the Airflow variable {VARIABLE} has unknown {', '.join(unknown)}: {SEE}"
             )
-        if values.get("tasks", "planner") not in ("planner", "steps"):
-            raise ValueError(f"the Airflow variable {VARIABLE}: tasks is planner or steps: {SEE}")
+        for key, choices in (("tasks", TASKS), ("deploy_mode", MODES)):
+            if values.get(key, choices[0]) not in choices:
+                raise ValueError(
+                    f"the Airflow variable {VARIABLE}: {key} is {' or '.join(choices)}: {SEE}"
+                )
         lists = {key: tuple(values[key]) for key in ("sources", "arguments") if key in values}
         return cls(**{**values, **lists})
 
@@ -96,11 +104,6 @@ class Settings:
     def file(self, name: str) -> str:
         """A file of the package."""
         return str(Path(self.package) / name)
-
-    @property
-    def has_environment(self) -> bool:
-        """Whether executors unpack the package's environment."""
-        return not self.python
 
     @property
     def driver_python(self) -> str:

@@ -11,13 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
-from airflow.sdk import Asset, Context
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from airflow.sdk import Asset, Connection, Context
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowNotFoundException,
+    AirflowSkipException,
+)
 
 from jobs import FLOW, WRITER
 from jobs.dags.exit_codes import MEANING, RETRIES, SKIP, exit_code, is_final
 from jobs.dags.landed import LogsLanded
-from jobs.dags.settings import Settings
+from jobs.dags.settings import SEE, Settings
 
 CONNECTION = "promoted_ctr_spark"
 """The Spark connection that names the master."""
@@ -38,18 +43,21 @@ class Submit(SparkSubmitOperator):
 
     def __init__(self, *, settings: Settings, command: Sequence[str], **more: Any) -> None:
         python = settings.python or "./environment/bin/python"
-        archive = settings.file("environment.tar.gz#environment")
+        driver = python if settings.deploy_mode == "cluster" else settings.driver_python
         super().__init__(
             conn_id=CONNECTION,
             spark_binary=settings.spark_binary,
             application=settings.file("promoted_ctr.py"),
             application_args=list(command),
             py_files=settings.file("promoted-ctr.zip"),
-            archives=archive if settings.has_environment else None,
+            archives=None if settings.python else settings.file("environment.tar.gz#environment"),
             jars=",".join(map(str, sorted(Path(settings.file("jars")).glob("*.jar")))) or None,
             properties_file=settings.file("cluster.conf"),
             conf=settings.spark,
-            env_vars={"PYSPARK_PYTHON": python, "PYSPARK_DRIVER_PYTHON": settings.driver_python},
+            env_vars={"PYSPARK_PYTHON": python, "PYSPARK_DRIVER_PYTHON": driver},
+            deploy_mode=settings.deploy_mode,
+            # A driver that outlived its task is found by the warehouse's lock: exit code 30.
+            durable=False,
             name="{{ dag.dag_id }}.{{ ti.task_id }}",
             execution_timeout=timedelta(hours=settings.run_hours),
             retries=max(RETRIES.values()),
@@ -68,6 +76,13 @@ class Submit(SparkSubmitOperator):
         AirflowSkipException, AirflowFailException, AirflowException
             Nothing to do; no further attempt; another attempt after a while.
         """
+        try:
+            Connection.get(CONNECTION)
+        except AirflowNotFoundException:
+            # The hook would go on with YARN.
+            raise AirflowFailException(
+                f"there is no Spark connection {CONNECTION}, which names the master: {SEE}"
+            ) from None
         try:
             super().execute(context)
         except AirflowException as failed:

@@ -106,10 +106,8 @@ def _install(lock: Path, target: Path) -> None:
     uv = Path(sys.executable).with_name("uv")
     pip = [str(uv), "pip"] if uv.is_file() else [sys.executable, "-m", "pip"]
     more = ["--python", sys.executable] if uv.is_file() else ["--no-build-isolation"]
-    _call(
-        [*pip, "install", "--quiet", "--no-deps", "--require-hashes", *more]
-        + ["--target", str(target), "--requirement", str(wanted)]
-    )
+    what = ["--target", str(target), "--requirement", str(wanted)]
+    _call([*pip, "install", "--quiet", "--no-deps", "--require-hashes", *more, *what])
     wanted.unlink()
 
 

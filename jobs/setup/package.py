@@ -64,9 +64,9 @@ def write_package(folder: Path, *, environment: bool = True) -> None:
 
 
 def _write_code(root: Path, target: Path, scratch: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     ended = subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-        + ["--wheel-dir", str(scratch), str(root)],
+        [*pip, "--wheel-dir", str(scratch), str(root)],
         capture_output=True,
         text=True,
         check=False,

@@ -65,13 +65,10 @@ def _daemon(folder: Path, role: str, *words: str) -> Iterator[None]:
     environment = bare_environment(
         SPARK_MASTER_OPTS="-Dspark.master.rest.enabled=false", SPARK_DAEMON_JAVA_OPTS=QUICK
     )
+    starter = str(SPARK_HOME / "bin" / "spark-class")
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            [
-                str(SPARK_HOME / "bin" / "spark-class"),
-                f"org.apache.spark.deploy.{role.lower()}.{role}",
-            ]
-            + list(words),
+            [starter, f"org.apache.spark.deploy.{role.lower()}.{role}", *words],
             cwd=folder,
             env=environment,
             stdout=log,

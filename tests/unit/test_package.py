@@ -1,0 +1,62 @@
+"""What `make package` makes, without Spark."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from jobs.setup.config_layers import load_config
+from jobs.setup.environment import conf_directory
+from jobs.setup.environment_archive import write_environment
+from jobs.setup.exits import UsageError
+from jobs.setup.session import read_properties, session_settings
+
+WITHIN = """
+import ctypes, lzma, sqlite3, ssl, sys, zlib
+files = [getattr(m, "__file__", None) for m in sys.modules.values()]
+print(sys.prefix)
+print([file for file in files if file and not file.startswith(sys.prefix)])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="packages are made on Linux")
+def test_the_interpreter_runs_where_it_is_unpacked(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    # pyspark is the cluster's own: were it wanted, an unknown version could not be installed.
+    lock.write_text("pyspark==0.0.0 \\\n    --hash=sha256:00\n")
+    write_environment(lock, tmp_path / "environment.tar.gz", tmp_path / "made")
+    moved = tmp_path / "anywhere" / "else"
+    with tarfile.open(tmp_path / "environment.tar.gz") as packed:
+        packed.extractall(moved, filter="tar")
+    (tmp_path / "made").rename(tmp_path / "gone")
+    ended = subprocess.run(
+        [moved / "bin" / "python", "-c", WITHIN],
+        cwd="/",
+        env={"PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.stdout.splitlines() == [str(moved), "[]"], ended.stderr
+
+
+def test_no_package_is_made_elsewhere_than_on_linux(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(UsageError, match="make the package on Linux"):
+        write_environment(tmp_path / "lock", tmp_path / "archive", tmp_path / "made")
+
+
+def test_memory_is_said_where_it_has_effect() -> None:
+    config = load_config(env="prod", environment={})
+    assert "spark.driver.memory" in session_settings(config, submitted=False)
+    # The JVM of a submitted driver runs already.
+    assert "spark.driver.memory" not in session_settings(config, submitted=True)
+    cluster = read_properties(conf_directory() / "spark" / "cluster.conf")
+    assert cluster["spark.driver.memory"] == "8g"
+    assert cluster["spark.executor.memoryOverhead"] == "2g"
