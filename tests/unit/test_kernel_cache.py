@@ -16,8 +16,6 @@ import numpy as np
 from pipelines.twice import twice
 print(twice(np.arange(3.0)).tolist())
 """
-    "import numpy as np; from pipelines.twice import twice; print(twice(np.arange(3.0)).tolist())"
-)
 KERNEL = """
 from pipelines.kernel import kernel
 @kernel
