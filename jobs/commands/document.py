@@ -1,6 +1,6 @@
-"""Write docs/tables.md and docs/flow.md from the declarations.
+"""Write docs/tables.md, docs/flow.md and docs/rules.md from the declarations.
 
-``python -m jobs.commands.document``. Both are never edited by hand; a test holds them against
+``python -m jobs.commands.document``. They are never edited by hand; a test holds them against
 what this writes.
 """
 
@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from jobs import FLOW, WRITER, Job, Read
+from jobs.commands.document_rules import rules_document
 from jobs.setup.environment import project_root
 from jobs.setup.exits import ExitCode
 from schemas.catalog import TABLES
@@ -34,7 +35,11 @@ Every table's day is a pure function of the days it reads, the configuration and
 
 def documents() -> dict[str, str]:
     """Give the text of every generated document, by file name."""
-    return {"tables.md": tables_document(), "flow.md": flow_document()}
+    return {
+        "tables.md": tables_document(),
+        "flow.md": flow_document(),
+        "rules.md": rules_document(GENERATED),
+    }
 
 
 def tables_document() -> str:
@@ -152,7 +157,9 @@ def _cell(text: str) -> str:
 def arg_parser() -> argparse.ArgumentParser:
     """Command line of the module."""
     parser = argparse.ArgumentParser(prog="python -m jobs.commands.document", allow_abbrev=False)
-    parser.description = "Write docs/tables.md and docs/flow.md from the declarations."
+    parser.description = (
+        "Write docs/tables.md, docs/flow.md and docs/rules.md from the declarations."
+    )
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if they differ")
     return parser
 
