@@ -120,7 +120,7 @@ class Source:
         UsageError
             If there is no such source, or it says something that is not understood.
         """
-        directory = _find(str(name_or_directory))
+        directory = source_directory(str(name_or_directory))
         try:
             values = tomllib.loads((directory / "source.toml").read_text(encoding="utf-8"))
             spec = SourceFile.model_validate(values)
@@ -201,7 +201,14 @@ def source_names() -> list[str]:
     return sorted(path.parent.name for path in (conf_directory() / "sources").glob("*/source.toml"))
 
 
-def _find(name: str) -> Path:
+def source_directory(name: str) -> Path:
+    """Folder of a source: a directory, or the name of one under ``conf/sources``.
+
+    Raises
+    ------
+    UsageError
+        There is no such source.
+    """
     for directory in (Path(name), conf_directory() / "sources" / name):
         if (directory / "source.toml").is_file():
             return directory

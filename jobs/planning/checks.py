@@ -1,4 +1,4 @@
-"""Check stored tables by the rules of conf/quality and keep every result.
+"""Check stored tables by their rules and keep every result.
 
 Grain: run, table, check, slice and day. It changes no table but `quality_results`; a blocking
 failure stops the run after the results are kept.
@@ -14,9 +14,9 @@ from functools import cache
 from pathlib import Path
 
 from jobs.planning.memory import Memory
+from jobs.planning.own_quality import rules_for
 from jobs.planning.record import now
 from jobs.setup.config import Config
-from jobs.setup.environment import conf_directory
 from jobs.setup.exits import QualityStop, UsageError
 from jobs.storage.tables import Tables
 from pipelines.quality.context import MetricsRow
@@ -24,30 +24,10 @@ from pipelines.quality.evaluate import errors, measure_day
 from pipelines.quality.findings import Cause, load_causes
 from pipelines.quality.measures import MeasureError, measure, problems_of
 from pipelines.quality.results import QualityResult, blocking, judge
-from pipelines.quality.rule_files import RuleError, TableRules, compared_tables, load_rules
+from pipelines.quality.rule_files import TableRules, compared_tables
 
 SHOWN = 5
 """Failures named in the message of a stopped run; all are in `quality_results`."""
-
-
-@cache
-def rules_of(folder: Path) -> dict[str, TableRules]:
-    """Read the rule files of a folder.
-
-    Raises
-    ------
-    UsageError
-        A file cannot be read, or a rule cannot be checked.
-    """
-    try:
-        return load_rules(
-            {
-                path.name: tomllib.loads(path.read_text(encoding="utf-8"))
-                for path in sorted(folder.glob("*.toml"))
-            }
-        )
-    except (OSError, ValueError, RuleError) as problem:
-        raise UsageError(f"quality rules: {problem}") from None
 
 
 @cache
@@ -113,7 +93,7 @@ def check(
     list of QualityResult
         By table, day and rule.
     """
-    rules = rules_of(conf_directory() / "quality")
+    rules = rules_for(config)
     checked = [rules[name] for name in names if name in rules]
     if not checked or not days:
         return []

@@ -1,6 +1,6 @@
-"""What Great Expectations says of a run: its documents, and one result that tells of agreement.
+"""What Great Expectations says of a run: its documents, whether it agrees, a user's own suites.
 
-It comes after publishing and decides nothing: what blocks is judged here, before.
+It comes after publishing and decides nothing: what blocks is judged before, by the rules.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from jobs.planning.checks import record
+from jobs.planning.own_quality import suites_for
 from jobs.planning.record import now
 from jobs.setup.config import Config
 from jobs.storage.tables import Tables
 from pipelines.quality.data_docs import prune
-from pipelines.quality.results import QualityResult, Status
+from pipelines.quality.results import QualityResult
+from pipelines.quality.suites import Suite
 
 CHECK = "great_expectations"
 """Name of the result, and of the folder of documents in `storage.reports`."""
@@ -42,59 +44,71 @@ def confirm(tables: Tables, config: Config, run_id: str, day: date) -> list[Qual
     Returns
     -------
     list of QualityResult
-        One of status PASS; ERROR where it disagrees or cannot judge. [] where it is switched off,
-        or there is nothing to judge.
+        Those of the user's own suites, then one of status PASS, or ERROR where it disagrees or
+        cannot judge. [] where it is switched off, or there is nothing to judge.
     """
     if not config.quality.great_expectations or not tables.exists(_TABLE):
         return []
     from pipelines.quality.agreement import judged
 
     results = judged(_newest(tables, run_id, day))
-    if not results:
+    suites = suites_for(config)
+    if not results and not suites:
         return []
-    said = [_judge(results, config, run_id, day)]
+    said = _judge(tables, config, results, suites, run_id, day)
     record(tables, said)
     return said
 
 
 def _judge(
-    results: Sequence[QualityResult], config: Config, run_id: str, day: date
-) -> QualityResult:
-    observed: float | None = None
-    status: Status = "ERROR"
+    tables: Tables,
+    config: Config,
+    results: Sequence[QualityResult],
+    suites: Sequence[Suite],
+    run_id: str,
+    day: date,
+) -> list[QualityResult]:
+    own: list[QualityResult] = []
     try:
+        from jobs.reporting.own_suites import judge_suites
         from pipelines.quality.agreement import disagreements
         from pipelines.quality.expectations import Validations
 
         validations = Validations(run_id)
         found = disagreements(results, validations)
+        own = judge_suites(
+            tables, suites, validations, run_id=run_id, day=day, most=config.quality.suite_rows
+        )
         first = documents(config, day)
         validations.write_documents(first.parent)
         prune(first.parent.parent, config.quality.documents_kept)
     except (Exception, SystemExit) as problem:
         # A library that breaks must not undo a day that is published.
         lines = str(problem).strip().splitlines() or [""]
-        details = f"could not judge: {type(problem).__name__}: {lines[0][:300]}"
-    else:
-        observed = float(len(found))
-        status = "ERROR" if found else "PASS"
-        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        details = "; ".join(str(f) for f in found[:_SHOWN]) + more
-        if not found:
-            of = len({result.table for result in results})
-            details = f"all {len(results)} verdicts on {of} tables are the same"
+        said = f"could not judge: {type(problem).__name__}: {lines[0][:300]}"
+        return [*own, _result(run_id, day, len(results), None, said)]
+    of = len({result.table for result in results})
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    said = "; ".join(str(f) for f in found[:_SHOWN]) + more
+    said = said or f"all {len(results)} verdicts on {of} tables are the same"
+    return [*own, _result(run_id, day, len(results), len(found), said)]
+
+
+def _result(
+    run_id: str, day: date, verdicts: int, differing: int | None, said: str
+) -> QualityResult:
     return QualityResult(
         run_id=run_id,
         table=_TABLE,
         check=CHECK,
         slice="",
         severity="warn",
-        status=status,
-        observed=observed,
+        status="PASS" if differing == 0 else "ERROR",
+        observed=None if differing is None else float(differing),
         expected="0",
         baseline=None,
-        rows=len(results),
-        details=details,
+        rows=verdicts,
+        details=said,
         checked_at=now(),
         ds=day,
     )

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from jobs.planning.checks import listed_causes, rules_of
+from jobs.planning.checks import listed_causes
+from jobs.planning.own_quality import rules_for
 from jobs.planning.planner import PlannedStep
 from jobs.reporting.alert_log import read_alerts
 from jobs.reporting.alerting import Teller
@@ -55,7 +56,7 @@ def judgements(tables: Tables, config: Config, made: Made) -> list[Judgement]:
     severities = config.alerts.severity
     results = read_results(tables, made.run_id, made.began)
     conf = conf_directory()
-    found = of_results(results, rules_of(conf / "quality"), listed_causes(conf), severities)
+    found = of_results(results, rules_for(config), listed_causes(conf), severities)
     is_told = any(problem.stops for judgement in found for problem in judgement.wrong)
     if made.problem is None or not (is_told and exit_code_of(made.problem) is ExitCode.QUALITY):
         step = made.making

@@ -173,6 +173,8 @@ class ScoringConfig(Section):
 class QualityConfig(Section):
     great_expectations: bool
     documents_kept: Annotated[int, Field(ge=1)]
+    rules: str
+    suite_rows: Annotated[int, Field(ge=1000)]
     history_days: Days
     min_history_days: Days
 

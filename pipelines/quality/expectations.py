@@ -6,11 +6,13 @@ All of it is in memory but the documents: one context, gone with the object.
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,8 @@ def library() -> Any:
     os.environ["TQDM_DISABLE"] = "1"
     with _cheaply():
         import great_expectations
+    # What it could not do is told by results; it would print whole traces beside.
+    logging.getLogger(great_expectations.__name__).setLevel(logging.CRITICAL)
     return great_expectations
 
 
@@ -59,14 +63,19 @@ class Outcome:
         Why it could not be evaluated; empty where it was.
     failed_at : sequence of str
         Values of the index column where it does not hold, if one was named.
+    observed : float or None
+        The number that was observed, or the share of rows that break it.
+    unexpected : int
+        Rows that break it.
     """
 
-    kind: str
     arguments: Mapping[str, Any]
-    severity: str
+    meta: Mapping[str, Any]
     success: bool
     problem: str
     failed_at: Sequence[str] = ()
+    observed: float | None = None
+    unexpected: int = 0
 
 
 class Validations:
@@ -97,6 +106,23 @@ class Validations:
         )
         self._judged: dict[str, list[Outcome]] = {}
         self._frames = self._context.data_sources.add_pandas(name="tables")
+
+    def expectation(self, given: Mapping[str, Any], more_meta: Mapping[str, Any]) -> Any:
+        """Build an expectation of a suite's file; a suite would leave out one that is wrong.
+
+        Parameters
+        ----------
+        given : mapping
+            `type`, `kwargs`, `meta`.
+        """
+        from great_expectations.expectations.expectation_configuration import (
+            ExpectationConfiguration,
+        )
+
+        meta = {**given["meta"], **more_meta}
+        return ExpectationConfiguration(
+            type=given["type"], kwargs=dict(given["kwargs"]), meta=meta
+        ).to_domain_obj()
 
     def validate(self, suite: Any, frame: Any, *, index: str | None = None) -> list[Outcome]:
         """Judge a frame by a suite.
@@ -159,14 +185,18 @@ class Validations:
 
 def _outcome(result: Any, index: str | None) -> Outcome:
     config = result.expectation_config
-    places = (result.result or {}).get("unexpected_index_list") or ()
+    found = result.result or {}
+    places = found.get("unexpected_index_list") or ()
+    percent = found.get("unexpected_percent")
+    number = found.get("observed_value") if percent is None else percent / 100
     return Outcome(
-        kind=config.type,
         arguments={k: v for k, v in config.kwargs.items() if k != "batch_id"},
-        severity=str((config.meta or {}).get("severity", "")),
+        meta=dict(config.meta or {}),
         success=bool(result.success),
         problem=_problem(result.exception_info or {}),
         failed_at=tuple(str(place[index]) for place in places) if index else (),
+        observed=float(number) if isinstance(number, Real) else None,
+        unexpected=int(found.get("unexpected_count") or 0),
     )
 
 

@@ -28,9 +28,11 @@ def result(check="rate", value=0.5, day=DAY, *, table="impressions", status=None
 
 @pytest.fixture
 def config(tmp_path):
-    quality = SimpleNamespace(great_expectations=True, documents_kept=2)
+    quality = SimpleNamespace(great_expectations=True, documents_kept=2, rules="", suite_rows=1000)
     return SimpleNamespace(
-        quality=quality, storage=SimpleNamespace(reports=str(tmp_path / "reports"))
+        quality=quality,
+        source=SimpleNamespace(name="canonical"),
+        storage=SimpleNamespace(reports=str(tmp_path / "reports")),
     )
 
 

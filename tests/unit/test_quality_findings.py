@@ -5,7 +5,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from jobs.planning.checks import listed_causes, rules_of
+from jobs.planning.checks import listed_causes
+from jobs.planning.own_quality import rules_of
 from jobs.setup.environment import conf_directory
 from jobs.storage.tables import Tables
 from pipelines.quality.findings import CauseError, findings, load_causes

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import pytest
 from pyarrow.dataset import dataset
 
-from jobs.planning.checks import check, check_tables, rules_of, stop_if_blocked
+from jobs.planning.checks import check, check_tables, stop_if_blocked
+from jobs.planning.own_quality import rules_of
 from jobs.setup.environment import conf_directory
 from jobs.setup.exits import ExitCode, QualityStop
 from jobs.storage.contracts import arrow_schema
@@ -30,8 +31,11 @@ def tables(tmp_path):
 
 @pytest.fixture
 def config(tmp_path):
-    quality = SimpleNamespace(great_expectations=False, history_days=28, min_history_days=7)
-    return SimpleNamespace(quality=quality, storage=SimpleNamespace(reports=str(tmp_path)))
+    quality = SimpleNamespace(history_days=28, min_history_days=7, rules="")
+    source = SimpleNamespace(name="canonical")
+    return SimpleNamespace(
+        quality=quality, source=source, storage=SimpleNamespace(reports=str(tmp_path))
+    )
 
 
 def impression(number, day=DAY, **changes):
@@ -321,7 +325,7 @@ def test_a_rule_that_cannot_be_evaluated_is_an_error_and_stops(tables, config, m
             }
         }
     )  # fmt: skip
-    monkeypatch.setattr("jobs.planning.checks.rules_of", lambda folder: broken)
+    monkeypatch.setattr("jobs.planning.checks.rules_for", lambda config: broken)
     tables.write_rows("impressions", [impression(0)], [DAY])
     results = check(tables, config, "r", ("impressions",), [DAY])
     assert {r.check: r.status for r in results} == {"odd": "ERROR", "rows": "PASS"}
