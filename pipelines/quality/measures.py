@@ -21,13 +21,15 @@ MeasureError = duckdb.Error
 """A rule's SQL cannot be evaluated over the rows of its table."""
 
 
-def measure(rows: ds.Dataset, rules: TableRules) -> dict[date, MetricsRow]:
+def measure(rows: ds.Dataset, rules: TableRules, day: str = "ds") -> dict[date, MetricsRow]:
     """Measure every day of a table.
 
     Parameters
     ----------
     rows : pyarrow.dataset.Dataset
-        Of the table, `ds` included; only the columns that the rules name are read.
+        Of the table, its day included; only the columns that the rules name are read.
+    day : str
+        SQL of a row's day.
 
     Returns
     -------
@@ -44,7 +46,7 @@ def measure(rows: ds.Dataset, rules: TableRules) -> dict[date, MetricsRow]:
         return {}
     listed = ", ".join(f'{sql} AS "{name}"' for name, sql in aggregates.items())
     with duckdb.connect() as connection:
-        measured = connection.from_arrow(rows).aggregate(f"ds, {listed}", "ds").fetchall()
+        measured = connection.from_arrow(rows).aggregate(f"{day}, {listed}", day).fetchall()
     return {
         day: {
             name: float(value) if isinstance(value, Decimal) else value

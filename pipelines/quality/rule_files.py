@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
 from pipelines.quality.comparison_rules import (
     CompareRule,
@@ -23,6 +23,9 @@ from pipelines.quality.rules import ColumnRule, Rule
 from schemas.catalog import TABLES
 
 
+COLUMNS = "columns"
+
+
 class RuleError(ValueError):
     """A rule file does not say what can be checked."""
 
@@ -32,6 +35,10 @@ class TableRules(BaseModel):
 
     Attributes
     ----------
+    table : str
+        A table of this project; of another table, whose rules `promoted-ctr check` takes, any name.
+    keys : tuple of str
+        Columns that no two rows of a day share, of another table: what `duplicate_keys` counts.
     owner : str
         Who is told when one of them is broken, in the routes of alerts.
     """
@@ -39,6 +46,7 @@ class TableRules(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     table: str
+    keys: tuple[str, ...] = ()
     owner: str = ""
     rule: tuple[Rule, ...] = Field(min_length=1)
 
@@ -58,10 +66,10 @@ class TableRules(BaseModel):
         return {**data, "rule": shared}
 
     @model_validator(mode="after")
-    def _names_resolve(self) -> TableRules:
-        if self.table not in TABLES:
-            raise ValueError(f"there is no table {self.table}")
-        columns = TABLES[self.table].column_names
+    def _names_resolve(self, info: ValidationInfo) -> TableRules:
+        columns = (info.context or {}).get(COLUMNS) or _declared(self)
+        if unknown := [key for key in self.keys if key not in columns]:
+            raise ValueError(f"keys: no column {', '.join(unknown)}")
         by_name: dict[str, Rule] = {}
         for rule in self.rule:
             if rule.name in by_name:
@@ -98,7 +106,7 @@ class TableRules(BaseModel):
 
     def aggregates(self) -> dict[str, str]:
         """All SQL aggregates of the table, by the column of the metrics row that holds them."""
-        keys = TABLES[self.table].keys
+        keys = self.keys or TABLES[self.table].keys
         return {
             metric_column(rule.name, part, what): sql
             for rule in self.rule
@@ -129,6 +137,14 @@ def _check_source(
         raise ValueError(f"rule {rule.name}: its slices differ from those of {name}")
 
 
+def _declared(rules: TableRules) -> tuple[str, ...]:
+    if rules.table not in TABLES:
+        raise ValueError(f"there is no table {rules.table}")
+    if rules.keys:
+        raise ValueError(f"the keys of {rules.table} are declared: leave out `keys`")
+    return TABLES[rules.table].column_names
+
+
 def metric_column(rule: str, part: str, what: str) -> str:
     """Column of the metrics row for a measure of a rule's slice.
 
@@ -138,13 +154,17 @@ def metric_column(rule: str, part: str, what: str) -> str:
     return f"{rule}|{part}|{what}"
 
 
-def load_rules(files: Mapping[str, Mapping[str, Any]]) -> dict[str, TableRules]:
+def load_rules(
+    files: Mapping[str, Mapping[str, Any]], columns: Sequence[str] | None = None
+) -> dict[str, TableRules]:
     """Check parsed rule files and give the rules by table.
 
     Parameters
     ----------
     files : mapping of str to mapping
         Parsed TOML by file name, for messages.
+    columns : sequence of str, optional
+        Of the table, where it is not one of this project.
 
     Raises
     ------
@@ -154,7 +174,7 @@ def load_rules(files: Mapping[str, Mapping[str, Any]]) -> dict[str, TableRules]:
     rules: dict[str, TableRules] = {}
     for name, content in sorted(files.items()):
         try:
-            loaded = TableRules.model_validate(content)
+            loaded = TableRules.model_validate(content, context={COLUMNS: columns})
         except ValidationError as error:
             problems = "; ".join(
                 f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
