@@ -76,7 +76,7 @@ def build_parser(command: str | None = None) -> Parser:
         ("runs", "show the record of runs"),
         ("report", "write the report of a day again"),
         ("alerts", "show alerts and act on them: acknowledge, mute, test, raise, late"),
-        ("check-quality", "check stored tables by the rules of conf/quality"),
+        ("check", "check tables by rules: stored ones, or any Delta or Parquet table"),
     ):
         with_flags = add(name, text)
         if name == command:

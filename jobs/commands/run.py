@@ -17,6 +17,7 @@ from rich.table import Table
 
 from jobs.landing.sources import Source
 from jobs.planning.joint_inputs import joint_registry
+from jobs.planning.own_quality import rules_for, suites_for
 from jobs.planning.planner import UNSETTLED, PlannedStep
 from jobs.planning.record import now
 from jobs.planning.runner import Runner, publish_targets
@@ -46,8 +47,10 @@ def run(
     """
     from jobs.commands.arguments import chosen_days, names_days
 
-    # A wrong registry is told before any log is read.
+    # A wrong registry, or a wrong rule, is told before any log is read.
     joint_registry(config)
+    rules_for(config)
+    suites_for(config)
     source = Source.load(config.source.name, config.storage.landing)
     last = None if names_days(arguments) else source.last_complete_day()
     days = chosen_days(arguments, last)

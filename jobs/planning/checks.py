@@ -108,11 +108,13 @@ def check(
     return results
 
 
-def stop_if_blocked(results: Sequence[QualityResult]) -> None:
+def stop_if_blocked(
+    results: Sequence[QualityResult], said: str = "stopped by quality, nothing published"
+) -> None:
     """Raise QualityStop, naming what failed, if a result blocks."""
     stopped = blocking(results)
     if stopped:
-        raise QualityStop(_message(stopped))
+        raise QualityStop(f"{said}: {_message(stopped)}")
 
 
 def record(tables: Tables, results: Sequence[QualityResult]) -> None:
@@ -170,4 +172,4 @@ def _message(stopped: Sequence[QualityResult]) -> str:
             )
         failures.append(f"{result.table}.{result.check}{part} of {result.ds}: {said}")
     more = f" and {len(stopped) - SHOWN} more" if len(stopped) > SHOWN else ""
-    return f"stopped by quality, nothing published: {'; '.join(failures)}{more}"
+    return f"{'; '.join(failures)}{more}"

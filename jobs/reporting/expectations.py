@@ -5,9 +5,10 @@ It comes after publishing and decides nothing: what blocks is judged before, by 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 
@@ -18,7 +19,9 @@ from jobs.setup.config import Config
 from jobs.storage.tables import Tables
 from pipelines.quality.data_docs import prune
 from pipelines.quality.results import QualityResult
-from pipelines.quality.suites import Suite
+
+if TYPE_CHECKING:
+    from pipelines.quality.expectations import Validations
 
 CHECK = "great_expectations"
 """Name of the result, and of the folder of documents in `storage.reports`."""
@@ -55,33 +58,55 @@ def confirm(tables: Tables, config: Config, run_id: str, day: date) -> list[Qual
     suites = suites_for(config)
     if not results and not suites:
         return []
-    said = _judge(tables, config, results, suites, run_id, day)
+
+    def own(validations: Validations) -> list[QualityResult]:
+        from jobs.reporting.own_suites import judge_suites
+
+        return judge_suites(
+            tables, suites, validations, run_id=run_id, day=day, most=config.quality.suite_rows
+        )
+
+    folder = documents(config, day).parent
+    said = _judge(results, run_id, day, own, folder)
+    prune(folder.parent, config.quality.documents_kept)
     record(tables, said)
     return said
 
 
+def confirm_any(
+    config: Config, results: Sequence[QualityResult], run_id: str, folder: Path
+) -> list[QualityResult]:
+    """Let Great Expectations judge results that are not recorded, with documents in a folder.
+
+    Returns
+    -------
+    list of QualityResult
+        One, as of `confirm`; [] where it is switched off, or there is nothing to judge.
+    """
+    from pipelines.quality.agreement import judged
+
+    asked = judged(results)
+    if not config.quality.great_expectations or not asked:
+        return []
+    return _judge(asked, run_id, asked[0].ds, lambda validations: [], folder)
+
+
 def _judge(
-    tables: Tables,
-    config: Config,
     results: Sequence[QualityResult],
-    suites: Sequence[Suite],
     run_id: str,
     day: date,
+    judge_own: Callable[[Validations], list[QualityResult]],
+    folder: Path,
 ) -> list[QualityResult]:
     own: list[QualityResult] = []
     try:
-        from jobs.reporting.own_suites import judge_suites
         from pipelines.quality.agreement import disagreements
         from pipelines.quality.expectations import Validations
 
         validations = Validations(run_id)
         found = disagreements(results, validations)
-        own = judge_suites(
-            tables, suites, validations, run_id=run_id, day=day, most=config.quality.suite_rows
-        )
-        first = documents(config, day)
-        validations.write_documents(first.parent)
-        prune(first.parent.parent, config.quality.documents_kept)
+        own = judge_own(validations)
+        validations.write_documents(folder)
     except (Exception, SystemExit) as problem:
         # A library that breaks must not undo a day that is published.
         lines = str(problem).strip().splitlines() or [""]

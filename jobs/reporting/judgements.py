@@ -26,7 +26,7 @@ _FIXES = {
     "quarantine --date {ds}`; mend them, then promoted-ctr run --date {ds}",
     "gates": "read which gate stopped in the report; look for a changed log or setting first; "
     "when it is mended, promoted-ctr run --date {ds}",
-    "other": "read the report; promoted-ctr check-quality --date {ds} --table {table} looks again",
+    "other": "read the report; promoted-ctr check --date {ds} --table {table} looks again",
 }
 _NEXT_OF_RUN = {
     ExitCode.UNEXPECTED: "promoted-ctr run --date {ds} --verbose shows the trace; what was made "

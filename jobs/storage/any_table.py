@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -57,10 +58,10 @@ class AnyTable:
         import duckdb
 
         with duckdb.connect() as connection:
-            found = connection.from_arrow(self.rows).aggregate(f"max({self.day_sql})").fetchone()
-        if found is None or found[0] is None:
+            found = connection.from_arrow(self.rows).aggregate(f"max({self.day_sql})").fetchall()
+        day: date | None = found[0][0]
+        if day is None:
             raise InputMissing(f"{self.address} holds no day")
-        day: date = found[0]
         return day
 
     def between(self, first: date, last: date) -> Dataset:
@@ -114,7 +115,7 @@ def _open(address: str) -> Dataset:
     from pyarrow.fs import FileSystem, FileType, LocalFileSystem
 
     try:
-        if DeltaTable.is_deltatable(address):
+        if not Path(address).is_file() and DeltaTable.is_deltatable(address):
             return DeltaTable(address).to_pyarrow_dataset()
         files, path = (
             FileSystem.from_uri(address) if "://" in address else (LocalFileSystem(), address)
@@ -125,8 +126,8 @@ def _open(address: str) -> Dataset:
     except InputMissing:
         raise
     except Exception as problem:
-        first = str(problem).strip().splitlines()[0][:300]
-        raise UsageError(f"{address} cannot be read as Delta or Parquet: {first}") from None
+        said = " ".join(str(problem).split())[:300]
+        raise UsageError(f"{address} cannot be read as Delta or Parquet: {said}") from None
     if not found.schema.names:
         raise InputMissing(f"there is no Parquet file in {address}")
     return found

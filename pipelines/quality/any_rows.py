@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime
 
+from pipelines.quality.context import MetricsRow
 from pipelines.quality.evaluate import errors, measure_day
-from pipelines.quality.measures import MeasureError, MetricsRow
+from pipelines.quality.measures import MeasureError
 from pipelines.quality.past import Past
 from pipelines.quality.results import QualityResult, judge
 from pipelines.quality.rule_files import TableRules
@@ -30,14 +31,10 @@ def judge_days(
     past = Past()
     judged: dict[date, list[QualityResult]] = {}
     for day in sorted(measured):
-        taken = measure_day(
-            rules, day, measured[day], past, min_history_days=min_history_days
-        )
-        judged[day] = [
-            judge(m, table=rules.table, day=day, run_id=run_id, now=now) for m in taken
-        ]
+        taken = measure_day(rules, day, measured[day], past, min_history_days=min_history_days)
+        judged[day] = [judge(m, table=rules.table, day=day, run_id=run_id, now=now) for m in taken]
         for r in judged[day]:
-            past.add((r.table, r.check, r.slice), day, r.status, r.observed)
+            past.add((r.table, r.check, r.slice), day, r.status, r.observed, r.state)
     return judged
 
 

@@ -48,11 +48,11 @@ def measure(rows: ds.Dataset, rules: TableRules, day: str = "ds") -> dict[date, 
     with duckdb.connect() as connection:
         measured = connection.from_arrow(rows).aggregate(f"{day}, {listed}", day).fetchall()
     return {
-        day: {
+        at: {
             name: float(value) if isinstance(value, Decimal) else value
             for name, value in zip(aggregates, values, strict=True)
         }
-        for day, *values in measured
+        for at, *values in measured
     }
 
 

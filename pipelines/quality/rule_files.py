@@ -17,11 +17,10 @@ from pipelines.quality.comparison_rules import (
     RatesRule,
     StabilityRule,
 )
-from pipelines.quality.group_rules import ClicksRule, GroupsRule, HashingRule
+from pipelines.quality.group_rules import ClicksRule, GroupsRule, HashingRule, LeakRule
 from pipelines.quality.rule_base import RuleBase
-from pipelines.quality.rules import ColumnRule, Rule
+from pipelines.quality.rules import ColumnRule, Rule, TableRule
 from schemas.catalog import TABLES
-
 
 COLUMNS = "columns"
 
@@ -67,7 +66,8 @@ class TableRules(BaseModel):
 
     @model_validator(mode="after")
     def _names_resolve(self, info: ValidationInfo) -> TableRules:
-        columns = (info.context or {}).get(COLUMNS) or _declared(self)
+        given = (info.context or {}).get(COLUMNS)
+        columns = given or _declared(self)
         if unknown := [key for key in self.keys if key not in columns]:
             raise ValueError(f"keys: no column {', '.join(unknown)}")
         by_name: dict[str, Rule] = {}
@@ -80,6 +80,8 @@ class TableRules(BaseModel):
             unknown = [name for name in named if name not in columns]
             if unknown:
                 raise ValueError(f"rule {rule.name}: no column {', '.join(unknown)}")
+            if given and not self.keys and _looks_at_keys(rule):
+                raise ValueError(f"rule {rule.name}: say `keys` of the table in the file")
             if isinstance(rule, ComparisonRule):
                 _check_source(rule, rule.of, _SOURCES.get(type(rule), RuleBase), by_name)
                 for name in rule.split_by if isinstance(rule, HistoryRule) else ():
@@ -106,7 +108,7 @@ class TableRules(BaseModel):
 
     def aggregates(self) -> dict[str, str]:
         """All SQL aggregates of the table, by the column of the metrics row that holds them."""
-        keys = self.keys or TABLES[self.table].keys
+        keys = self.keys or (TABLES[self.table].keys if self.table in TABLES else ())
         return {
             metric_column(rule.name, part, what): sql
             for rule in self.rule
@@ -135,6 +137,11 @@ def _check_source(
         raise ValueError(f"rule {rule.name}: {name} is no {wanted.__name__}")
     if rule.slices != source.slices:
         raise ValueError(f"rule {rule.name}: its slices differ from those of {name}")
+
+
+def _looks_at_keys(rule: Rule) -> bool:
+    counts = isinstance(rule, TableRule) and rule.metric == "duplicate_keys"
+    return counts or isinstance(rule, LeakRule)
 
 
 def _declared(rules: TableRules) -> tuple[str, ...]:

@@ -12,8 +12,8 @@ from typing import Any, cast, get_args
 
 from pipelines.quality.expectations import Outcome, Validations
 from pipelines.quality.results import QualityResult, Status
+from pipelines.quality.rule_base import Severity
 from pipelines.quality.rule_files import RuleError
-from pipelines.quality.rules import Severity
 
 _OF_ALL_ROWS = re.compile(r"row_count|unique|distinct|_sum_|increasing|decreasing|most_common")
 """Expectations that a sample of the rows says nothing about."""
