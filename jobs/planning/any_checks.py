@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,15 +79,17 @@ def find_table(tables: Tables, named: str, day_column: str | None) -> AnyTable:
     if named in TABLES and not Path(named).exists():
         if not tables.exists(named):
             raise InputMissing(f"there is no table {named} in {tables.root}")
-        named = tables.path(named)
+        return replace(open_table(tables.path(named), day_column), name=named)
     if not named:
         raise UsageError("which table? give its address with --table")
     return open_table(named, day_column)
 
 
 def _rules(file: Path, content: dict[str, object], table: AnyTable) -> TableRules:
+    # The keys of our own tables are declared.
+    columns = None if table.name and table.name == content.get("table") else table.columns
     try:
-        (rules,) = load_rules(joined({}, {str(file): content}), table.columns).values()
+        (rules,) = load_rules(joined({}, {str(file): content}), columns).values()
     except RuleError as problem:
         raise UsageError(f"quality rules: {problem}") from None
     return rules

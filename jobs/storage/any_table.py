@@ -27,11 +27,14 @@ class AnyTable:
     ----------
     day_column : str
         Empty where the table has no days: it is one batch then.
+    name : str
+        Of a table of this project; empty for any other.
     """
 
     address: str
     rows: Dataset
     day_column: str
+    name: str = ""
 
     @property
     def columns(self) -> list[str]:

@@ -184,7 +184,7 @@ def load_rules(
             loaded = TableRules.model_validate(content, context={COLUMNS: columns})
         except ValidationError as error:
             problems = "; ".join(
-                f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+                ": ".join(filter(None, (".".join(map(str, problem["loc"])), _said(problem["msg"]))))
                 for problem in error.errors()
             )
             raise RuleError(f"{name}: {problems}") from error
@@ -196,6 +196,10 @@ def load_rules(
             if isinstance(rule, CompareRule):
                 _check_reference(loaded, rule, rules)
     return rules
+
+
+def _said(message: str) -> str:
+    return message.removeprefix("Value error, ")
 
 
 def reference(table: str, to: str) -> tuple[str, str]:
