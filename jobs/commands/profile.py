@@ -17,9 +17,8 @@ from jobs.setup.config import Config
 from jobs.setup.exits import ExitCode, InputMissing, UsageError
 from jobs.storage.any_table import AnyTable
 from jobs.storage.tables import Tables
-from pipelines.quality.any_rows import judge_days
+from pipelines.quality.any_rows import judge_rows
 from pipelines.quality.drafts import Draft
-from pipelines.quality.measures import measure
 from pipelines.quality.profiling import draft, file_text
 from pipelines.quality.rule_files import load_rules
 from schemas.catalog import TABLES
@@ -110,13 +109,14 @@ def draft_file(
     drafts = draft(rows, name, keys, day=sql, day_column=table.day_column, taken=taken)
     content = tomllib.loads(file_text(drafts, [], name, said_keys))
     (rules,) = load_rules({name: content}, None if table.name else table.columns).values()
-    measured = measure(rows, rules, sql)
-    least = config.quality.min_history_days
-    judged = judge_days(rules, measured, min_history_days=least, run_id="", now=now())
+    judged = judge_rows(
+        rules, rows, sql,
+        last=now().date(), min_history_days=config.quality.min_history_days, run_id="", now=now(),
+    )  # fmt: skip
     broken = {
         r.check for results in judged.values() for r in results if r.status not in ("PASS", "SKIP")
     }
-    head = _head(table, sorted(measured), [made for made in drafts if made.name in broken])
+    head = _head(table, sorted(judged), [made for made in drafts if made.name in broken])
     kept = [made for made in drafts if made.name not in broken]
     return file_text(kept, head, name, said_keys)
 

@@ -13,9 +13,8 @@ from jobs.setup.config import Config
 from jobs.setup.exits import InputMissing, UsageError
 from jobs.storage.any_table import AnyTable, open_table
 from jobs.storage.tables import Tables
-from pipelines.quality.any_rows import judge_days, unmeasured
+from pipelines.quality.any_rows import judge_rows
 from pipelines.quality.comparison_rules import CompareRule, ComparisonRule
-from pipelines.quality.measures import MeasureError, measure
 from pipelines.quality.own_rules import joined
 from pipelines.quality.results import QualityResult
 from pipelines.quality.rule_files import RuleError, TableRules, load_rules
@@ -61,16 +60,13 @@ def check_any(
     content = rule_file(file)
     table = find_table(tables, address or str(content.get("table", "")), day_column)
     rules = _rules(file, content, table)
-    at = now()
     judged_day, rows, day_sql = _rows(config, rules, table, day)
-    try:
-        measured = measure(rows, rules, day_sql)
-    except MeasureError as problem:
-        return rules.table, unmeasured(rules, problem, day=judged_day, run_id=run_id, now=at)
-    if judged_day not in measured:
+    judged = judge_rows(
+        rules, rows, day_sql,
+        last=judged_day, min_history_days=config.quality.min_history_days, run_id=run_id, now=now(),
+    )  # fmt: skip
+    if judged_day not in judged:
         raise InputMissing(f"{table.address} has no row of {judged_day}")
-    least = config.quality.min_history_days
-    judged = judge_days(rules, measured, min_history_days=least, run_id=run_id, now=at)
     return rules.table, judged[judged_day]
 
 

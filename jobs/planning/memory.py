@@ -43,6 +43,8 @@ class Memory:
         past = Past()
         if not self.tables.exists("quality_results"):
             return past
+        # A table of an older version gets the columns that it lacks.
+        self.tables.create(["quality_results"])
         stored = self.tables.delta("quality_results").to_pyarrow_table(
             filters=[("ds", ">=", self._first), ("ds", "<=", self._last)],
             columns=["ds", "table", "check", "slice", "status", "observed", "state", "checked_at"],

@@ -56,12 +56,12 @@ def measure(rows: ds.Dataset, rules: TableRules, day: str = "ds") -> dict[date, 
     }
 
 
-def problems_of(rows: ds.Dataset, rules: TableRules) -> dict[str, str]:
+def problems_of(rows: ds.Dataset, rules: TableRules, day: str = "ds") -> dict[str, str]:
     """Find the rules that cannot be measured, each with what DuckDB says of it."""
     problems = {}
     for rule in rules.rule:
         try:
-            measure(rows, rules.model_copy(update={"rule": (rule,)}))
+            measure(rows, rules.model_copy(update={"rule": (rule,)}), day)
         except MeasureError as error:
             said = str(error).strip().splitlines()[0][:300]
             problems[rule.name] = f"cannot be evaluated: {said}"
