@@ -6,7 +6,7 @@ from airflow.sdk import DAG, Param
 
 from jobs.dags.exit_codes import table
 from jobs.dags.settings import Settings
-from jobs.dags.tasks import RUN_ID, Submit
+from jobs.dags.tasks import RUN_ID, Submit, resolver
 
 RUNBOOK = f"""\
 Makes and publishes every day of a range: trigger it with `start` and `end`, both inclusive.
@@ -37,5 +37,7 @@ with DAG(
     Submit(
         task_id="backfill",
         settings=settings,
+        severity="ticket",
+        on_success_callback=resolver(settings),
         command=["backfill", *days, *settings.common, "--run-id", RUN_ID],
     )

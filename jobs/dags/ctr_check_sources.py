@@ -37,5 +37,6 @@ with DAG(
         Submit(
             task_id=f"check_{name.rpartition('/')[2]}",
             settings=settings,
+            severity="ticket",
             command=["check-source", name, "--date", DAY, *settings.common],
         )

@@ -33,6 +33,8 @@ class Settings:
     python : str
         A Python that has the packages of the lock, on every node; where it is not named, the
         package's own environment is used.
+    image : str
+        Where the package lies in the image, on Kubernetes: ``local:///opt/promoted-ctr``.
     spark_binary : str
         The ``spark-submit`` that workers call.
     deploy_mode : {'client', 'cluster'}
@@ -56,6 +58,7 @@ class Settings:
     sources: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
     python: str = ""
+    image: str = ""
     spark_binary: str = "spark-submit"
     deploy_mode: Literal["client", "cluster"] = "client"
     spark: dict[str, str] = field(default_factory=dict)
@@ -102,10 +105,20 @@ class Settings:
         return [*places, *self.arguments, "--log-format", "text"]
 
     def file(self, name: str) -> str:
-        """A file of the package."""
+        """A file of the package, on the worker."""
         return str(Path(self.package) / name)
 
+    def submitted(self, name: str) -> str:
+        """A file of the package, where drivers and executors find it."""
+        return f"{self.image.rstrip('/')}/{name}" if self.image else self.file(name)
+
     @property
-    def driver_python(self) -> str:
-        """The Python of drivers, on the workers."""
-        return self.python or self.file("environment/bin/python")
+    def jars(self) -> list[str]:
+        """Names of Delta's jars."""
+        return sorted(path.name for path in Path(self.file("jars")).glob("*.jar"))
+
+    @property
+    def client_python(self) -> str:
+        """The Python of drivers and of alerts, on the worker."""
+        named = "" if self.image else self.python
+        return named or self.file("environment/bin/python")

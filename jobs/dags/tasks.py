@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.sdk import Asset, Connection, Context
@@ -17,6 +17,7 @@ from airflow.sdk.exceptions import (
     AirflowFailException,
     AirflowNotFoundException,
     AirflowSkipException,
+    AirflowTaskTimeout,
 )
 
 from jobs import FLOW, WRITER
@@ -35,23 +36,35 @@ DAY = "{{ params.date or data_interval_start.strftime('%Y-%m-%d') }}"
 
 RUN_ID = "{{ dag.dag_id }}-{{ ti.task_id }}-{{ run_id | replace(':', '') | replace('+', '-') }}"
 
+ARCHIVE = "environment.tar.gz#environment"
+"""The environment, and the folder that executors unpack it into."""
+
+Severity = Literal["page", "ticket"]
+
 log = logging.getLogger(__name__)
 
 
 class Submit(SparkSubmitOperator):
     """A command of promoted-ctr under spark-submit; its exit code says whether to try again."""
 
-    def __init__(self, *, settings: Settings, command: Sequence[str], **more: Any) -> None:
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        command: Sequence[str],
+        severity: Severity = "page",
+        **more: Any,
+    ) -> None:
         python = settings.python or "./environment/bin/python"
-        driver = python if settings.deploy_mode == "cluster" else settings.driver_python
+        driver = python if settings.deploy_mode == "cluster" else settings.client_python
         super().__init__(
             conn_id=CONNECTION,
             spark_binary=settings.spark_binary,
-            application=settings.file("promoted_ctr.py"),
+            application=settings.submitted("promoted_ctr.py"),
             application_args=list(command),
-            py_files=settings.file("promoted-ctr.zip"),
-            archives=None if settings.python else settings.file("environment.tar.gz#environment"),
-            jars=",".join(map(str, sorted(Path(settings.file("jars")).glob("*.jar")))) or None,
+            py_files=settings.submitted("promoted-ctr.zip"),
+            archives=None if settings.python else settings.submitted(ARCHIVE),
+            jars=",".join(settings.submitted(f"jars/{name}") for name in settings.jars) or None,
             properties_file=settings.file("cluster.conf"),
             conf=settings.spark,
             env_vars={"PYSPARK_PYTHON": python, "PYSPARK_DRIVER_PYTHON": driver},
@@ -64,7 +77,7 @@ class Submit(SparkSubmitOperator):
             retry_delay=timedelta(minutes=5),
             retry_exponential_backoff=2,
             max_retry_delay=timedelta(hours=1),
-            on_failure_callback=teller(settings),
+            on_failure_callback=teller(settings, severity),
             **more,
         )
 
@@ -85,6 +98,12 @@ class Submit(SparkSubmitOperator):
             ) from None
         try:
             super().execute(context)
+        except AirflowTaskTimeout:
+            self.on_kill()
+            hours = self.execution_timeout / timedelta(hours=1) if self.execution_timeout else 0
+            raise AirflowFailException(
+                f"{self.application_args[0]} was stopped after {hours:g} hours"
+            ) from None
         except AirflowException as failed:
             code = exit_code(str(failed))
             told = f"{self.application_args[0]} ended with {code}: {MEANING.get(code, MEANING[1])}"
@@ -112,7 +131,11 @@ def daily_tasks(settings: Settings) -> None:
     day = ["--date", DAY, *settings.common, "--run-id", RUN_ID]
     if settings.tasks == "planner":
         landed >> Submit(
-            task_id="run", settings=settings, command=["run", *day], outlets=[LISTING_SCORES]
+            task_id="run",
+            settings=settings,
+            command=["run", *day],
+            outlets=[LISTING_SCORES],
+            on_success_callback=resolver(settings),
         )
         return
     made: dict[str, Submit] = {}
@@ -122,6 +145,7 @@ def daily_tasks(settings: Settings) -> None:
             settings=settings,
             command=[job.name, *day],
             outlets=[] if job.writes else [LISTING_SCORES],
+            on_success_callback=None if job.writes else resolver(settings),
         )
         before = {WRITER[read.table] for read in job.reads} & set(made) - {job.name}
         for name in before:
@@ -130,50 +154,57 @@ def daily_tasks(settings: Settings) -> None:
             landed >> made[job.name]
     report = ["report", "--date", DAY, *settings.common]
     made[FLOW[-1].name] >> Submit(
-        task_id="report", settings=settings, command=report, trigger_rule="all_done"
+        task_id="report",
+        settings=settings,
+        command=report,
+        severity="ticket",
+        trigger_rule="all_done",
     )
 
 
-def teller(settings: Settings) -> Callable[[Context], None]:
+def teller(settings: Settings, severity: Severity = "page") -> Callable[[Context], None]:
     """A callback that raises an alert for a task that has failed for good.
 
-    It never raises an exception: whatever goes wrong here is in the log, below the failure.
+    All tasks of a DAG share one alert, for the first that fails stops the rest.
     """
 
     def tell(context: Context) -> None:
-        try:
-            task = context["ti"]
-            reason = str(context.get("exception") or "no reason was told").splitlines()[0]
-            words = [
-                *("raise", "--key", f"{task.dag_id}.{task.task_id}", "--severity", "page"),
-                *("--date", _day(context), "--what", f"{task.task_id}: {reason}"[:500]),
-            ]
-            call_alerts(settings, words)
-        except Exception:
-            log.exception("the alert could not be raised; the failure stands as it is")
+        reason = str(context.get("exception") or "no reason was told").splitlines()[0]
+        words = ["--severity", severity, "--what", f"{context['ti'].task_id}: {reason}"[:500]]
+        call_alerts(settings, "raise", context, words)
 
     return tell
 
 
-def call_alerts(settings: Settings, words: Sequence[str]) -> None:
+def resolver(settings: Settings) -> Callable[[Context], None]:
+    """A callback that tells that what was raised of this day or an earlier one is over."""
+
+    def resolve(context: Context) -> None:
+        call_alerts(settings, "resolve", context, [])
+
+    return resolve
+
+
+def call_alerts(settings: Settings, action: str, context: Context, words: Sequence[str]) -> None:
     """``promoted-ctr alerts``, without Spark.
 
-    Raises
-    ------
-    CalledProcessError, TimeoutExpired, OSError
-        It did not end well.
+    It raises no exception: what goes wrong here is in the log, and the task stays as it is.
     """
-    places = ["--root", settings.root, *settings.arguments]
     # Where Spark's Python side is not among the packages it is beside spark-submit.
     beside = Path(settings.spark_binary).resolve().parents[1] / "python" / "lib"
     path = [settings.file("promoted-ctr.zip"), *map(str, sorted(beside.glob("*.zip")))]
-    subprocess.run(
-        [settings.driver_python, settings.file("promoted_ctr.py"), "alerts", *words, *places],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
-        stdin=subprocess.DEVNULL,
-        timeout=120,
-        check=True,
-    )
+    command = [settings.client_python, settings.file("promoted_ctr.py"), "alerts", action]
+    about = ["--key", context["ti"].dag_id, "--date", _day(context), *words]
+    try:
+        subprocess.run(
+            [*command, *about, "--root", settings.root, *settings.arguments],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
+            stdin=subprocess.DEVNULL,
+            timeout=120,
+            check=True,
+        )
+    except Exception:
+        log.exception("alerts %s did not end well; the task stays as it is", action)
 
 
 def _day(context: Context) -> str:

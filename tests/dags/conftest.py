@@ -12,8 +12,11 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".airflow" / "venv" / "bin" / "python"
-ENDS = "#!/bin/sh\ncase $ENDING in -*) kill $ENDING $$ ;; *) exit $ENDING ;; esac\n"
-WRITES = '#!/bin/sh\nprintf "%s\\n" "$@" > "$(dirname "$0")/words"\n'
+ENDS = """#!/bin/sh
+echo $$ > "$(dirname "$0")/pid"
+case $ENDING in sleep) exec sleep 600 ;; -*) kill $ENDING $$ ;; *) exit $ENDING ;; esac
+"""
+WRITES = '#!/bin/sh\nprintf "%s\\n" "$@" >> "$(dirname "$0")/words"\n'
 SOURCE = """
 [views.a]
 path = "a/{ds:%Y/%m/%d}/*.csv"

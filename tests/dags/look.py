@@ -90,6 +90,8 @@ def described(dag: Any) -> dict[str, Any]:
 
 def endings(script: str) -> dict[str, Any]:
     """What a task makes of each way in which its process can end, on some attempts."""
+    from airflow.sdk.execution_time.timeout import timeout
+
     from jobs.dags.settings import Settings
     from jobs.dags.tasks import LISTING_SCORES, Submit
 
@@ -111,6 +113,12 @@ def endings(script: str) -> dict[str, Any]:
                 name, text = type(problem).__name__, str(problem)
             became.setdefault(ending, []).append(name)
             said.setdefault(ending, text)
+    os.environ["ENDING"] = "sleep"
+    try:
+        with timeout(0.5):
+            task.execute(values)  # type: ignore[arg-type]
+    except Exception as problem:
+        said["too long"] = f"{type(problem).__name__}: {problem}"
     del os.environ["AIRFLOW_CONN_PROMOTED_CTR_SPARK"]
     try:
         task.execute(values)  # type: ignore[arg-type]
@@ -120,9 +128,9 @@ def endings(script: str) -> dict[str, Any]:
 
 
 def callbacks(package: str, python: str) -> None:
-    """A failure is told, by a Python that is there and by one that is not."""
+    """A failure and its end are told, by a Python that is there and by one that is not."""
     from jobs.dags.settings import Settings
-    from jobs.dags.tasks import teller
+    from jobs.dags.tasks import resolver, teller
 
     for chosen in (python, "/none/python"):
         settings = Settings(
@@ -132,7 +140,9 @@ def callbacks(package: str, python: str) -> None:
             arguments=("--env", "prod"),
         )
         failure = RuntimeError("run ended with 143: terminated\nand more")
-        teller(settings)(context("ctr_daily", "run", DATES[0]) | {"exception": failure})  # type: ignore[arg-type]
+        values: Any = context("ctr_daily", "run", DATES[0])
+        teller(settings)(values | {"exception": failure})
+        resolver(settings)(values)
 
 
 def files_of(address: str) -> list[str]:

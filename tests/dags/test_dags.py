@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -162,12 +163,24 @@ def test_how_a_process_ends_says_what_becomes_of_its_task(seen: dict[str, Any]) 
 
 @pytest.mark.usefixtures("seen")
 def test_a_failure_is_told_as_an_alert_that_the_command_takes(scratch: Path) -> None:
-    _, command, *words = (scratch / "words").read_text().splitlines()
-    parsed = build_parser(command).parse_args([command, *words])
-    assert (parsed.action, parsed.key, parsed.severity) == ("raise", "ctr_daily.run", "page")
-    assert parsed.date == date(2026, 1, 7)
-    assert parsed.what == "run: run ended with 143: terminated"
-    assert (parsed.root, parsed.env) == ("/shared/warehouse", "prod")
+    calls = (scratch / "words").read_text().split(f"{scratch}/promoted_ctr.py\n")[1:]
+    raised, resolved = (build_parser("alerts").parse_args(call.splitlines()) for call in calls)
+    assert (raised.action, raised.key, raised.severity) == ("raise", "ctr_daily", "page")
+    assert raised.what == "run: run ended with 143: terminated"
+    assert (resolved.action, resolved.key) == ("resolve", "ctr_daily")
+    for parsed in (raised, resolved):
+        assert parsed.date == date(2026, 1, 7)
+        assert (parsed.root, parsed.env) == ("/shared/warehouse", "prod")
+
+
+def test_a_task_that_takes_too_long_is_stopped_for_good(
+    seen: dict[str, Any], scratch: Path
+) -> None:
+    assert seen["endings"]["said"]["too long"] == (
+        "AirflowFailException: run was stopped after 6 hours"
+    )
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((scratch / "pid").read_text()), 0)
 
 
 def test_logs_are_waited_for_in_folders_and_object_stores(seen: dict[str, Any]) -> None:

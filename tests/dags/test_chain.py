@@ -1,0 +1,73 @@
+"""The real chain by Airflow: a sensor, a spark-submit, a published day."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jobs import FLOW
+from jobs.setup.package import write_package
+from tests.dags.conftest import ROOT
+from tests.support.cluster import QUICK
+from tests.support.world import Warehouse, World, day, tiny
+
+DAYS = 4
+
+
+@pytest.mark.slow
+def test_airflow_waits_for_a_day_and_publishes_it_by_spark_submit(
+    airflow_home: Path, tmp_path: Path
+) -> None:
+    write_package(tmp_path / "package", environment=False)
+    world = World.make(tmp_path, tiny(DAYS))
+    made = Warehouse(tmp_path / "warehouse", world.landing)
+    variable = {
+        "package": str(tmp_path / "package"),
+        "root": str(made.root),
+        "landing": str(made.landing),
+        "arguments": ["--env", "dev", "--set", f"storage.reports={str(made.reports)!r}"],
+        "python": sys.executable,
+        "spark_binary": str(Path(sys.executable).with_name("spark-submit")),
+        "spark": {
+            "spark.driver.memory": "1g",
+            "spark.driver.extraJavaOptions": QUICK,
+            "spark.driver.bindAddress": "127.0.0.1",
+            "spark.driver.host": "127.0.0.1",
+            "spark.ui.enabled": "false",
+            "spark.databricks.delta.snapshotPartitions": "2",
+        },
+        "quiet_minutes": 0,
+    }
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    environment = kept | {
+        "AIRFLOW_HOME": str(airflow_home),
+        "AIRFLOW_VAR_PROMOTED_CTR": json.dumps(variable),
+    }
+
+    def airflow(*words: str) -> str:
+        ended = subprocess.run(
+            [str(ROOT / "conf" / "airflow" / "laptop.sh"), *words],
+            cwd="/",
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stdout[-3000:]
+        return ended.stdout
+
+    airflow("db", "migrate")
+    asked = json.dumps({"date": str(day(DAYS))})
+    told = airflow("dags", "test", "ctr_daily", "--conf", asked)
+    assert "state=success" in told
+    runs = made.tables.read_arrow("runs").to_pylist()
+    assert {row["job"] for row in runs if row["ds"] == day(DAYS)} == {job.name for job in FLOW}
+    assert [row["ds"] for row in runs if row["published"]] == [day(DAYS)]
+    assert all(row["run_id"].startswith("ctr_daily-run-manual__") for row in runs)
