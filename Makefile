@@ -76,7 +76,7 @@ airflow: setup airflow-env ## start Airflow on loopback, with the DAGs and a sma
 	@test -d $(AIRFLOW)/landing || $(BIN)/promoted-ctr simulate --market 1 --scale small \
 		--start $$($(BIN)/python -c 'import datetime as d; print(d.date.today() - d.timedelta(37))') \
 		--landing $(AIRFLOW)/landing
-	@conf/airflow/laptop.sh standalone
+	@conf/airflow/laptop.sh start
 
 airflow-env: $(AIRFLOW_STAMP) ## make .airflow/venv from its lock; nothing if done
 	@:

@@ -126,6 +126,9 @@ def daily_tasks(settings: Settings) -> None:
         quiet=timedelta(minutes=settings.quiet_minutes),
         poke_interval=60,
         timeout=timedelta(hours=settings.landing_hours).total_seconds(),
+        # Of what a scheduler does to its tasks; logs that do not land in time fail it at once.
+        retries=3,
+        retry_delay=timedelta(minutes=1),
         on_failure_callback=teller(settings),
     )
     day = ["--date", DAY, *settings.common, "--run-id", RUN_ID]
