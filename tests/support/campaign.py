@@ -60,15 +60,15 @@ class Campaign:
         days = [day(n) for n in range(first, self.clean_days + 1)]
         return day_findings(self.chain.tables, days)
 
-    def findings_of(self, fault: Fault | None) -> list[Finding]:
-        """What the checks find on the last day, with a fault or none."""
+    def findings_of(self, fault: Fault | None, until: str = "publish_scores") -> list[Finding]:
+        """What the checks find on the last day, with a fault or none, made up to a job."""
         with tempfile.TemporaryDirectory() as folder:
             chain = self.chain.duplicate(Path(folder))
             if fault is not None:
                 fault.land(chain.landing, self.last)
             working = fault.at_work() if fault else contextlib.nullcontext()
             with working, contextlib.suppress(QualityStop):
-                chain.make("publish_scores", self.last)
+                chain.make(until, self.last)
             return day_findings(chain.tables, [self.last])
 
 

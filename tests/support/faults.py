@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from unittest.mock import patch
 
@@ -32,12 +32,15 @@ class Fault:
         As in `conf/causes.toml`.
     land : callable
         Changes the landing files of the day.
-    rewrite : mapping of str to callable
+    found_by : str
+        The job after whose tables the fault can be seen.
+    rewrite : tuple of (str, callable)
         After a job has written the day: how its table is changed, by `job.table`.
     """
 
     name: str
     cause: str
+    found_by: str
     land: Callable[[Path, date], None] = lambda landing, day: None
     rewrite: tuple[tuple[str, Callable[[Step, pa.Table], pa.Table]], ...] = ()
 
@@ -229,33 +232,101 @@ def _number_positions_from_two(landing: Path, day: date) -> None:
     change_log(landing, "impressions", day, change)
 
 
+def _drop_clicks_of_an_hour(landing: Path, day: date) -> None:
+    change_log(
+        landing, "clicks", day,
+        lambda rows: rows.filter(pc.not_equal(pc.hour(rows["ts"]), 14)),
+    )  # fmt: skip
+
+
+def _list_one_of_tomorrow(landing: Path, day: date) -> None:
+    def change(rows: pa.Table) -> pa.Table:
+        at = rows.schema.get_field_index("created_ts")
+        times = rows["created_ts"].to_pylist()
+        midnight = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
+        times[0] = midnight + timedelta(hours=3)
+        return rows.set_column(at, "created_ts", pa.array(times, rows.schema.field(at).type))
+
+    change_log(landing, "listings", day, change)
+
+
+def _rename_listings(landing: Path, day: date) -> None:
+    def change(rows: pa.Table) -> pa.Table:
+        at = rows.schema.get_field_index("listing_id")
+        named = pc.binary_join_element_wise("v2", rows["listing_id"].cast(pa.string()), "-")
+        return rows.set_column(at, "listing_id", named)
+
+    for log in ("impressions", "listings"):
+        change_log(landing, log, day, change)
+
+
+def _level_scores(step: Step, rows: pa.Table) -> pa.Table:
+    at = rows.schema.get_field_index("p_click")
+    return rows.set_column(at, "p_click", pa.array([0.05] * len(rows)))
+
+
+def _drop_sampled_clicks(step: Step, rows: pa.Table) -> pa.Table:
+    is_lost = pc.and_(rows["clicked"], pc.equal(pc.bit_wise_and(rows["order_key"], 3), 0))
+    return rows.filter(pc.invert(is_lost))
+
+
 STALE = tuple(
     (name, _weights_of_three_days_ago(name.partition(".")[2]))
     for name in ("train_models.model_weights", "train_joint.joint_weights")
 )
 FAULTS = (
-    Fault("dead click stream", "clicks stopped arriving", _drop_clicks),
-    Fault("half of the listings gone", "the number of live listings jumped", _halve_listings),
+    Fault("dead click stream", "clicks stopped arriving", "label_impressions", _drop_clicks),
     Fault(
-        "doubled scores", "scores jumped",
+        "half of the listings gone", "the number of live listings jumped", "ingest_logs",
+        _halve_listings,
+    ),
+    Fault(
+        "doubled scores", "scores jumped", "score_listings",
         rewrite=(("score_listings.listing_scores", _double_scores),),
     ),
     Fault(
-        "one category off by 2", "promised and observed clicks differ",
+        "one category off by 2", "promised and observed clicks differ", "evaluate_models",
         rewrite=(("predict_traffic.predictions", _category_off_by_two),),
     ),
     Fault(
         "clicks of one device lost", "the click rate changed in a part of the traffic",
-        _drop_clicks_of_desktop,
+        "label_impressions", _drop_clicks_of_desktop,
     ),
-    Fault("a missing hour", "an hour of impressions is missing", _drop_an_hour),
-    Fault("stale model", "the model is stale", rewrite=STALE),
-    Fault("leaked label", "a feature knows the label", _leak_label),
-    Fault("prices in cents", "prices changed their unit", _prices_in_cents),
-    Fault("a burst of robots", "a burst of robots", _send_robots),
-    Fault("late clicks tripled", "clicks come later than they used to", _delay_clicks),
+    Fault("a missing hour", "an hour of impressions is missing", "ingest_logs", _drop_an_hour),
+    Fault("stale model", "the model is stale", "train_joint", rewrite=STALE),
+    Fault("leaked label", "a feature knows the label", "sample_training", _leak_label),
+    Fault("prices in cents", "prices changed their unit", "ingest_logs", _prices_in_cents),
+    Fault("a burst of robots", "a burst of robots", "label_impressions", _send_robots),
     Fault(
-        "a changed position numbering", "positions are numbered otherwise",
+        "late clicks tripled", "clicks come later than they used to", "label_impressions",
+        _delay_clicks,
+    ),
+    Fault(
+        "a changed position numbering", "positions are numbered otherwise", "ingest_logs",
         _number_positions_from_two,
     ),
 )  # fmt: skip
+MORE_FAULTS = (
+    Fault(
+        "an hour of clicks lost", "an hour of clicks is missing", "ingest_logs",
+        _drop_clicks_of_an_hour,
+    ),
+    Fault(
+        "a snapshot taken late", "the snapshot of listings was taken late", "ingest_logs",
+        _list_one_of_tomorrow,
+    ),
+    Fault(
+        "ids in another format", "traffic moved to ids that were never learnt", "build_history",
+        _rename_listings,
+    ),
+    Fault(
+        "one score for all", "scores lost their detail", "score_listings",
+        rewrite=(("score_listings.listing_scores", _level_scores),),
+    ),
+    Fault(
+        "clicks dropped from the sample", "the sample does not stand for its day",
+        "sample_training",
+        rewrite=(("sample_training.training_samples", _drop_sampled_clicks),),
+    ),
+)  # fmt: skip
+"""What some of the other checks are for."""

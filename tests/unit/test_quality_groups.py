@@ -98,6 +98,16 @@ def test_a_missing_hour_is_found_and_a_full_one_is_not_looked_for(rng):
     assert outside(past, twice, expected_by_mix, tolerance=1, side="low") == []
 
 
+def test_clicks_of_the_night_that_never_landed_are_missed_where_ten_are_usual(rng):
+    def day(night):
+        return GroupCounts({"same day": 2_000, "after midnight": night}, {})
+
+    past = [day(int(night)) for night in rng.poisson(10, 14)]
+    said = {"tolerance": 0.1, "chance": 1e-3, "side": "low"}
+    assert outside(past, day(0), expected_by_mix, **said) == ["after midnight"]
+    assert outside(past, day(5), expected_by_mix, **said) == []
+
+
 def test_groups_beyond_the_largest_are_counted_together():
     counts = GroupCounts({"a": 5, "b": 3, "c": 2, "d": 1}, {"c": 1, "d": 1}).largest(3)
     assert counts == GroupCounts({"a": 5, "b": 3, "other": 3}, {"other": 2})
