@@ -22,9 +22,8 @@ class Read:
     end : int
         Last day, relative to ds.
     kind : {'days', 'head', 'anchor', 'before'}
-        `head`: only the rows before the label cut-off, told apart by their digest, so that more of
-        the day changes nothing. `anchor`: the day of the last refit. `before`: the last earlier day
-        that has traffic, if there is one.
+        `head`: only the rows before the label cut-off, told apart by their digest. `anchor`: the
+        day of the last refit. `before`: the last earlier day that has traffic, if there is one.
     optional : bool
         Whether the job works without these days. Windows longer than a day always do.
     """
@@ -65,6 +64,7 @@ FLOW: tuple[Job, ...] = (
         ("impressions", "clicks", "listings", "quarantine"),
         ("source", "ingest", "labels"),
         "type and deduplicate the landing files; keep every refused row with its reasons",
+        output_version=2,
     ),
     Job(
         "label_impressions",

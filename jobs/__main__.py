@@ -75,6 +75,7 @@ def build_parser(command: str | None = None) -> Parser:
         ("export", "write one file from which a server scores any request"),
         ("runs", "show the record of runs"),
         ("report", "write the report of a day again"),
+        ("quarantine", "show refused rows, and take them in when what was wrong is mended"),
         ("alerts", "show alerts and act on them: acknowledge, mute, test, raise, late"),
         ("profile", "draft a rule file from what a table's last days hold"),
         ("check", "check tables by rules: stored ones, or any Delta or Parquet table"),

@@ -6,50 +6,68 @@ quarantine with all its reasons. Rows are typed and deduplicated, never repaired
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
-from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
 from functools import reduce
+from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 
 from jobs.commands.job import job_main
+from jobs.landing.accounts import Counts, account, day_record
 from jobs.landing.canonical_logs import select_log
 from jobs.landing.judged_logs import JudgedLog, judge
+from jobs.landing.mends import Mend
+from jobs.landing.stored_days import take_in
 from jobs.landing.typed_days import Aside, TypedDays, typed_days, write_good_rows
+from jobs.planning.record import Ingested, read_ingested, table_versions
 from jobs.setup.exits import InputMissing, leave
 from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.day_files import WRITTEN
 from jobs.storage.task_writes import frame_files, write_frame
-from pipelines.logs.labels import click_cutoff, clicks_of
-from pipelines.logs.refusals import Refusals, count_refusals
+from pipelines.logs.refusals import count_refusals
 from schemas.catalog import TABLES
 from schemas.logs import LOGS
 
-_Counts = dict[tuple[str, date], int]
+_WRITTEN = (*LOGS, "quarantine")
 
 
 def run(step: Step) -> Outcome:
     """Ingest all days of the step in one go.
 
+    A day whose landing files are gone is judged again from its stored and its refused rows.
+
     Raises
     ------
     InputMissing
-        If nothing has landed for a day, or a file cannot be read.
+        If nothing has ever landed for a day, or a file cannot be read.
     """
-    landed = {log: set(step.source.days(log)) for log in LOGS}
-    for day in step.days:
-        if not any(day in days for days in landed.values()):
+    landed = set[date]().union(*(step.source.days(log) for log in LOGS))
+    before = read_ingested(step.tables, step.days)
+    gone = [day for day in step.days if day not in landed]
+    for day in gone:
+        if day not in before:
             raise InputMissing(f"no log has landed for {day} under {step.source.landing.root}")
+    here = [day for day in step.days if day in landed]
     try:
-        return _ingest(step)
+        outcome = _ingest(replace(step, days=here)) if here else {}
+        # What was taken in later is part of what the day is made from.
+        for day, mends in ((day, _mends(before.get(day))) for day in here):
+            for mend in mends:
+                take_in(step, {day: table_versions(step.tables, _WRITTEN)}, mend)
+            if mends:
+                outcome[day] = _again_accounted(step, day, outcome[day].details, before[day])
+        if gone:
+            take_in(step, {day: before[day].versions for day in gone}, Mend({}), write_all=True)
+        for day in gone:
+            outcome[day] = _again_accounted(step, day, before[day].details, before[day])
+        return outcome
     except (PySparkException, Py4JJavaError) as problem:
         unreadable = _unreadable(problem)
         if unreadable is None:
@@ -57,10 +75,59 @@ def run(step: Step) -> Outcome:
         raise InputMissing(unreadable) from problem
 
 
+def replay(step: Step, mend: Mend, told: Mapping[str, Any], begin: Callable[[], None]) -> Outcome:
+    """Judge refused rows of finished days again; days of which no row comes in are left out.
+
+    Parameters
+    ----------
+    told : mapping
+        What is recorded of it: id, who, why, when.
+    begin : callable
+        Called before the first row is replaced.
+    """
+    before = read_ingested(step.tables, step.days)
+    changed = take_in(step, {day: before[day].versions for day in step.days}, mend, begin)
+    outcome: Outcome = {}
+    for day in step.days:
+        rows = {
+            log: judged.rows_in[day] for log, judged in changed.items() if day in judged.rows_in
+        }
+        record = _again_accounted(step, day, before[day].details, before[day])
+        if rows:
+            selects = {log: mend.selects[log] for log in rows if log in mend.selects}
+            entry = {**told, "log": mend.log, "reason": mend.reason, "selects": selects}
+            replays = [*before[day].details.get("replays", ()), {**entry, "rows": rows}]
+            record.details["replays"] = replays
+        if changed:
+            outcome[day] = record
+    return outcome
+
+
+def _mends(ingested: Ingested | None) -> list[Mend]:
+    """What was mended of a day's rows with a SELECT, in that order."""
+    replays = ingested.details.get("replays", ()) if ingested is not None else ()
+    return [Mend(r["selects"], r["log"], r["reason"]) for r in replays if r["selects"]]
+
+
+def _again_accounted(
+    step: Step, day: date, counted: Mapping[str, Any], before: Ingested
+) -> DayRecord:
+    """The record of a day whose stored rows were judged again."""
+    stored = step.tables.dataset("quarantine", [day]).to_batches(columns=["log", "ds", "reasons"])
+    refused = count_refusals(stored)
+    rows = {(log, day): counts["in"] for log, counts in counted["logs"].items()}
+    accepted = {(log, day): step.tables.row_counts(log, [day]).get(day, 0) for log in LOGS}
+    logs = {log: account(rows, accepted, refused, log, day) for log in counted["logs"]}
+    record = day_record(step, day, logs)
+    if "replays" in before.details:
+        record.details["replays"] = before.details["replays"]
+    return record
+
+
 def _ingest(step: Step) -> Outcome:
     days = list(step.days)
-    rows: _Counts = {}
-    accepted: _Counts = {}
+    rows: Counts = {}
+    accepted: Counts = {}
     judged: list[JudgedLog] = []
     aside = Aside.of(step)
     aside.clear()
@@ -80,16 +147,11 @@ def _ingest(step: Step) -> Outcome:
     outcome: Outcome = {}
     for day in days:
         logs = {
-            log: _account(rows, accepted, refused, log, day)
+            log: account(rows, accepted, refused, log, day)
             for log in LOGS
             if day in step.source.days(log)
         }
-        outcome[day] = DayRecord(
-            rows_in=sum(counts["in"] for counts in logs.values()),
-            rows_out=sum(counts["accepted"] for counts in logs.values()),
-            rows_quarantined=sum(counts["quarantined"] for counts in logs.values()),
-            details={"logs": logs, "head_digest": _head_digest(step, day)},
-        )
+        outcome[day] = day_record(step, day, logs)
     return outcome
 
 
@@ -121,7 +183,7 @@ def _judge(step: Step, log: str, typed: TypedDays, aside: Aside) -> Iterator[Jud
 
 
 def _write_refused(
-    step: Step, judged: Sequence[JudgedLog], rows: _Counts, accepted: _Counts
+    step: Step, judged: Sequence[JudgedLog], rows: Counts, accepted: Counts
 ) -> Iterator[pa.RecordBatch]:
     """Write the quarantine; log, ds and reasons of its rows."""
     days = list(step.days)
@@ -133,37 +195,6 @@ def _write_refused(
     write_frame(step.tables, "quarantine", reduce(DataFrame.unionByName, parts, none), days)
     written = step.tables.dataset("quarantine", days)
     return written.to_batches(columns=["log", "ds", "reasons"])
-
-
-def _account(rows: _Counts, accepted: _Counts, refused: Refusals, log: str, day: date) -> dict:
-    """Counts of a log and day; they must add up."""
-    read, kept = rows.get((log, day), 0), accepted.get((log, day), 0)
-    quarantined = refused.rows.get((log, day), 0)
-    counts = {
-        "in": read,
-        "accepted": kept,
-        "quarantined": quarantined,
-        "reasons": dict(sorted(refused.reasons.get((log, day), {}).items())),
-    }
-    if read != kept + quarantined:
-        raise RuntimeError(f"rows of {log} of {day} do not add up: {json.dumps(counts)}")
-    return counts
-
-
-def _head_digest(step: Step, day: date) -> str:
-    """Digest of the day's clicks that can still count for the day before, in any order the same."""
-    columns = ["click_id", "impression_id", "ts"]
-    before = day - timedelta(days=1)
-    clicks = step.tables.read_arrow("clicks", [day], columns=[*columns, "impression_ds"])
-    clicks_before = clicks_of(clicks, before)
-    cutoff = click_cutoff(before, step.config.labels.cutoff_hours)
-    rows = (
-        clicks_before.filter(pc.less(clicks_before["ts"].cast(pa.int64()), cutoff))
-        .select(columns)
-        .sort_by([(name, "ascending") for name in columns])
-    )
-    digest = hashlib.sha256(json.dumps(rows.to_pylist(), default=str).encode())
-    return f"{len(rows)}:{digest.hexdigest()[:16]}"
 
 
 def _unreadable(problem: Exception) -> str | None:

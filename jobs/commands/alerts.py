@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import argparse
-import getpass
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from rich.console import Console
 
-from jobs.commands.arguments import add_common, iso_date
+from jobs.commands.arguments import add_common_of_action, iso_date, user
 from jobs.planning.record import now
 from jobs.reporting.alert_listing import (
     acknowledged,
     find_alert,
     muting,
-    newest_rows,
-    open_alerts,
     print_alert,
     print_alerts,
     write_json,
 )
-from jobs.reporting.alert_log import AlertLog, Row, alerts_lock, read_alerts, write_events
+from jobs.reporting.alert_log import (
+    AlertLog,
+    Row,
+    alerts_lock,
+    newest_rows,
+    open_alerts,
+    read_alerts,
+    write_events,
+)
 from jobs.reporting.alerting import Teller
+from jobs.reporting.history_page import last_judged, print_history, read_history
 from jobs.reporting.routes import Message, labels, send
 from jobs.reporting.told import tell_late, tell_raised, tell_resolved
 from jobs.setup.config import Config
-from jobs.setup.exits import ExitCode, UsageError
+from jobs.setup.exits import ExitCode, InputMissing, UsageError
+from jobs.storage.reading import read_runs
 from jobs.storage.tables import Tables
 from pipelines.quality.alerts import Alert, Problem, Severity
 
@@ -54,6 +60,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     listed = add("list", "open alerts, the worst first")
     listed.add_argument("--all", action="store_true", help="resolved ones too")
     listed.add_argument("--format", choices=("table", "json"), default="table")
+    shown = add("history", "which checks failed on which of the last 28 days, and the alerts")
+    shown.add_argument("--date", type=iso_date, metavar="D", help="last of them; default: newest")
     add("show", "the message of an alert, and what became of it").add_argument("alert", help=_WHICH)
     taken = add("acknowledge", "somebody is on it: it is not told again unless it gets worse")
     taken.add_argument("alert", help=_WHICH)
@@ -80,16 +88,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for action in (test, told, over, late):
         action.add_argument("--dry-run", action="store_true", help="say what would be sent")
     for action in actions.choices.values():
-        add_common(action)
-        # What stands before the action must not be undone by defaults after it.
-        for option in action._actions:
-            if option.dest in _COMMON:
-                option.default = argparse.SUPPRESS
+        add_common_of_action(action)
 
 
 _WHICH = "id or key of an alert"
-_COMMON = {"root", "landing", "source", "env", "conf", "settings", "log_format", "verbose",
-           "print_config"}  # fmt: skip
 
 
 def _moment(text: str) -> datetime:
@@ -109,7 +111,7 @@ def run(arguments: argparse.Namespace, config: Config, tables: Tables, console: 
 
     action, at = arguments.action or "list", now()
     is_dry = getattr(arguments, "dry_run", False)
-    teller = Teller(tables, config, say, who=_who(), dry_run=is_dry)
+    teller = Teller(tables, config, say, who=user(), dry_run=is_dry)
     if action == "test":
         return _test(teller)
     if action == "raise":
@@ -124,6 +126,11 @@ def run(arguments: argparse.Namespace, config: Config, tables: Tables, console: 
         with alerts_lock(tables.root):
             write_events(tables, [_event(arguments, read_alerts(tables), at)])
         say(f"{arguments.action}d: {getattr(arguments, 'alert', '') or arguments.key}")
+    elif action == "history":
+        runs = read_runs(tables)
+        if not runs:
+            raise InputMissing(f"nothing was run yet in {tables.root}: see `promoted-ctr run`")
+        print_history(console, read_history(tables, runs, arguments.date or last_judged(runs)))
     else:
         log = read_alerts(tables)
         if action == "show":
@@ -140,7 +147,7 @@ def run(arguments: argparse.Namespace, config: Config, tables: Tables, console: 
 
 def _event(arguments: argparse.Namespace, log: AlertLog, at: datetime) -> Row:
     """What is recorded of what a person does."""
-    who = _who()
+    who = user()
     if arguments.action == "acknowledge":
         alert = find_alert(log, arguments.alert)
         if alert.state != "open":
@@ -154,12 +161,6 @@ def _event(arguments: argparse.Namespace, log: AlertLog, at: datetime) -> Row:
     if until <= at:
         raise UsageError(f"the end of a mute is to come, {until:%Y-%m-%d %H:%M} UTC is over")
     return muting(arguments.key, at, who, reason=arguments.reason, until=until)
-
-
-def _who() -> str:
-    with suppress(Exception):
-        return getpass.getuser()
-    return ""
 
 
 def _test(teller: Teller) -> int:

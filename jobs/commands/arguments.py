@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import getpass
+from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -62,6 +64,23 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         "--print-config", action="store_true", help="print the effective configuration and stop"
     )
     group.add_argument("--version", action="version", version=f"promoted-ctr {code_version()}")
+
+
+def add_common_of_action(parser: argparse.ArgumentParser) -> None:
+    """`add_common` for an action of a command, which takes them before the action too."""
+    known = set(parser._actions)
+    add_common(parser)
+    for option in parser._actions:
+        # What stands before the action is not to be undone by defaults after it.
+        if option not in known:
+            option.default = argparse.SUPPRESS
+
+
+def user() -> str:
+    """Who calls, for the records; empty where the machine does not know."""
+    with suppress(Exception):
+        return getpass.getuser()
+    return ""
 
 
 def add_days(parser: argparse.ArgumentParser, *, needs_range: bool = False) -> None:

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from jobs.commands.arguments import iso_date
 from jobs.reporting.collect import collect_report
+from jobs.reporting.history_page import write_history
 from jobs.reporting.summary import print_summary, write_report
 from jobs.setup.config import Config
 from jobs.setup.exits import ExitCode, InputMissing
@@ -50,5 +51,6 @@ def run(arguments: argparse.Namespace, config: Config, tables: Tables, console: 
         raise InputMissing(f"nothing was run for {ds}; the newest day is {newest}")
     data = collect_report(tables, config, ds)
     html, _ = write_report(data, config.storage.reports)
+    write_history(tables, config.storage.reports)
     print_summary(console, data, html)
     return ExitCode.DONE

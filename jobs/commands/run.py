@@ -7,7 +7,8 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -117,11 +118,28 @@ def print_plan(console: Console, steps: Sequence[PlannedStep]) -> None:
 def _tell(config: Config, tables: Tables, day: date, console: Console) -> None:
     """Write the report of the day and print the summary."""
     from jobs.reporting.collect import collect_report
+    from jobs.reporting.history_page import write_history
     from jobs.reporting.summary import print_summary, write_report
 
     data = collect_report(tables, config, day)
     html, _ = write_report(data, config.storage.reports)
+    write_history(tables, config.storage.reports)
     print_summary(console, data, html)
+
+
+@contextmanager
+def start_runner(
+    config: Config, console: Console, arguments: argparse.Namespace
+) -> Iterator[Runner]:
+    """A runner, told of on a console, for as long as it is needed."""
+    run_id = arguments.run_id or f"{now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
+    source = Source.load(config.source.name, config.storage.landing)
+    tables = Tables(config.storage.root, lambda: _start(config, runner))
+    signal.signal(signal.SIGTERM, _terminated)
+    tables.create(["runs"])
+    with progress_for(console, run_id, arguments.log_format) as progress:
+        runner = Runner(config, source, tables, run_id, progress)
+        yield runner
 
 
 def _start(config: Config, runner: Runner) -> SparkSession:

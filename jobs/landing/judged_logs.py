@@ -77,7 +77,7 @@ def judge(step: Step, log: str, yielded: YieldedLog, days: Sequence[date]) -> Ju
             f"one ({problem.getMessage()}); check-source says which and what to write"
         ) from None
     if log == "clicks":
-        checked = with_impression_day(checked, _impressions_in_reach(step, days))
+        checked = with_impression_day(checked, impressions_in_reach(step, days))
     checked = with_duplicates_refused(checked, log, repeated)
     return JudgedLog(log, checked, yielded.refused, rows)
 
@@ -106,7 +106,7 @@ def _count_ids(
     return rows, step.spark.createDataFrame(pa.table({"id_hash": repeated}))
 
 
-def _impressions_in_reach(step: Step, days: Sequence[date]) -> DataFrame:
+def impressions_in_reach(step: Step, days: Sequence[date]) -> DataFrame:
     """Accepted impressions of these days and of the day before each.
 
     A day before that is not in the table yet is read from its landing files, so that it does not

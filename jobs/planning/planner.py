@@ -119,6 +119,15 @@ class Planner:
         return _digest(parts)
 
     def landing_digests(self, day: date) -> dict[str, str]:
+        """Digest per log of what a day is ingested from: its files, and rows taken in later."""
+        digests = self.file_digests(day)
+        record = self.records.get(("ingest_logs", day))
+        for replay in record.details.get("replays", ()) if record is not None else ():
+            for log in replay["rows"]:
+                digests[log] = _digest([digests.get(log, ""), replay["id"]])
+        return digests
+
+    def file_digests(self, day: date) -> dict[str, str]:
         """Digest of the landing files of a day per log; as recorded where they are removed."""
         digests = {
             log: _digest([repr(file) for file in sorted(self.source.files(log, day))])

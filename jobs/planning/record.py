@@ -10,12 +10,17 @@ from functools import cached_property
 from importlib import metadata
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from jobs.setup.exits import ExitCode
 from jobs.step import Outcome
 from jobs.storage.tables import Tables
 
 DONE = "done"
 REFUSED = "refused"
+STARTED = "started"
+"""Status of what begins to replace rows of a finished day: until it is done, the day is not."""
 FAILED = "failed"
 COMMITTED = "committed"
 """Detail of an attempt that did not finish: whether it has replaced rows."""
@@ -152,6 +157,34 @@ class Attempt:
             }
             for day, record in sorted(outcome.items())
         ]
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """The newest finished record of an ingested day.
+
+    Attributes
+    ----------
+    versions : mapping of str to int
+        Delta version of each table as it left them.
+    details : mapping
+        Counts of each log, the digest of the head, what was taken in later.
+    """
+
+    versions: Mapping[str, int]
+    details: Mapping[str, Any]
+
+
+def read_ingested(tables: Tables, days: Iterable[date]) -> dict[date, Ingested]:
+    """What was recorded of days of `ingest_logs`; days that were never finished are left out."""
+    wanted = (pc.field("job") == "ingest_logs") & (pc.field("status") == DONE)
+    wanted &= pc.field("ds").isin(pa.array(sorted(days), pa.date32()))
+    columns = ["ds", "ended", "versions_out", "details"]
+    rows = tables.read_arrow("runs", columns=columns, condition=wanted).sort_by("ended")
+    return {
+        row["ds"]: Ingested(json.loads(row["versions_out"]), json.loads(row["details"]))
+        for row in rows.to_pylist()
+    }
 
 
 def table_versions(tables: Tables, names: Iterable[str]) -> dict[str, int]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from typing import Protocol
 
 from jobs import FLOW
 from jobs.landing.sources import Source
 from jobs.planning.checks import check_tables
 from jobs.planning.memory import Memory
 from jobs.planning.planner import JOBS, LANDED, PlannedStep, Planner
+from jobs.planning.progress import Progress
 from jobs.planning.record import (
     COMMITTED,
     FAILED,
@@ -35,22 +35,6 @@ from jobs.storage.lock import WriterLock
 from jobs.storage.tables import Tables
 
 
-class Progress(Protocol):
-    """Who is told how the run goes."""
-
-    def planned(self, steps: Sequence[PlannedStep]) -> None:
-        """The steps that are still to be done."""
-
-    def started(self, step: PlannedStep) -> None:
-        """A step begins."""
-
-    def finished(self, step: PlannedStep, seconds: float, rows: int | None) -> None:
-        """A step is whole and recorded."""
-
-    def failed(self, step: PlannedStep, seconds: float, problem: BaseException) -> None:
-        """A step did not end well."""
-
-
 class Runner:
     """Plans and runs for one warehouse, configuration and source."""
 
@@ -67,6 +51,8 @@ class Runner:
         self.lock = WriterLock(tables.root)
         self.making: PlannedStep | None = None
         """The step that is being made; of a run that broke off, where it did."""
+        self.remark: Mapping[str, object] = {}
+        """What is recorded with ingested days besides what the job has to say."""
 
     def planner(self, *, forget: frozenset[tuple[str, date]] = frozenset()) -> Planner:
         """A planner over what is recorded and present now.
@@ -179,12 +165,12 @@ class Runner:
             if job.name == "ingest_logs":
                 landing = self.planner()
                 for day, record in outcome.items():
-                    record.details["landing"] = landing.landing_digests(day)
+                    record.details |= {"landing": landing.file_digests(day), **self.remark}
             counts = self.tables.row_counts(job.writes[0], planned.days) if job.writes else {}
             for day, record in outcome.items():
                 if record.rows_out is None and job.writes:
                     record.rows_out = counts.get(day, 0)
-            self._check_quality(planned)
+            self.check_quality(planned)
             self.records.add(attempt().rows(outcome, planned.fingerprints))
         except BaseException as problem:
             self.progress.failed(planned, seconds(), problem)
@@ -224,10 +210,9 @@ class Runner:
             # The first problem is the one to tell.
             return
 
-    def _check_quality(self, planned: PlannedStep) -> None:
-        landed = {
-            table: set(self.source.days(table)) for table in planned.job.writes if table in LANDED
-        }
+    def check_quality(self, planned: PlannedStep) -> None:
+        """Check the tables of a step."""
+        landed = {table: self._available(table) for table in planned.job.writes if table in LANDED}
         by_days: dict[tuple[date, ...], list[str]] = {}
         for table in planned.job.writes:
             of_table = landed.get(table, set(planned.days))

@@ -13,10 +13,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from jobs.reporting.alert_log import AlertLog, Row, alert_row
+from jobs.reporting.alert_log import AlertLog, Row, alert_row, newest_rows, open_alerts, read_alerts
 from jobs.setup.exits import InputMissing
+from jobs.storage.tables import Tables
 from pipelines.quality.alert_text import plain
-from pipelines.quality.alerts import SEVERITIES, Alert
+from pipelines.quality.alerts import Alert
+from pipelines.quality.report_data import OpenAlert
 
 STYLES = {"page": "bold red", "ticket": "yellow", "none": "dim"}
 
@@ -36,15 +38,20 @@ def find_alert(log: AlertLog, which: str) -> Alert:
     raise InputMissing(f"there is no alert {which!r}; open are: {known}")
 
 
-def open_alerts(log: AlertLog) -> list[Alert]:
-    """Open alerts, the worst first, then the oldest."""
-    alerts = [alert for alert in log.alerts.values() if alert.state == "open"]
-    return sorted(alerts, key=lambda a: (-SEVERITIES.index(a.severity), a.first_seen, a.key))
-
-
-def newest_rows(log: AlertLog) -> dict[str, Row]:
-    """The newest row of each alert, by its key."""
-    return {row["key"]: row for row in log.rows if row["alert_id"]}
+def told_alerts(tables: Tables) -> list[OpenAlert]:
+    """Open alerts with what was told of them, for the report."""
+    log = read_alerts(tables)
+    newest = newest_rows(log)
+    return [
+        OpenAlert(
+            alert_id=alert.alert_id,
+            severity=alert.severity,
+            title=newest[alert.key]["title"],
+            lines=newest[alert.key]["text"].split("\n"),
+            acknowledged=alert.acknowledged,
+        )
+        for alert in open_alerts(log)
+    ]
 
 
 def acknowledged(alert: Alert, newest: Row, at: datetime, who: str, reason: str) -> Row:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.storage.tables import Tables
-from pipelines.quality.alerts import Alert, Mute, Problem
+from pipelines.quality.alerts import SEVERITIES, Alert, Mute, Problem
 
 Row = dict[str, Any]
 
@@ -111,6 +111,17 @@ def alert_row(
         "ds": alert.ds,
         **more,
     }
+
+
+def open_alerts(log: AlertLog) -> list[Alert]:
+    """Open alerts, the worst first, then the oldest."""
+    alerts = [alert for alert in log.alerts.values() if alert.state == "open"]
+    return sorted(alerts, key=lambda a: (-SEVERITIES.index(a.severity), a.first_seen, a.key))
+
+
+def newest_rows(log: AlertLog) -> dict[str, Row]:
+    """The newest row of each alert, by its key."""
+    return {row["key"]: row for row in log.rows if row["alert_id"]}
 
 
 def write_events(tables: Tables, rows: Sequence[Row]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from jobs import FLOW
+from jobs.reporting.alert_listing import told_alerts
 from jobs.reporting.expectations import documents
 from jobs.reporting.score_summary import score_summary
 from jobs.setup.config import Config
@@ -81,6 +82,7 @@ def collect_report(tables: Tables, config: Config, ds: date) -> ReportData:
         cold_threshold=int(threshold[0]["weight"]) if threshold else None,
         versions={t: v for row in newest.values() for t, v in row["versions_out"].items()},
         documents=_documents(config, ds),
+        alerts=told_alerts(tables),
         **_quarantine(tables, ds),
     )
 

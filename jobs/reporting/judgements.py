@@ -18,6 +18,7 @@ from pipelines.quality.results import QualityResult
 from pipelines.quality.rule_files import TableRules
 from schemas.catalog import TABLES
 
+RUN = "run stopped"
 _STARTS = "start"
 _SLICES = 3
 
@@ -199,8 +200,8 @@ def of_run(
         code, severities.failed
     )
     said = Problem(
-        cause="run",
-        name=f"run stopped at {where}",
+        cause=RUN,
+        name=f"{RUN} at {where}",
         judge=f"run of {where}",
         first_day=last,
         ds=last,

@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from jobs.setup.exits import UsageError
+from jobs.reporting.history_page import PAGE
+from jobs.reporting.pages import write_page
 from pipelines.models.segments import SEGMENTS
 from pipelines.quality.report import (
     MODELS,
@@ -33,6 +34,8 @@ from pipelines.quality.wording import number, probability, signed
 
 _FIRST_SCORES = 5
 _MIN_TITLE = 8
+_ALERT_STYLES = {"page": "bold red", "ticket": "yellow", "none": "dim"}
+_ALERT_LINES = ("Wrong:", "Next:", "Take it:")
 _STATUS_STYLES = {"FAIL": "bold red", "ERROR": "bold red", "WARN": "yellow", "PASS": "green"}
 
 
@@ -67,21 +70,13 @@ def write_report(data: ReportData, directory: str) -> tuple[Path, Path]:
         html: render_html(data),
         machine: json.dumps(machine_report(data), indent=1, sort_keys=True, allow_nan=False) + "\n",
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path, text in texts.items():
-            partial = path.with_name(path.name + ".partial")
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(path)
-    except OSError as problem:
-        raise UsageError(
-            f"cannot write the report to {folder}: {problem.strerror}; set storage.reports"
-        ) from problem
+    for path, text in texts.items():
+        write_page(path, text)
     return html, machine
 
 
 def print_summary(console: Console, data: ReportData, html: Path | None = None) -> None:
-    """Tell how the day went: evaluation, scores, quarantine, gates, where the report is."""
+    """Tell how the day went: open alerts and quality first, then evaluation, scores, reports."""
     mark = headline(data)
     style = next(_STATUS_STYLES[s] for s, sign in STATUS_MARKS.items() if mark.startswith(sign))
     scored = f"{number(data.scores.count)} listings scored"
@@ -89,18 +84,34 @@ def print_summary(console: Console, data: ReportData, html: Path | None = None) 
     for sentence in (data.verdict, judgement(data)):
         if sentence:
             console.print(f"  {sentence}", highlight=False, markup=False)
+    _print_alerts(console, data)
+    _print_quality(console, data)
     if any(data.metric(m, "mixed", b.difference) for m in MODELS for b in TABLE_METRICS):
         console.print(_evaluation(data))
     if data.scores.count:
         console.print(_first_scores(data, console.width))
-    _print_quality(console, data)
     for remark in data.degraded:
         console.print(f"  simpler form, {remark.job}: {remark.text}", highlight=False, markup=False)
     if html is not None:
         console.print(f"  report: {html}", highlight=False, markup=False, soft_wrap=True)
+        page = html.parent / PAGE
+        if page.is_file():
+            text = f"  the last 28 days: {page}"
+            console.print(text, highlight=False, markup=False, soft_wrap=True)
         if data.documents:
             page = html.parent / data.documents
             console.print(f"  documents: {page}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _print_alerts(console: Console, data: ReportData) -> None:
+    """Open alerts first: what is wrong and the next step."""
+    for alert in data.alerts:
+        style = _ALERT_STYLES[alert.severity]
+        taken = " (acknowledged)" if alert.acknowledged else ""
+        console.print(f"  [{style}]{escape(alert.title)}[/]{taken}", highlight=False)
+        for line in alert.lines:
+            if line.startswith(_ALERT_LINES):
+                console.print(f"    {line}", highlight=False, markup=False)
 
 
 def _evaluation(data: ReportData) -> Table:

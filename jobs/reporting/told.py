@@ -10,6 +10,8 @@ from jobs.storage.reading import published_days, read_runs
 from pipelines.quality.alert_text import plain, title
 from pipelines.quality.alerts import SEVERITIES, Alert, Judgement, Problem, Severity
 
+LATE = "publication is late"
+
 
 def tell_raised(
     teller: Teller, key: str, day: date, what: str, severity: Severity, owner: str = ""
@@ -54,10 +56,10 @@ def tell_late(teller: Teller, day: date) -> None:
         why += f": {plain(str(last['details']['error']))}"
     teller.say(f"{day} is not published: {why}")
     severity = teller.config.alerts.severity.late
-    if _is_told(teller, "late", day, severity):
+    if _is_told(teller, LATE, day, severity):
         return
     problem = Problem(
-        cause="late", name="publication is late", judge="late", first_day=day, ds=day,
+        cause=LATE, name=LATE, judge="late", first_day=day, ds=day,
         severity=severity, what=f"no scores are published for {day}; {why}",
         why="consumers go on with older scores", stops=True,
         fix=f"promoted-ctr runs --date {day}; is the scheduler alive, have the logs landed? "

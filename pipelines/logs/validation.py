@@ -66,8 +66,12 @@ def with_checks(yielded: DataFrame, log: str, *, max_string_bytes: int) -> DataF
 
 
 def raw_json() -> Column:
-    """`_raw` as JSON text; bytes that are no UTF-8 become replacement characters."""
-    return F.to_json(F.col(RAW), {"ignoreNullFields": "false"})
+    """`_raw` as JSON text; bytes that are no UTF-8 become replacement characters.
+
+    Times are told to the microsecond, so that a row can be judged again from its text.
+    """
+    told = {"ignoreNullFields": "false", "timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"}
+    return F.to_json(F.col(RAW), told)
 
 
 def _typed(column: Declared, types: Mapping[str, T.DataType]) -> Column:

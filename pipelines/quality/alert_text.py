@@ -49,11 +49,10 @@ def plain(text: str, most: int = _LINE) -> str:
 
 def title(alert: Alert, event: str) -> str:
     """First line of a message."""
-    worst = alert.worst_first[0]
     mark = "RESOLVED" if alert.state == "resolved" else alert.severity.upper()
     again = {"worsened": " got worse", "repeated": " is still open"}.get(event, "")
     more = f" (+{len(alert.problems) - 1})" if len(alert.problems) > 1 else ""
-    return plain(f"{mark} promoted-ctr {alert.ds}: {worst.name}{more}{again}", 120)
+    return plain(f"{mark} promoted-ctr {alert.ds}: {alert.key}{more}{again}", 120)
 
 
 def message(change: Change, around: Surroundings) -> str:
@@ -80,7 +79,7 @@ def message(change: Change, around: Surroundings) -> str:
         *([f"Why it matters: {worst.why}"] if worst.why else []),
         f"Next: {worst.fix}",
         f"Look: {around.report or f'promoted-ctr report --date {alert.ds}'}",
-        f"Then: promoted-ctr alerts acknowledge {alert.alert_id}",
+        f"Take it: promoted-ctr alerts acknowledge {alert.alert_id}",
     ]
     return "\n".join(plain(line) for line in lines[:MOST_LINES])
 

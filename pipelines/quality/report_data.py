@@ -113,6 +113,23 @@ class Check:
 
 
 @dataclass(frozen=True)
+class OpenAlert:
+    """An alert that is open when the report is written, of whatever day.
+
+    Attributes
+    ----------
+    lines : sequence of str
+        Its message.
+    """
+
+    alert_id: str
+    severity: str
+    title: str
+    lines: Sequence[str]
+    acknowledged: bool = False
+
+
+@dataclass(frozen=True)
 class Remark:
     """What a job had to say in words: a simpler form taken, and why."""
 
@@ -190,6 +207,7 @@ class ReportData:
     cold_threshold: int | None = None
     versions: dict[str, int] = field(default_factory=dict)
     documents: str = ""
+    alerts: Sequence[OpenAlert] = ()
 
     def metric(self, model: str, segment: str, name: str) -> MetricRow | None:
         """Find the metric of a model in a segment; None where the day was not judged by it."""

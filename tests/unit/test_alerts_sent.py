@@ -88,7 +88,7 @@ def test_a_mail_says_in_ten_lines_what_to_do(box: Mailbox, tmp_path: Path) -> No
     desk = Desk(tmp_path, {"to": box.url})
     desk.tell(wrong(*(problem(f"listings.c{n}") for n in range(7))))
     (mail,) = box.mails
-    assert mail["subject"].startswith("PAGE promoted-ctr 2026-02-06: listings.c0 (+6)")
+    assert mail["subject"].startswith("PAGE promoted-ctr 2026-02-06: listings (+6)")
     text = mail.get_body(("plain",)).get_content()  # type: ignore[attr-defined]
     lines = [line for line in text.splitlines() if line.strip()]
     assert len(lines) <= 10
@@ -140,9 +140,7 @@ def test_a_dry_run_says_what_it_would_send_and_writes_nothing(
     desk.tell(wrong(problem()), dry_run=True)
     assert hook.posts == []
     assert not desk.tables.exists("alerts")
-    assert desk.said == [
-        "would send: PAGE promoted-ctr 2026-02-06: listings.rows -> json://*** (1)"
-    ]
+    assert desk.said == ["would send: PAGE promoted-ctr 2026-02-06: listings -> json://*** (1)"]
 
 
 def test_nobody_is_told_more_than_is_configured_within_an_hour(
