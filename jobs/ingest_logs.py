@@ -25,6 +25,7 @@ from jobs.landing.canonical_logs import select_log
 from jobs.landing.judged_logs import JudgedLog, judge
 from jobs.landing.mends import Mend
 from jobs.landing.stored_days import take_in
+from jobs.landing.unread import nothing_landed, require_finished, unread
 from jobs.landing.typed_days import Aside, TypedDays, typed_days, write_good_rows
 from jobs.planning.record import Ingested, read_ingested, table_versions
 from jobs.setup.exits import InputMissing, leave
@@ -53,7 +54,8 @@ def run(step: Step) -> Outcome:
     gone = [day for day in step.days if day not in landed]
     for day in gone:
         if day not in before:
-            raise InputMissing(f"no log has landed for {day} under {step.source.landing.root}")
+            raise InputMissing(nothing_landed(step.source, day))
+    require_finished(step.source, step.days)
     here = [day for day in step.days if day in landed]
     try:
         outcome = _ingest(replace(step, days=here)) if here else {}
@@ -147,7 +149,7 @@ def _ingest(step: Step) -> Outcome:
     outcome: Outcome = {}
     for day in days:
         logs = {
-            log: account(rows, accepted, refused, log, day)
+            log: account(rows, accepted, refused, log, day) | unread(step.source, log, day)
             for log in LOGS
             if day in step.source.days(log)
         }

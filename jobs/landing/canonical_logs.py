@@ -15,6 +15,7 @@ from jobs.landing.raw_files import RawView
 from jobs.landing.raw_views import read_view
 from jobs.landing.sources import Source
 from jobs.setup.exits import InputMissing, UsageError
+from schemas.logs import LOGS
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,13 @@ def select_log(
         if view is None:
             raise InputMissing(f"the SELECT of {log} reads {name}, of which no file has landed")
         views[name] = view
-    rows = _run_select(spark, source, log, {name: view.rows for name, view in views.items()})
+    if not views[names[0]].has_columns:
+        return YieldedLog(views[names[0]].rows, None)
+    rows = _run_select(spark, source, log, views)
+    wanted = {column.name for column in LOGS[log]} - set(rows.columns)
+    for told in (told for view in views.values() for told in view.unread):
+        if told.partition(" ")[0] in wanted:
+            raise InputMissing(f"a column of {log} is of a type that cannot be read: {told}")
     if "ds" not in rows.columns:
         raise UsageError(
             f"source {source.name}: the SELECT of {log} yields no ds, the log day: "
@@ -77,14 +84,19 @@ def select_log(
 
 
 def _run_select(
-    spark: SparkSession, source: Source, log: str, views: dict[str, DataFrame]
+    spark: SparkSession, source: Source, log: str, views: dict[str, RawView]
 ) -> DataFrame:
     try:
-        for name, frame in views.items():
-            frame.createOrReplaceTempView(name)
+        for name, view in views.items():
+            view.rows.createOrReplaceTempView(name)
         return spark.sql(source.selects[log])
     except (AnalysisException, ParseException) as problem:
         text = str(problem).split("; line", 1)[0].split("\nJVM stacktrace", 1)[0].strip()
+        for told in (told for view in views.values() for told in view.unread):
+            if f"`{told.partition(' ')[0]}`" in text:
+                raise InputMissing(
+                    f"the SELECT of {log} reads a column of a type that cannot be read: {told}"
+                ) from None
         raise UsageError(f"source {source.name}: the SELECT of {log}: {text[:400]}") from None
     finally:
         for name in views:

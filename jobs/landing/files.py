@@ -30,12 +30,35 @@ class LandingFile:
 
 
 @dataclass(frozen=True)
+class UnreadFile:
+    """A file beside those that are read, with the reason why it is not.
+
+    Attributes
+    ----------
+    day : datetime.date or None
+        The day of the folder that it lies in, where folders stand for days.
+    """
+
+    name: str
+    size: int
+    day: date | None
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.size:,} bytes): {self.why}"
+
+
+@dataclass(frozen=True)
 class PathPattern:
-    """Paths under the landing directory: ``*`` within a name, ``{ds}`` or ``{ds:%Y/%m/%d}``.
+    """Paths under the landing directory: ``*`` within a name, ``**`` with folders, a day.
+
+    A day is ``{ds}`` or ``{ds:%Y/%m/%d}``. All else is a name as it is, brackets too.
 
     Examples
     --------
     >>> PathPattern("clicks/{ds:%Y%m%d}.csv").match("clicks/20260102.csv")
+    datetime.date(2026, 1, 2)
+    >>> PathPattern("clicks/ds={ds}/**").match("clicks/ds=2026-01-02/hour=07/a[1].csv")
     datetime.date(2026, 1, 2)
     >>> PathPattern("clicks/ds={ds}/*").has_day
     True
@@ -51,8 +74,17 @@ class PathPattern:
     @property
     def folder(self) -> str:
         """The deepest folder that is the same for every match."""
-        fixed = re.split(r"[*{?]", self.text, maxsplit=1)[0]
+        fixed = re.split(r"\*|\{ds[:}]", self.text, maxsplit=1)[0]
         return fixed.rpartition("/")[0] if fixed != self.text else fixed
+
+    @cached_property
+    def day_folder(self) -> PathPattern | None:
+        """What lies in a day's folder; None where no folder stands for a day."""
+        placeholder = _PLACEHOLDER.search(self.text)
+        if placeholder is None or "/" not in self.text[placeholder.end() :]:
+            return None
+        rest = self.text[placeholder.end() :]
+        return PathPattern(f"{self.text[: placeholder.end()]}{rest.partition('/')[0]}/**")
 
     @cached_property
     def regex(self) -> re.Pattern[str]:
@@ -90,7 +122,16 @@ class PathPattern:
 
 
 def _glob(text: str) -> str:
-    return re.escape(text).replace(r"\*", "[^/]*")
+    return re.escape(text).replace(r"\*\*", ".*").replace(r"\*", "[^/]*")
+
+
+_WRITING = re.compile(
+    r"\.(tmp|temp|part|partial|inprogress|incomplete|crdownload|_COPYING_)$", re.IGNORECASE
+)
+_MARKER = re.compile(r"(^|/)(\.[^/]*\.crc|_(SUCCESS|metadata|common_metadata|committed_.*|started_.*))$")
+BEING_WRITTEN = "it is still being written"
+HIDDEN = "its name, or a folder's, begins with . or _"
+NO_MATCH = "it is not where the source looks"
 
 
 class Landing:
@@ -114,39 +155,26 @@ class Landing:
         """The path of a file within `filesystem`."""
         return f"{self._base[1].rstrip('/')}/{name}"
 
-    def list(self, pattern: PathPattern) -> list[LandingFile]:
-        """All files that match, by name; hidden ones (leading ``.`` or ``_``) are left out.
+    def look(self, pattern: PathPattern) -> tuple[list[LandingFile], list[UnreadFile]]:
+        """All files that match, and those beside them that are not read, each by name.
+
+        Marks that writers leave beside their files (``_SUCCESS``, checksums) are neither.
 
         Raises
         ------
         InputMissing
             If the landing directory itself is not there or cannot be read.
         """
-        base = self._base[1]
-        try:
-            if self.filesystem.get_file_info(base).type == fs.FileType.NotFound:
-                raise InputMissing(f"landing directory {self.root} is not there")
-            fixed = self.path(pattern.folder) if pattern.folder else base
-            info = self.filesystem.get_file_info(fixed)
-            infos = (
-                self.filesystem.get_file_info(
-                    fs.FileSelector(fixed, recursive=True, allow_not_found=True)
-                )
-                if info.type != fs.FileType.File
-                else [info]
-            )
-        except OSError as problem:
-            raise InputMissing(f"landing directory {self.root} cannot be read: {problem}") from None
-        start = len(base.rstrip("/")) + 1
-        files = []
-        for info in infos:
-            name = info.path[start:]
-            if info.type != fs.FileType.File or info.base_name.startswith((".", "_")):
+        read, unread = [], []
+        for info in self._infos(pattern):
+            name = info.path[len(self._base[1].rstrip("/")) + 1 :]
+            why = _why_unread(pattern, name)
+            if why:
+                if not _MARKER.search(name):
+                    unread.append(UnreadFile(name, info.size, _day_beside(pattern, name), why))
                 continue
             day = pattern.match(name)
-            if day is False:
-                continue
-            files.append(
+            read.append(
                 LandingFile(
                     name,
                     f"{self.root.rstrip('/')}/{name}",
@@ -155,4 +183,39 @@ class Landing:
                     day if isinstance(day, date) else None,
                 )
             )
-        return sorted(files, key=lambda file: file.name)
+        return sorted(read, key=lambda file: file.name), sorted(unread, key=lambda file: file.name)
+
+    def _infos(self, pattern: PathPattern) -> list[fs.FileInfo]:
+        """Every file under the pattern's folder."""
+        base = self._base[1]
+        try:
+            if self.filesystem.get_file_info(base).type == fs.FileType.NotFound:
+                raise InputMissing(f"landing directory {self.root} is not there")
+            fixed = self.path(pattern.folder) if pattern.folder else base
+            info = self.filesystem.get_file_info(fixed)
+            if info.type == fs.FileType.File:
+                return [info]
+            selector = fs.FileSelector(fixed, recursive=True, allow_not_found=True)
+            infos = self.filesystem.get_file_info(selector)
+        except OSError as problem:
+            raise InputMissing(f"landing directory {self.root} cannot be read: {problem}") from None
+        return [info for info in infos if info.type == fs.FileType.File]
+
+
+def _why_unread(pattern: PathPattern, name: str) -> str:
+    """Why a file is not read; empty where it is."""
+    folder = pattern.folder
+    below = name[len(folder) + 1 :] if folder and name != folder else name
+    parts = below.split("/")
+    if "_temporary" in parts[:-1] or _WRITING.search(below):
+        return BEING_WRITTEN
+    if any(part.startswith((".", "_")) for part in parts):
+        return HIDDEN
+    return NO_MATCH if pattern.match(name) is False else ""
+
+
+def _day_beside(pattern: PathPattern, name: str) -> date | None:
+    """The day that a file is of which is not read: by its folder, or by its name when it is done."""
+    folder = pattern.day_folder
+    day = folder.match(name) if folder else pattern.match(_WRITING.sub("", name))
+    return day if isinstance(day, date) else None

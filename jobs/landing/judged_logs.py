@@ -17,7 +17,7 @@ from jobs.setup.exits import UsageError
 from jobs.step import Step
 from pipelines.logs.click_matching import with_impression_day
 from pipelines.logs.deduplication import count_ids, id_hash, with_duplicates_refused
-from pipelines.logs.validation import REASONS, REFUSED, raw_json, with_checks
+from pipelines.logs.validation import REASONS, REFUSED, fractional_ids, raw_json, with_checks
 from schemas.catalog import TABLES
 from schemas.logs import ID_COLUMN
 
@@ -67,6 +67,13 @@ def judge(step: Step, log: str, yielded: YieldedLog, days: Sequence[date]) -> Ju
     UsageError
         A column is of a type that cannot become the canonical one, or rows are of other days.
     """
+    fractional = fractional_ids(yielded.rows, log)
+    if fractional:
+        raise UsageError(
+            f"source {step.source.name}: {log}.sql yields {fractional[0]} as a number with a "
+            f"fraction, which joins with nothing: write CAST(CAST({fractional[0]} AS BIGINT) AS "
+            "STRING), or mend the export"
+        )
     rows, repeated = _count_ids(step, log, yielded, days)
     try:
         limit = step.config.ingest.max_string_bytes

@@ -13,7 +13,7 @@ from pyspark.sql import types as T
 
 from jobs.landing.files import Landing, LandingFile
 from jobs.landing.raw_files import CORRUPT, RawView, day_of, first_line, name_list, open_files
-from jobs.landing.sources import View
+from jobs.landing.source_file import View
 from jobs.setup.exits import InputMissing, UsageError
 from pipelines.logs import reasons as R
 from pipelines.logs.validation import MISSING
@@ -28,10 +28,12 @@ def read_csv(
     files: Sequence[LandingFile],
     required: Sequence[str],
 ) -> list[RawView]:
-    """CSV files by their headers: one view per set of columns."""
+    """CSV files by their headers: one view per set of columns; none of a file without a line."""
     groups: dict[tuple[str, ...], list[LandingFile]] = {}
     for file in files:
-        groups.setdefault(_header(landing, view, file), []).append(file)
+        header = _header(landing, view, file)
+        if header:
+            groups.setdefault(header, []).append(file)
     options = {
         "sep": view.options.get("separator", ","),
         "quote": view.options.get("quote", '"'),
@@ -102,15 +104,13 @@ def _header(landing: Landing, view: View, file: LandingFile) -> tuple[str, ...]:
         with landing.filesystem.open_input_stream(
             landing.path(file.name), compression="detect"
         ) as stream:
-            line = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="").readline()
-        rows = csv.reader(
-            [line],
-            delimiter=view.options.get("separator", ","),
-            quotechar=view.options.get("quote", '"'),
-        )
-        names = next(rows)
-    except StopIteration:
-        raise InputMissing(f"landing file {file.address} has no header") from None
+            lines = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+            rows = csv.reader(
+                lines,
+                delimiter=view.options.get("separator", ","),
+                quotechar=view.options.get("quote", '"'),
+            )
+            names = next((row for row in rows if row), [])
     except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowException) as problem:
         raise InputMissing(
             f"landing file {file.address} cannot be read as CSV: {first_line(problem)}"

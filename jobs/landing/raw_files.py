@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame, DataFrameReader, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.landing.files import Landing
-from jobs.landing.sources import View
+from jobs.landing.source_file import View
 
 CORRUPT = "_corrupt"
 """Column in which Spark puts the text of a row that it cannot read."""
@@ -27,18 +27,26 @@ class RawView:
         lack a required column.
     refused : DataFrame or None
         ds (null where files do not tell their day), raw, reasons.
+    unread : tuple of str
+        Columns left out because Spark knows no such type, in words: name, type, file.
+    has_columns : bool
+        False where all files are empty, so that no header tells what columns there are.
     """
 
     rows: DataFrame
     refused: DataFrame | None
+    unread: tuple[str, ...] = ()
+    has_columns: bool = True
 
 
 def open_files(spark: SparkSession, landing: Landing, view: View) -> DataFrameReader:
     """A reader that makes a column of a path's ``name=value`` folders, ``ds={ds}`` above all."""
+    # Files are given by name: without this Spark takes brackets and the like for a pattern.
+    reader = spark.read.option("__globPaths__", "false")
     if not view.pattern.has_day:
-        return spark.read
+        return reader
     folder = view.pattern.folder
-    return spark.read.option("basePath", f"{landing.root}/{folder}" if folder else landing.root)
+    return reader.option("basePath", f"{landing.root}/{folder}" if folder else landing.root)
 
 
 def day_of(view: View, frame: DataFrame) -> list[Column]:
@@ -52,7 +60,8 @@ def day_of(view: View, frame: DataFrame) -> list[Column]:
         return [F.col("ds").cast("date")]
     order = [group[1] for group in re.finditer(r"\?P<([Ymd])>", pattern.regex.pattern)]
     expression = re.sub(r"\?P<[Ymd]>", "", pattern.regex.pattern) + "$"
-    path = F.col("_metadata.file_path")
+    # An address with every character but those of a name written as %XX.
+    path = F.url_decode(F.replace("_metadata.file_path", F.lit("+"), F.lit("%2B")))
     parts = [F.regexp_extract(path, expression, order.index(part) + 1) for part in "Ymd"]
     return [F.to_date(F.concat_ws("-", *parts)).alias("ds")]
 

@@ -11,7 +11,7 @@ from pyspark.sql import types as T
 
 from jobs.landing.files import Landing, LandingFile
 from jobs.landing.raw_files import CORRUPT, RawView, day_of, name_list, open_files
-from jobs.landing.sources import View
+from jobs.landing.source_file import View
 from pipelines.logs import reasons as R
 from pipelines.logs.validation import MISSING
 

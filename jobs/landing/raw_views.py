@@ -11,30 +11,25 @@ from collections.abc import Sequence
 from datetime import date
 from functools import reduce
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from jobs.landing.files import Landing, LandingFile
 from jobs.landing.raw_csv import read_csv
-from jobs.landing.raw_files import RawView, day_of, first_line, name_list, open_files
+from jobs.landing.parquet_columns import (
+    ParquetColumn,
+    from_nanoseconds,
+    parquet_columns,
+    spark_schema,
+)
+from jobs.landing.raw_files import RawView, day_of, name_list, open_files
 from jobs.landing.raw_lines import read_lines
-from jobs.landing.sources import Source, View
-from jobs.setup.exits import InputMissing, UsageError
+from jobs.landing.source_file import View
+from jobs.landing.sources import Source
+from jobs.setup.exits import InputMissing
 from pipelines.logs.validation import MISSING
 from schemas.logs import LOGS
-
-_SUFFIXES = {
-    "parquet": "parquet",
-    "jsonl": "jsonl",
-    "json": "jsonl",
-    "ndjson": "jsonl",
-    "csv": "csv",
-}
-_COMPRESSIONS = ("gz", "bz2", "zst", "zstd")
-
 
 def read_view(
     spark: SparkSession, source: Source, name: str, log: str, days: Sequence[date]
@@ -45,8 +40,6 @@ def read_view(
     ------
     InputMissing
         If a file cannot be read; it is named.
-    UsageError
-        If the format of a file is not known.
     """
     view = source.spec.views[name]
     files = source.day_files(name, days)
@@ -56,15 +49,20 @@ def read_view(
     default = () if view.columns else tuple(c.name for c in LOGS[log] if not c.nullable)
     required = view.required or default
     parts: list[RawView] = []
-    for kind, of_kind in _by_format(view, files).items():
+    for (kind, *_), of_kind in _alike(view, files).items():
         if kind == "parquet":
             parts += _parquet(spark, source.landing, view, of_kind, required)
         elif kind == "csv":
             parts += read_csv(spark, source.landing, view, of_kind, required)
         else:
             parts.append(read_lines(spark, source.landing, view, of_kind, kind, columns, required))
+    if not parts:
+        return RawView(spark.createDataFrame([], "ds date"), None, has_columns=False)
     refused = [part.refused for part in parts if part.refused is not None]
-    return RawView(_union([part.rows for part in parts]), _union(refused) if refused else None)
+    unread = tuple(sorted({column for part in parts for column in part.unread}))
+    return RawView(
+        _union([part.rows for part in parts]), _union(refused) if refused else None, unread
+    )
 
 
 def _union(frames: list[DataFrame]) -> DataFrame:
@@ -93,18 +91,25 @@ def _as_text(frame: DataFrame, name: str) -> Column:
     return value.cast("string")
 
 
-def _by_format(view: View, files: Sequence[LandingFile]) -> dict[str, list[LandingFile]]:
-    by_kind: dict[str, list[LandingFile]] = {}
+def _alike(view: View, files: Sequence[LandingFile]) -> dict[tuple[str, ...], list[LandingFile]]:
+    """Files that one reader takes at once: of one format, in folders ``name=value`` of the same names.
+
+    Raises
+    ------
+    InputMissing
+        Spark cannot open a file of that name.
+    """
+    groups: dict[tuple[str, ...], list[LandingFile]] = {}
     for file in files:
-        kind = view.format
-        if kind == "auto":
-            endings = [e for e in file.name.lower().split(".")[1:] if e not in _COMPRESSIONS]
-            ending = endings[-1] if endings else ""
-            if ending not in _SUFFIXES:
-                raise UsageError(f"landing file {file.name}: name its format in source.toml")
-            kind = _SUFFIXES[ending]  # type: ignore[assignment]
-        by_kind.setdefault(kind, []).append(file)
-    return by_kind
+        *folders, name = file.name.split("/")
+        if ":" in name:
+            raise InputMissing(
+                f"landing file {file.address} cannot be read: Spark opens no file with a colon in "
+                "its name; rename it"
+            )
+        names = (folder.partition("=")[0] for folder in folders if "=" in folder)
+        groups.setdefault((str(view.format_of(file.name)), *names), []).append(file)
+    return groups
 
 
 def _parquet(
@@ -114,33 +119,33 @@ def _parquet(
     files: Sequence[LandingFile],
     required: Sequence[str],
 ) -> list[RawView]:
-    groups: dict[tuple[tuple[str, str], ...], list[LandingFile]] = {}
+    groups: dict[tuple[ParquetColumn, ...], list[LandingFile]] = {}
     for file in files:
-        schema = _footer(landing, file)
-        key = tuple((field.name, str(field.type)) for field in schema)
-        groups.setdefault(key, []).append(file)
-    lacking = [[c for c in required if c not in dict(key)] for key in groups]
+        groups.setdefault(parquet_columns(landing, file), []).append(file)
+    absent = [[c for c in required if c not in {f.name for f in key}] for key in groups]
     views = []
-    for (key, group), absent in zip(groups.items(), lacking, strict=True):
-        frame = open_files(spark, landing, view).parquet(*(file.address for file in group))
+    for (columns, group), lacking in zip(groups.items(), absent, strict=True):
+        reader = open_files(spark, landing, view)
+        unread = tuple(column for column in columns if column.spark_type is None)
+        if unread:
+            # Told what to read, Spark does not look at the columns that it cannot.
+            reader = reader.schema(spark_schema(columns))
+        frame = reader.parquet(*(file.address for file in group))
+        instants = {column.name for column in columns if column.is_nanoseconds}
         # Spark takes a column without any type, as Arrow writes one of nulls only, for integers.
-        untyped = {name for name, kind in key if kind == "null"}
-        names = [
-            F.lit(None).alias(name) if name in untyped else F.col(f"`{name}`")
+        untyped = {column.name for column in columns if column.is_untyped}
+        taken = [
+            F.lit(None).alias(name)
+            if name in untyped
+            else from_nanoseconds(name)
+            if name in instants
+            else F.col(f"`{name}`")
             for name in frame.columns
             if name != "ds" or not view.pattern.has_day
         ]
-        missing = [name_list(absent).alias(MISSING)] if any(lacking) else []
+        missing = [name_list(lacking).alias(MISSING)] if any(absent) else []
         day = day_of(view, frame)
-        views.append(RawView(frame.select(*names, *day, *missing), None))
+        rows = frame.select(*taken, *day, *missing)
+        told = tuple(f"{column.name} ({column.kind}, {group[0].address})" for column in unread)
+        views.append(RawView(rows, None, told))
     return views
-
-
-def _footer(landing: Landing, file: LandingFile) -> pa.Schema:
-    try:
-        with landing.filesystem.open_input_file(landing.path(file.name)) as opened:
-            return pq.read_schema(opened)
-    except (OSError, pa.ArrowException) as problem:
-        raise InputMissing(
-            f"landing file {file.address} cannot be read as Parquet: {first_line(problem)}"
-        ) from None

@@ -12,93 +12,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError
 
-from jobs.landing.files import Landing, LandingFile, PathPattern
+from jobs.landing.files import Landing, LandingFile, UnreadFile
+from jobs.landing.source_file import SourceFile, View
 from jobs.setup.environment import conf_directory
 from jobs.setup.exits import UsageError
 from schemas.logs import LOGS
 
-FileFormat = Literal["auto", "parquet", "jsonl", "csv", "text"]
-
-
-class View(BaseModel):
-    """Raw files that a SELECT reads by the view's name.
-
-    Attributes
-    ----------
-    path : str
-        Under the landing directory; see `PathPattern`.
-    format : str
-        ``auto`` goes by the file extension.
-    options : dict
-        CSV only: ``separator``, ``quote``, ``escape``.
-    columns : tuple of str
-        JSON lines only: the fields to read, all as text. Empty: the canonical columns of the log.
-    required : tuple of str
-        Columns whose absence from a row is told as `missing_column`. Empty: those of the log.
-    first_day, last_day : date
-        The days that files without ``{ds}`` hold.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    path: str
-    format: FileFormat = "auto"
-    options: dict[Literal["separator", "quote", "escape"], str] = Field(default_factory=dict)
-    columns: tuple[str, ...] = ()
-    required: tuple[str, ...] = ()
-    first_day: date | None = None
-    last_day: date | None = None
-
-    @property
-    def pattern(self) -> PathPattern:
-        """The path as a pattern."""
-        return PathPattern(self.path)
-
-    @model_validator(mode="after")
-    def _check(self) -> View:
-        if self.path.startswith("/") or ".." in self.path.split("/"):
-            raise ValueError("path must lie under the landing directory")
-        if (self.first_day is None) != (self.last_day is None):
-            raise ValueError("first_day and last_day belong together")
-        if self.pattern.has_day and self.first_day is not None:
-            raise ValueError("a path with {ds} says its days itself: no first_day, last_day")
-        _ = self.pattern.regex
-        return self
-
-
-class Log(BaseModel):
-    """Which views the SELECT of a log reads; the first one decides its days."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    views: tuple[str, ...] = Field(min_length=1)
-
-
-class SourceFile(BaseModel):
-    """The whole of ``source.toml``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    what: str
-    views: dict[str, View]
-    logs: dict[str, Log]
-
-    @model_validator(mode="after")
-    def _check(self) -> SourceFile:
-        for log, spec in self.logs.items():
-            if log not in LOGS:
-                raise ValueError(f"there is no log {log}: there are {', '.join(LOGS)}")
-            unknown = [name for name in spec.views if name not in self.views]
-            if unknown:
-                raise ValueError(f"logs.{log} reads views that are not declared: {unknown}")
-            first = self.views[spec.views[0]]
-            if not first.pattern.has_day and first.first_day is None:
-                raise ValueError(f"views.{spec.views[0]} needs {{ds}} in its path, or its days")
-        return self
+NO_FORMAT = "its ending tells no format: name the view's format in source.toml"
+EMPTY = "it is empty"
 
 
 @dataclass
@@ -109,7 +33,7 @@ class Source:
     spec: SourceFile
     selects: Mapping[str, str]
     landing: Landing
-    _listed: dict[str, list[LandingFile]] = field(default_factory=dict)
+    _looked: dict[str, tuple[list[LandingFile], list[UnreadFile]]] = field(default_factory=dict)
 
     @classmethod
     def load(cls, name_or_directory: str | Path, landing: str | Path) -> Source:
@@ -143,9 +67,38 @@ class Source:
 
     def view_files(self, view: str) -> list[LandingFile]:
         """All files of a view; listed once per source object."""
-        if view not in self._listed:
-            self._listed[view] = self.landing.list(self.spec.views[view].pattern)
-        return self._listed[view]
+        return self._look(view)[0]
+
+    def unread(self, log: str, days: Sequence[date] | None = None) -> list[UnreadFile]:
+        """What lies beside the files of a log and is read by none of the source's views.
+
+        Parameters
+        ----------
+        days : sequence of date, optional
+            Only what is of these days. Without: also what is of no day that can be told.
+        """
+        read = {file.name for view in self.spec.views for file in self.view_files(view)}
+        beside: dict[str, UnreadFile] = {}
+        for view in self.spec.logs[log].views if log in self.spec.logs else ():
+            for file in self._look(view)[1]:
+                if file.name not in read and (days is None or file.day in days):
+                    beside[file.name] = file
+            beside |= {
+                file.name: UnreadFile(file.name, 0, file.day, EMPTY)
+                for file in self._look(view)[0]
+                if not file.size and (days is None or file.day in days)
+            }
+        return [beside[name] for name in sorted(beside)]
+
+    def _look(self, view: str) -> tuple[list[LandingFile], list[UnreadFile]]:
+        if view not in self._looked:
+            declared = self.spec.views[view]
+            files, unread = self.landing.look(declared.pattern)
+            known = [file for file in files if declared.format_of(file.name)]
+            others = [file for file in files if not declared.format_of(file.name)]
+            unread += [UnreadFile(file.name, file.size, file.day, NO_FORMAT) for file in others]
+            self._looked[view] = known, unread
+        return self._looked[view]
 
     def main_view(self, log: str) -> View:
         """The view that decides a log's days."""

@@ -21,6 +21,8 @@ ALWAYS = {
     "spark.sql.session.timeZone": "UTC",
     # mapInArrow maps columns by position, silently, unless told to look at the names.
     "spark.sql.execution.arrow.pyspark.validateSchema.enabled": "true",
+    # Parquet of nanoseconds, which pandas writes, is refused otherwise.
+    "spark.sql.legacy.parquet.nanosAsLong": "true",
     "spark.ui.showConsoleProgress": "false",
 }
 

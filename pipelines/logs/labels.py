@@ -8,7 +8,7 @@ from typing import Annotated
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from annotated_types import Ge, Le
+from annotated_types import Ge, Gt, Le
 
 from pipelines.days import day_number
 from pipelines.parameters import Parameters, Positive
@@ -41,12 +41,19 @@ class LabelRules(Parameters):
         Hours after the end of the impression's day from which clicks no longer count.
     max_clicks_per_user_and_listing, max_clicks_per_user : int
         Clicked impressions of a day above which the traffic is not a person's.
+    nobody : tuple of str
+        User ids that stand for "not known", in small letters.
+    max_user_share, max_user_impressions : float, int
+        An id with more than both of a day's impressions is not one person's.
     """
 
     click_window_hours: Positive
     cutoff_hours: Annotated[int, Ge(0), Le(24)]
     max_clicks_per_user_and_listing: Annotated[int, Ge(1)]
     max_clicks_per_user: Annotated[int, Ge(1)]
+    nobody: tuple[str, ...]
+    max_user_share: Annotated[float, Gt(0), Le(1)]
+    max_user_impressions: Annotated[int, Ge(1)]
 
     def cutoff(self, day: date) -> int:
         """When clicks on the day's impressions stop to count, in microseconds since 1970."""

@@ -74,19 +74,82 @@ def raw_json() -> Column:
     return F.to_json(F.col(RAW), told)
 
 
+def fractional_ids(yielded: DataFrame, log: str) -> list[str]:
+    """Ids that are numbers with a fraction: as text, 1 becomes `1.0` and meets no other log's 1."""
+    kinds = {field.name: field.dataType for field in yielded.schema.fields}
+    return [
+        column.name
+        for column in LOGS[log]
+        if column.name.endswith("_id")
+        and (
+            isinstance(kind := kinds.get(column.name), (T.FloatType, T.DoubleType))
+            or (isinstance(kind, T.DecimalType) and kind.scale > 0)
+        )
+    ]
+
+
 def _typed(column: Declared, types: Mapping[str, T.DataType]) -> Column:
     if column.name not in types:
         return F.lit(None).cast(column.type)
     value, have = F.col(f"`{column.name}`"), types[column.name]
+    if isinstance(have, T.StringType):
+        return _from_text(value, column)
     if have == column.type:
         return value
-    if isinstance(column.type, (T.ArrayType, T.MapType)) and isinstance(have, T.StringType):
-        return F.from_json(value, column.type.simpleString())
-    if isinstance(column.type, T.TimestampType) and isinstance(have, T.StringType):
-        return F.try_to_timestamp(value)
     if isinstance(column.type, T.BooleanType) and isinstance(have, T.NumericType):
         return F.when(value == 0, False).when(value == 1, True)
     return value.try_cast(column.type)
+
+
+def _from_text(value: Column, column: Declared) -> Column:
+    """A value from its text; null where it cannot be read."""
+    kind = column.type
+    if isinstance(kind, T.StringType):
+        return F.nullif(value, F.lit("")) if column.nullable else value
+    if isinstance(kind, (T.ArrayType, T.MapType)):
+        return F.from_json(value, kind.simpleString())
+    if isinstance(kind, T.TimestampType):
+        return F.coalesce(F.try_to_timestamp(value), _iso_8601(value))
+    if isinstance(kind, T.BooleanType):
+        number = value.try_cast("double")
+        return F.coalesce(
+            value.try_cast(kind), F.when(number == 0, False).when(number == 1, True)
+        )
+    if isinstance(kind, T.IntegralType):
+        # What was a whole number before a tool made fractions of the column: 3.0.
+        number = value.try_cast("decimal(38,9)")
+        whole = F.when(number == F.floor(number), number.try_cast(kind))
+        return F.coalesce(value.try_cast(kind), whole)
+    return value.try_cast(kind)
+
+
+_DAY = r"^\s*(\d{4})-?(\d\d)-?(\d\d)[Tt ]"
+_ZONE = r"\s*([Zz]|[+-]\d\d(?::?\d\d)?)?\s*$"
+
+
+def _iso_8601(value: Column) -> Column:
+    """The forms of ISO 8601 that Spark does not read: basic, without seconds, 24:00."""
+    seconds = _DAY + r"(\d\d):?(\d\d):?(\d\d)(?:[.,](\d+))?" + _ZONE
+    minutes = _DAY + r"(\d\d):?(\d\d)" + _ZONE
+    extended = F.regexp_replace(value, minutes, "$1-$2-$3T$4:$5:00$6")
+    extended = F.regexp_replace(extended, seconds, "$1-$2-$3T$4:$5:$6.0$7$8")
+    # The fraction follows a 0 that is put before it, so that none is a fraction too.
+    extended = F.regexp_replace(extended, r"\.0(\d)", ".$1")
+    midnight = r"T24:00:00(\.0+)?"
+    of_next_day = F.try_to_timestamp(F.regexp_replace(extended, midnight, "T00:00:00"))
+    is_midnight = F.regexp_like(extended, F.lit(midnight))
+    return F.when(is_midnight, of_next_day + F.expr("INTERVAL 1 DAY")).otherwise(
+        F.try_to_timestamp(extended)
+    )
+
+
+def _came_null(column: Declared, types: Mapping[str, T.DataType]) -> Column:
+    """Null as it came: null, or no text at all where text is not what is wanted."""
+    raw = F.col(f"{RAW}.`{column.name}`")
+    is_text = isinstance(types[column.name], T.StringType)
+    if is_text and not isinstance(column.type, T.StringType):
+        return F.coalesce(F.trim(raw) == "", F.lit(True))
+    return F.coalesce(raw == "", F.lit(True)) if is_text and column.nullable else raw.isNull()
 
 
 def _conditions(
@@ -106,7 +169,7 @@ def _conditions(
     }
     for column in declared.values():
         if column.name in types:
-            reason, condition = _unparsable(column, types[column.name])
+            reason, condition = _unparsable(column, types)
             if condition is not None:
                 conditions[reason] = (
                     conditions[reason] | condition if reason in conditions else condition
@@ -124,13 +187,16 @@ def _conditions(
 
 def _is_null(column: Declared, types: Mapping[str, T.DataType]) -> Column:
     """Null as it came, which is not the same as null because it could not be read."""
-    null = F.col(f"{RAW}.`{column.name}`").isNull()
+    null = _came_null(column, types)
     if MISSING in types:
         return null & ~F.array_contains(MISSING, column.name)
     return null
 
 
-def _unparsable(column: Declared, have: T.DataType) -> tuple[str, Column | None]:
+def _unparsable(
+    column: Declared, types: Mapping[str, T.DataType]
+) -> tuple[str, Column | None]:
+    have = types[column.name]
     value, raw = F.col(column.name), F.col(f"{RAW}.`{column.name}`")
     reason = R.UNPARSABLE_VALUE
     wrong: list[Column] = []
@@ -151,7 +217,7 @@ def _unparsable(column: Declared, have: T.DataType) -> tuple[str, Column | None]
         wrong.append(value.isNotNull() & (~F.coalesce(finite_only, F.lit(False))))
         wrong.append(F.coalesce(infinite, F.lit(False)))
     if have != column.type:
-        wrong.append(value.isNull() & raw.isNotNull())
+        wrong.append(value.isNull() & ~_came_null(column, types))
     return reason, _any(wrong) if wrong else None
 
 

@@ -16,6 +16,9 @@ RULES = LabelRules(
     cutoff_hours=2,
     max_clicks_per_user_and_listing=2,
     max_clicks_per_user=5,
+    nobody=("-", "null"),
+    max_user_share=0.2,
+    max_user_impressions=100,
 )
 # Name, time of the impression, times of its clicks, the delay that must be told.
 CASES = [
