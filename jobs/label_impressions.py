@@ -23,7 +23,7 @@ from pipelines.logs.nobody import frequent_ids, nobodys_ids, without_nobody
 
 _NAME = 40
 _NAMED = 20
-"""Ids that `runs` names, and letters of each: more of either is a fault of the source, told anyway."""
+"""Letters of an id, and ids, that `runs` names."""
 _CLICK_COLUMNS = ("impression_id", "user_id", "listing_id", "ts", "impression_ts", "impression_ds")
 
 

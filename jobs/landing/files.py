@@ -128,7 +128,9 @@ def _glob(text: str) -> str:
 _WRITING = re.compile(
     r"\.(tmp|temp|part|partial|inprogress|incomplete|crdownload|_COPYING_)$", re.IGNORECASE
 )
-_MARKER = re.compile(r"(^|/)(\.[^/]*\.crc|_(SUCCESS|metadata|common_metadata|committed_.*|started_.*))$")
+_MARKER = re.compile(
+    r"(^|/)(\.[^/]*\.crc|_(SUCCESS|metadata|common_metadata|committed_.*|started_.*))$"
+)
 BEING_WRITTEN = "it is still being written"
 HIDDEN = "its name, or a folder's, begins with . or _"
 NO_MATCH = "it is not where the source looks"
@@ -215,7 +217,7 @@ def _why_unread(pattern: PathPattern, name: str) -> str:
 
 
 def _day_beside(pattern: PathPattern, name: str) -> date | None:
-    """The day that a file is of which is not read: by its folder, or by its name when it is done."""
+    """The day of a file that is not read: by its folder, or by its name once it is done."""
     folder = pattern.day_folder
     day = folder.match(name) if folder else pattern.match(_WRITING.sub("", name))
     return day if isinstance(day, date) else None

@@ -120,7 +120,7 @@ def _as_spark_reads(kind: pa.DataType) -> pa.DataType:
     types = pa.types
     if types.is_float16(kind) or types.is_time(kind) or types.is_decimal256(kind):
         raise NotImplementedError(str(kind))
-    if types.is_timestamp(kind) and kind.unit == "ns" or types.is_duration(kind):
+    if (types.is_timestamp(kind) and kind.unit == "ns") or types.is_duration(kind):
         return pa.int64()
     if types.is_dictionary(kind):
         return _as_spark_reads(kind.value_type)

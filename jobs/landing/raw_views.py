@@ -16,13 +16,13 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from jobs.landing.files import Landing, LandingFile
-from jobs.landing.raw_csv import read_csv
 from jobs.landing.parquet_columns import (
     ParquetColumn,
     from_nanoseconds,
     parquet_columns,
     spark_schema,
 )
+from jobs.landing.raw_csv import read_csv
 from jobs.landing.raw_files import RawView, day_of, name_list, open_files
 from jobs.landing.raw_lines import read_lines
 from jobs.landing.source_file import View
@@ -30,6 +30,7 @@ from jobs.landing.sources import Source
 from jobs.setup.exits import InputMissing
 from pipelines.logs.validation import MISSING
 from schemas.logs import LOGS
+
 
 def read_view(
     spark: SparkSession, source: Source, name: str, log: str, days: Sequence[date]
@@ -92,7 +93,7 @@ def _as_text(frame: DataFrame, name: str) -> Column:
 
 
 def _alike(view: View, files: Sequence[LandingFile]) -> dict[tuple[str, ...], list[LandingFile]]:
-    """Files that one reader takes at once: of one format, in folders ``name=value`` of the same names.
+    """Files that one reader takes at once: one format, folders ``name=value`` of the same names.
 
     Raises
     ------

@@ -59,7 +59,7 @@ class View(BaseModel):
         """The format of a file; None where neither the view nor the file's ending tells it."""
         if self.format != "auto":
             return self.format
-        endings = [end for end in name.lower().rpartition("/")[2].split(".")[1:]]
+        endings = name.lower().rpartition("/")[2].split(".")[1:]
         known = [end for end in endings if end not in _COMPRESSIONS]
         return _ENDINGS.get(known[-1]) if known else None
 

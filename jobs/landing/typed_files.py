@@ -87,9 +87,7 @@ def _is_alike(have: pa.DataType, want: pa.DataType) -> bool:
             and _is_alike(have.item_type, want.item_type)
         )
     if kinds.is_list(want):
-        is_list = (
-            kinds.is_list(have) or kinds.is_large_list(have) or kinds.is_fixed_size_list(have)
-        )
+        is_list = kinds.is_list(have) or kinds.is_large_list(have) or kinds.is_fixed_size_list(have)
         return is_list and _is_alike(have.value_type, want.value_type)
     return bool(have == want)
 

@@ -84,4 +84,6 @@ def without_nobody(rows: pa.Table, nobody: list[str]) -> pa.Table:
         return rows
     users = rows["user_id"]
     known = pc.if_else(pc.is_in(users, pa.array(nobody, pa.string())), None, users)
-    return rows.set_column(rows.schema.get_field_index("user_id"), rows.schema.field("user_id"), known)
+    return rows.set_column(
+        rows.schema.get_field_index("user_id"), rows.schema.field("user_id"), known
+    )

@@ -112,9 +112,7 @@ def _from_text(value: Column, column: Declared) -> Column:
         return F.coalesce(F.try_to_timestamp(value), _iso_8601(value))
     if isinstance(kind, T.BooleanType):
         number = value.try_cast("double")
-        return F.coalesce(
-            value.try_cast(kind), F.when(number == 0, False).when(number == 1, True)
-        )
+        return F.coalesce(value.try_cast(kind), F.when(number == 0, False).when(number == 1, True))
     if isinstance(kind, T.IntegralType):
         # What was a whole number before a tool made fractions of the column: 3.0.
         number = value.try_cast("decimal(38,9)")
@@ -193,9 +191,7 @@ def _is_null(column: Declared, types: Mapping[str, T.DataType]) -> Column:
     return null
 
 
-def _unparsable(
-    column: Declared, types: Mapping[str, T.DataType]
-) -> tuple[str, Column | None]:
+def _unparsable(column: Declared, types: Mapping[str, T.DataType]) -> tuple[str, Column | None]:
     have = types[column.name]
     value, raw = F.col(column.name), F.col(f"{RAW}.`{column.name}`")
     reason = R.UNPARSABLE_VALUE

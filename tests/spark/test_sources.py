@@ -7,7 +7,8 @@ import pyarrow.compute as pc
 import pytest
 from rich.console import Console
 
-from jobs.commands.check_source import check_source, run_check
+from jobs.commands.check_source import run_check
+from jobs.landing.source_findings import check_source
 from jobs.landing.sources import Source
 from jobs.setup.exits import ExitCode
 from tests.support.ingesting import DAY, ingest, land, make_step, row

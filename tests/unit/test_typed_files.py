@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from jobs.landing.typed_files import DayOfFiles, TypedFile, typed_file
 from jobs.storage.contracts import arrow_schema
 from schemas.logs import LOGS
-from tests.support.rows import arrow_rows
+from tests.support.rows import DAY, arrow_rows
 
 COLUMNS = [column.name for column in LOGS["impressions"]]
 REQUIRED = frozenset(column.name for column in LOGS["impressions"] if not column.nullable)
@@ -35,10 +36,14 @@ def with_times(kind: pa.DataType) -> pa.Table:
         ROWS.drop_columns(["country"]),
         with_times(pa.timestamp("ms", "UTC")),
         with_times(pa.timestamp("us", "Europe/Berlin")),
+        with_times(pa.timestamp("ns", "UTC")),
+        with_times(pa.timestamp("us")),
+        ROWS.append_column("more", pa.array([0, 1], pa.time64("ns"))),
         ROWS.set_column(2, "surface", ROWS["surface"].dictionary_encode()),
     ],
-    ids=["canonical", "without what may be absent", "milliseconds", "of a zone", "dictionary"],
-)
+    ids=["canonical", "without what may be absent", "milliseconds", "of a zone", "nanoseconds",
+         "without a zone", "with an unknown column", "dictionary"],
+)  # fmt: skip
 def test_a_file_of_the_canonical_columns_is_taken_with_its_rows(
     tmp_path: Path, rows: pa.Table
 ) -> None:
@@ -49,17 +54,14 @@ def test_a_file_of_the_canonical_columns_is_taken_with_its_rows(
 @pytest.mark.parametrize(
     "rows",
     [
-        with_times(pa.timestamp("us")),
         with_times(pa.string()),
         ROWS.drop_columns(["listing_id"]),
-        ROWS.append_column("more", ROWS["query"]),
+        ROWS.append_column("Query", ROWS["query"]),
         ROWS.set_column(7, "position", ROWS["position"].cast(pa.int64())),
     ],
-    ids=["local times", "times as text", "without a key", "an unknown column", "wide integers"],
+    ids=["times as text", "without a key", "a name in two spellings", "wide integers"],
 )
-def test_a_file_of_other_columns_or_of_local_times_is_left_to_spark(
-    tmp_path: Path, rows: pa.Table
-) -> None:
+def test_a_file_of_other_types_or_names_is_left_to_spark(tmp_path: Path, rows: pa.Table) -> None:
     assert looked_at(tmp_path / "part.parquet", rows) is None
 
 
@@ -80,3 +82,35 @@ def test_the_one_row_that_is_not_certainly_good_is_put_aside_for_spark(tmp_path:
     good = pa.Table.from_batches(files.good_rows())
     assert good["impression_id"].to_pylist() == rows["impression_id"].to_pylist()[:1]
     assert pq.read_table(aside)["impression_id"].to_pylist() == ["i2"]
+
+
+def read(path: Path, log: str, rows: pa.Table) -> list[dict[str, object]]:
+    """The good rows of a file that need not have the canonical types."""
+    pq.write_table(rows, path)
+    names = [column.name for column in LOGS[log]]
+    declared = pa.schema([arrow_schema(log).field(name) for name in names])
+    aside = str(path.parent / "aside")
+    files = DayOfFiles(log, DAY, [TypedFile(str(path), len(rows))], declared, aside, 4096, {})
+    made: list[dict[str, object]] = pa.Table.from_batches(files.good_rows()).to_pylist()
+    return made
+
+
+def test_nanoseconds_are_cut_to_the_microsecond_before(tmp_path: Path) -> None:
+    noon = int(ROWS["ts"].cast(pa.int64())[0].as_py()) * 1000
+    for zone in ("UTC", "Europe/Berlin", None):
+        times = pa.array([noon + 999, noon + 1000], pa.timestamp("ns", zone))
+        rows = read(tmp_path / "a.parquet", "impressions", ROWS.set_column(1, "ts", times))
+        at = [int(row["ts"].timestamp() * 1_000_000) for row in rows]  # type: ignore[attr-defined]
+        assert at == [noon // 1000, noon // 1000 + 1]
+
+
+def test_half_floats_and_an_empty_id_are_read_as_what_they_say(tmp_path: Path) -> None:
+    listing = arrow_rows("listings", [{}]).drop_columns(["ds"])
+    vector = pa.array([[np.float16(0.5), np.float16(-0.25)]], pa.list_(pa.float16()))
+    place = listing.schema.get_field_index("image_vector")
+    listing = listing.set_column(place, "image_vector", vector)
+    (made,) = read(tmp_path / "listings.parquet", "listings", listing)
+    assert made["image_vector"] == [0.5, -0.25]
+    nobody = ROWS.set_column(4, "user_id", pa.array(["", "u1"]))
+    rows = read(tmp_path / "impressions.parquet", "impressions", nobody)
+    assert [row["user_id"] for row in rows] == [None, "u1"]

@@ -1,0 +1,136 @@
+"""What is to be said of one log of a source: of its columns, and of the rows of a day."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Literal
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from jobs.landing.canonical_logs import YieldedLog
+from pipelines.logs import reasons as R
+from pipelines.logs.validation import MISSING, REASONS, fractional_ids
+from schemas.logs import ID_COLUMN, LOGS
+
+Level = Literal["wrong", "look", "good"]
+_WRONG_SHARE = 0.05
+"""Refused more often than this, rows point to a mistake in the source, not to dirt in the logs."""
+_HALF_DAY_AHEAD = 14
+"""No time zone is farther from UTC, in hours."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to say of a log, or of one of its columns."""
+
+    log: str
+    column: str
+    level: Level
+    text: str
+
+
+def columns_of(log: str, rows: DataFrame) -> list[Finding]:
+    """What can be said before a row is read: names and types."""
+    have = {field.name: field.dataType for field in rows.schema.fields}
+    fractional = fractional_ids(rows, log)
+    findings = []
+    for column in LOGS[log]:
+        if column.name in fractional:
+            text = (
+                f"is {have[column.name].simpleString()}: as text 1 becomes 1.0, which joins with "
+            )
+            text += f"nothing; write CAST(CAST({column.name} AS BIGINT) AS STRING)"
+            findings.append(Finding(log, column.name, "wrong", text))
+            continue
+        if column.name not in have:
+            level: Level = "look" if column.nullable else "wrong"
+            then = "stays null" if column.nullable else "every row will be refused"
+            findings.append(Finding(log, column.name, level, f"missing ({column.comment}): {then}"))
+            continue
+        have_type, want_type = have[column.name], column.type
+        if have_type == want_type:
+            continue
+        cast = f"CAST({column.name} AS {want_type.simpleString().upper()})"
+        if isinstance(have_type, T.StringType) and isinstance(want_type, (T.ArrayType, T.MapType)):
+            cast = f"from_json({column.name}, '{want_type.simpleString()}')"
+        nested = isinstance(have_type, (T.StructType, T.ArrayType, T.MapType, T.BinaryType))
+        verdict: Level = "wrong" if nested else "good"
+        findings.append(
+            Finding(
+                log,
+                column.name,
+                verdict,
+                f"is {have_type.simpleString()}, should be {want_type.simpleString()}: "
+                + (f"write {cast}" if nested else f"cast when read, as by {cast}"),
+            )
+        )
+    expected = {column.name for column in LOGS[log]} | {"ds", MISSING}
+    for name in have:
+        if name not in expected:
+            text = "unexpected, not stored: put it into attributes if it should be"
+            findings.append(Finding(log, name, "look", text))
+    return findings
+
+
+def rows_of(
+    log: str, checked: DataFrame, yielded: YieldedLog, days: Sequence[date]
+) -> list[Finding]:
+    """What the rows of the sample say, from one aggregation."""
+    columns = [column.name for column in LOGS[log]]
+    measures: dict[str, Column] = {
+        "rows": F.count("*"),
+        "ids": F.count_distinct(F.nullif(F.col(ID_COLUMN[log]), F.lit(""))),
+        "with id": F.count_if(F.col(ID_COLUMN[log]) != ""),
+        **{f"null {name}": F.count_if(F.col(name).isNull()) for name in columns},
+        **{f"for {r}": F.count_if(F.array_contains(REASONS, r)) for r in R.REASONS},
+    }
+    if log == "impressions":
+        surface = F.col("surface")
+        unknown = F.when(~surface.isin("search", "promoted"), surface.substr(1, 40))
+        measures["surfaces"] = F.collect_set(unknown)
+    if "ts" in columns:
+        hour = F.floor((F.unix_micros("ts") / 1e6 - F.unix_date("ds") * 86400) / 3600)
+        measures["first hour"], measures["last hour"] = F.min(hour), F.max(hour)
+    measured = checked.agg(*(value.alias(name) for name, value in measures.items())).collect()[0]
+    lines = {} if yielded.refused is None else _line_reasons(yielded.refused)
+    read = measured["rows"] + sum(lines.values())
+    if not read:
+        return [Finding(log, "", "wrong", f"no rows for {days[0]}")]
+    span = f"{days[0]}" if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    findings = [Finding(log, "", "good", f"{read:,} rows of {span}")]
+    counts: dict[str, int] = {r: measured[f"for {r}"] + lines.get(r, 0) for r in R.REASONS}
+    counts[R.DUPLICATE_ID] = measured["with id"] - measured["ids"]
+    for reason, refused in counts.items():
+        if refused > 0:
+            level: Level = "wrong" if refused > _WRONG_SHARE * read else "look"
+            text = f"{refused:,} rows ({refused / read:.2%}) refused, {reason}: {R.REASONS[reason]}"
+            findings.append(Finding(log, "", level, text + _hint(log, reason, measured)))
+    for column in LOGS[log]:
+        nulls = measured[f"null {column.name}"]
+        if column.name in yielded.rows.columns and column.nullable and nulls:
+            text = f"null in {nulls / max(measured['rows'], 1):.1%} of the rows"
+            findings.append(Finding(log, column.name, "good", text))
+    return findings
+
+
+def _line_reasons(refused: DataFrame) -> dict[str, int]:
+    exploded = refused.select(F.explode("reasons").alias("reason"))
+    return {row["reason"]: row["count"] for row in exploded.groupBy("reason").count().collect()}
+
+
+def _hint(log: str, reason: str, measured: Any) -> str:
+    if reason == R.UNKNOWN_SURFACE:
+        return f"; found {', '.join(sorted(measured['surfaces'])[:5])}"
+    if reason == R.CLICK_WITHOUT_IMPRESSION:
+        return "; do both logs make impression_id in the same way?"
+    if reason == R.OUTSIDE_DAY:
+        first, last = int(measured["first hour"]), int(measured["last hour"])
+        text = f"; the hours run from {first} to {last} of the day"
+        if first >= -_HALF_DAY_AHEAD and last <= 23 + _HALF_DAY_AHEAD:
+            text += ": local time? use to_utc_timestamp(ts, 'Area/City')"
+        return text
+    return ""

@@ -1,0 +1,274 @@
+"""The same rows in any format give the same tables; what a format cannot hold is named."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from jobs.landing.parquet_columns import parquet_columns, spark_schema
+from jobs.landing.sources import Source
+from jobs.setup.exits import InputMissing, UsageError
+from jobs.storage.contracts import arrow_schema
+from schemas.logs import LOGS
+from tests.support.ingesting import DAY, ingest, land, make_step, row, stored
+
+START = datetime(DAY.year, DAY.month, DAY.day, tzinfo=UTC)
+ODD = [
+    "",
+    None,
+    "-",
+    "null",
+    'a "quoted", one',
+    "two\nlines",
+    "ümläut 😀",
+    " blank ",
+    "a\tb",
+    "\\n",
+]
+Row = dict[str, Any]
+
+
+def made_rows(number: int) -> dict[str, list[Row]]:
+    """Rows of every log with odd texts, absent values and a few that must be refused."""
+    chance = Random(7)
+    impressions = [
+        row(
+            "impressions", impression_id=f"i{k}", listing_id=f"l{k % 9}",
+            ts=START + timedelta(microseconds=chance.randrange(86_400_000_000)),
+            user_id=chance.choice(ODD), query=chance.choice(ODD), device=chance.choice(ODD),
+            position=chance.choice([1, 2, 3, 0]),
+            attributes=chance.choice([None, {"a": "b"}, {"é": 'x"y', "k": ","}, {}]),
+        )
+        for k in range(number)
+    ]  # fmt: skip
+    clicks = [
+        row("clicks", click_id=f"c{k}", impression_id=f"i{k}", ts=START + timedelta(hours=23.9))
+        for k in range(0, number, 5)
+    ]
+    listings = [
+        row(
+            "listings", listing_id=f"l{k}", title=chance.choice([t for t in ODD if t]),
+            tags=chance.choice([None, [], ["a,b", 'c"d']]), price=chance.choice([None, 1.5, -1.0]),
+            quantity=chance.choice([None, 3]), created_ts=chance.choice([None, START]),
+            is_promoted=chance.choice([True, False]), image_vector=chance.choice([None, [0.5]]),
+        )
+        for k in range(9)
+    ]  # fmt: skip
+    return {"impressions": impressions, "clicks": clicks, "listings": listings}
+
+
+def as_text(value: Any) -> Any:
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
+
+
+def write_parquet(path: Path, log: str, rows: list[Row], **types: pa.DataType) -> None:
+    declared = arrow_schema(log)
+    fields = [pa.field(c.name, types.get(c.name, declared.field(c.name).type)) for c in LOGS[log]]
+    plain = [
+        {k: list(v.items()) if isinstance(v, dict) else v for k, v in one.items()} for one in rows
+    ]
+    pq.write_table(pa.Table.from_pylist(plain, pa.schema(fields)), path.with_suffix(".parquet"))
+
+
+def write_jsonl(path: Path, log: str, rows: list[Row]) -> None:
+    lines = (json.dumps({k: as_text(v) for k, v in one.items()}) + "\n" for one in rows)
+    path.with_suffix(".jsonl").write_text("".join(lines))
+
+
+def write_csv(path: Path, log: str, rows: list[Row], quoting: int = csv.QUOTE_MINIMAL) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, quoting=quoting)  # type: ignore[arg-type]
+    names = [column.name for column in LOGS[log]]
+    writer.writerow(names)
+    for one in rows:
+        values = (one.get(name) for name in names)
+        writer.writerow(
+            json.dumps(v) if isinstance(v, (list, dict)) else as_text(v) for v in values
+        )
+    path.with_suffix(".csv").write_bytes(text.getvalue().encode())
+
+
+def write_quoted_csv(path: Path, log: str, rows: list[Row]) -> None:
+    write_csv(path, log, rows, csv.QUOTE_ALL)
+
+
+def write_plain_types(path: Path, log: str, rows: list[Row]) -> None:
+    """As pandas would: nanoseconds without a zone, wide integers."""
+    ns = pa.timestamp("ns")
+    naive = [
+        {k: v.replace(tzinfo=None) if isinstance(v, datetime) else v for k, v in one.items()}
+        for one in rows
+    ]
+    wide = {"position": pa.int64(), "quantity": pa.int64()}
+    write_parquet(path, log, naive, ts=ns, created_ts=ns, **wide)
+
+
+WRITERS = [write_parquet, write_plain_types, write_jsonl, write_csv, write_quoted_csv]
+
+
+def test_the_same_rows_in_any_format_give_the_same_tables(spark, tmp_path):
+    tables = {}
+    for write in WRITERS:
+        landing = tmp_path / write.__name__ / "landing [1]"
+        for log, rows in made_rows(400).items():
+            folder = landing / log / f"ds={DAY}" / "hour=00"
+            folder.mkdir(parents=True)
+            write(folder / "part {0}*", log, rows)
+        step = make_step(spark, landing, tmp_path / write.__name__ / "warehouse")
+        counts = ingest(step)[DAY].details["logs"]
+        tables[write] = {name: stored(step, name) for name in LOGS}
+        tables[write]["counts"] = json.dumps(counts, sort_keys=True)
+    for write in WRITERS[1:]:
+        assert tables[write] == tables[write_parquet], write.__name__
+    counted = json.loads(tables[write_parquet]["counts"])
+    assert counted["impressions"]["accepted"] < counted["impressions"]["in"] == 400
+
+
+TIMES = {
+    "2026-01-02T10:00Z": "10:00",
+    "20260102T100000Z": "10:00",
+    "20260102T1000Z": "10:00",
+    "2026-01-02 10:00:00.5": "10:00:00.5",
+    "2026-01-02T10:00:00,25+0100": "09:00:00.25",
+    "2026-01-01T24:00:00Z": "00:00",
+    "2026-01-02T10:00:00.123456789Z": "10:00:00.123456",
+}
+
+
+def test_the_forms_of_iso_8601_are_read(spark, tmp_path):
+    rows = [row("impressions", impression_id=text, ts=text) for text in TIMES]
+    land(tmp_path / "landing", "impressions", rows)
+    step = make_step(spark, tmp_path / "landing", tmp_path / "warehouse")
+    ingest(step)
+    read = step.tables.read_arrow("impressions", [DAY]).to_pylist()
+    assert {one["impression_id"]: one["ts"] for one in read} == {
+        text: datetime.fromisoformat(f"{DAY}T{time}").replace(tzinfo=UTC)
+        for text, time in TIMES.items()
+    }
+
+
+def test_a_whole_number_with_a_point_is_whole_and_a_fraction_is_not(spark, tmp_path):
+    rows = [
+        row("impressions", impression_id=f"i{p}", position=p) for p in ("2.0", "1e1", "2.5", "")
+    ]
+    land(tmp_path / "landing", "impressions", rows)
+    step = make_step(spark, tmp_path / "landing", tmp_path / "warehouse")
+    counts = ingest(step)[DAY].details["logs"]["impressions"]
+    assert counts["reasons"] == {"null_key": 1, "unparsable_number": 1}
+    kept = step.tables.read_arrow("impressions", [DAY])["position"].to_pylist()
+    assert sorted(kept) == [2, 10]
+
+
+def test_a_csv_without_a_row_is_a_day_without_rows(spark, tmp_path):
+    contents = [b"", b"\n", b"\r\n\r\n", b"click_id,impression_id,ts\n"]
+    days = [DAY + timedelta(days=k) for k in range(len(contents))]
+    for day, content in zip(days, contents, strict=True):
+        shown = row("impressions", ts=f"{day}T10:00:00Z")
+        land(tmp_path / "landing", "impressions", [shown], day)
+        folder = tmp_path / "landing/clicks" / f"ds={day}"
+        folder.mkdir(parents=True)
+        (folder / "a.csv").write_bytes(content)
+    step = make_step(spark, tmp_path / "landing", tmp_path / "warehouse", days)
+    for record in ingest(step).values():
+        assert record.details["logs"]["clicks"]["in"] == 0
+        assert record.details["logs"]["impressions"]["accepted"] == 1
+    alone = make_step(spark, tmp_path / "landing", tmp_path / "alone", days[:1])
+    assert ingest(alone)[DAY].details["logs"]["clicks"]["in"] == 0
+
+
+ODD_TYPES = {
+    "half": pa.array([np.float16(1)], pa.float16()),
+    "halves": pa.array([[np.float16(1)]], pa.list_(pa.float16())),
+    "time": pa.array([1], pa.time64("ns")),
+    "time of day": pa.array([1], pa.time32("ms")),
+    "wide": pa.array([1]).cast(pa.decimal256(50, 2)),
+    "long": pa.array([1], pa.duration("ns")),
+    "unsigned": pa.array([2**64 - 1], pa.uint64()),
+    "nothing": pa.nulls(1),
+    "moment": pa.array([1], pa.timestamp("ns")),
+    "letters": pa.array([b"ab"], pa.binary(2)),
+    "parts": pa.array([{"a": np.float16(1)}], pa.struct([("a", pa.float16())])),
+}
+
+
+def test_a_column_that_nobody_uses_stops_no_day_whatever_its_type(spark, tmp_path):
+    folder = tmp_path / "landing/impressions" / f"ds={DAY}"
+    folder.mkdir(parents=True)
+    good = {**row("impressions", ts=START), "attributes": None}
+    write_parquet(folder / "a", "impressions", [good])
+    table = pq.read_table(folder / "a.parquet")
+    for name, values in ODD_TYPES.items():
+        table = table.append_column(name, values)
+    pq.write_table(table, folder / "a.parquet")
+    for limit in (2**26, 0):
+        root = tmp_path / f"warehouse{limit}"
+        step = make_step(spark, tmp_path / "landing", root, max_typed_day_bytes=limit)
+        assert ingest(step)[DAY].rows_out == 1
+
+
+def test_what_spark_is_told_of_a_file_is_what_it_would_find(spark, tmp_path):
+    path = tmp_path / "a.parquet"
+    known = {n: v for n, v in ODD_TYPES.items() if n in ("unsigned", "moment", "long", "letters")}
+    plain = {"b": pa.array([True]), "d": pa.array([1.5]), "m": pa.array([[("a", "b")]],
+             pa.map_(pa.string(), pa.string())), "s": pa.array([{"x": [1]}])}  # fmt: skip
+    pq.write_table(pa.table({**known, **plain}), path)
+    (file,), _ = Source.load("canonical", tmp_path).landing.look(pattern("a.parquet"))
+    told = spark_schema(parquet_columns(Source.load("canonical", tmp_path).landing, file))
+    assert told == spark.read.parquet(str(path)).schema
+
+
+def pattern(text: str) -> Any:
+    from jobs.landing.files import PathPattern
+
+    return PathPattern(text)
+
+
+def test_a_column_that_is_used_and_cannot_be_read_is_named_with_its_file(spark, tmp_path):
+    folder = tmp_path / "landing/listings" / f"ds={DAY}"
+    folder.mkdir(parents=True)
+    good = {**row("listings", created_ts=START), "attributes": None}
+    times = {"created_ts": pa.string(), "image_vector": pa.list_(pa.float32())}
+    write_parquet(folder / "a", "listings", [{**good, "created_ts": None}], **times)
+    table = pq.read_table(folder / "a.parquet")
+    place = table.schema.get_field_index("image_vector")
+    halves = ODD_TYPES["halves"]
+    pq.write_table(table.set_column(place, "image_vector", halves), folder / "a.parquet")
+    land(tmp_path / "landing", "impressions", [row("impressions")])
+    with pytest.raises(InputMissing, match=r"image_vector \(list<.*a\.parquet"):
+        ingest(make_step(spark, tmp_path / "landing", tmp_path / "warehouse"))
+
+
+def test_ids_with_a_fraction_are_refused_before_they_join_with_nothing(spark, tmp_path):
+    folder = tmp_path / "landing/impressions" / f"ds={DAY}"
+    folder.mkdir(parents=True)
+    good = {**row("impressions", ts=START, listing_id=7.0), "attributes": None}
+    write_parquet(folder / "a", "impressions", [good], listing_id=pa.float64())
+    with pytest.raises(UsageError, match="listing_id as a number with a fraction"):
+        ingest(make_step(spark, tmp_path / "landing", tmp_path / "warehouse"))
+
+
+def test_a_file_that_is_being_written_is_waited_for(spark, tmp_path):
+    land(tmp_path / "landing", "impressions", [row("impressions")])
+    half = tmp_path / "landing/impressions" / f"ds={DAY}" / "part-1.jsonl.tmp"
+    half.write_text("{")
+    with pytest.raises(InputMissing, match=r"part-1\.jsonl\.tmp is still being written"):
+        ingest(make_step(spark, tmp_path / "landing", tmp_path / "warehouse"))
+
+
+def test_files_beside_are_counted_in_the_record(spark, tmp_path):
+    land(tmp_path / "landing", "impressions", [row("impressions")])
+    (tmp_path / "landing/impressions" / f"ds={DAY}" / "more.avro").write_text("Obj")
+    outcome = ingest(make_step(spark, tmp_path / "landing", tmp_path / "warehouse"))
+    counts = outcome[DAY].details["logs"]["impressions"]
+    assert (counts["unread"]["files"], counts["unread"]["bytes"]) == (1, 3)
+    assert "more.avro" in counts["unread"]["some"][0]
