@@ -20,14 +20,43 @@ UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 
 
 def _merge(layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Layers on top of each other, key by key; the later one wins."""
+    """Layers on top of each other, key by key; the later one wins.
+
+    Lists of named things (``[[features.more]]``) are merged by name: of one name the later one's
+    keys win, a new name comes behind.
+    """
     merged: dict[str, Any] = {}
     for layer in layers:
         for key, value in layer.items():
             old = merged.get(key)
-            both = isinstance(old, dict) and isinstance(value, Mapping)
-            merged[key] = _merge([old, value]) if both and old is not None else value
+            if isinstance(value, Mapping):
+                merged[key] = _merge([old if isinstance(old, dict) else {}, value])
+            elif _is_named(value):
+                merged[key] = _by_name(key, old if isinstance(old, list) else [], value)
+            else:
+                merged[key] = value
     return merged
+
+
+def _is_named(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) > 0
+        and all(isinstance(item, Mapping) and isinstance(item.get("name"), str) for item in value)
+    )
+
+
+def _by_name(
+    key: str, old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    names = [item["name"] for item in new]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"configuration: {key}: {name} is there twice in one file")
+    merged = {item["name"]: dict(item) for item in old}
+    for item in new:
+        merged[item["name"]] = _merge([merged.get(item["name"], {}), item])
+    return list(merged.values())
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -75,6 +75,17 @@ class TestPrecedence:
         assert own.training.content.alpha == base.training.content.alpha
         assert own.training.historical == base.training.historical
 
+    def test_lists_of_named_things_are_merged_by_name(self, toml, own_source):
+        block = '[[joint.more]]\nname = "{}"\nscope = "request"\nencoding = "identity"\n'
+        block += 'inputs = ["attributes.{}"]\nprior = {}\nwhy = "it differs"\n'
+        source = own_source(block.format("site", "site", 0.2) + block.format("app", "app", 0.2))
+        mine = toml('[[joint.more]]\nname = "app"\nprior = 0.5\n' + block.format("b", "b", 0.1))
+        more = load([mine], [source]).joint.more
+        assert [(one.name, one.prior) for one in more] == [("site", 0.2), ("app", 0.5), ("b", 0.1)]
+        assert more[1].inputs == ("attributes.app",)
+        with pytest.raises(UsageError, match="app is there twice"):
+            load([toml(block.format("app", "a", 0.1) * 2, "twice.toml")])
+
     def test_other_variables_do_not_count(self):
         assert load(environment={"PROMOTED_CTR_HOME": "x", "SAMPLING__RATIO": "9"}) == load()
 
