@@ -73,6 +73,7 @@ FLOW: tuple[Job, ...] = (
         ("labeled_impressions",),
         ("labels",),
         "say of every impression whether it was clicked in time, and flag invalid traffic",
+        output_version=2,
     ),
     Job(
         "count_entities",

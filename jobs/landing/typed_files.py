@@ -147,7 +147,7 @@ class DayOfFiles:
             if not is_good.all():
                 made = made.filter(pa.array(is_good))
                 doubtful.append(rows.filter(pa.array(~is_good)))
-            yield from made.to_batches()
+            yield from _without_empty(made, self.schema).to_batches()
         if doubtful:
             filesystem, path = open_root(self.aside)
             filesystem.create_dir(path.rpartition("/")[0], recursive=True)
@@ -164,7 +164,7 @@ class DayOfFiles:
                     stored_columns = [name for name in columns if name in stored.schema_arrow.names]
                     for batch in stored.iter_batches(_BATCH_ROWS, columns=stored_columns):
                         arrays = [
-                            _as_declared(batch.column(name), self.schema.field(name))
+                            _as_declared(batch.column(name), self.schema.field(name).type)
                             if name in stored_columns
                             else pa.nulls(len(batch), self.schema.field(name).type)
                             for name in columns
@@ -176,14 +176,21 @@ class DayOfFiles:
                 ) from problem
 
 
-def _as_declared(values: pa.Array, field: pa.Field) -> pa.Array:
-    """Values in the canonical type; an empty text is null where null may be."""
-    if pa.types.is_timestamp(field.type) and values.type.unit == "ns":
+def _as_declared(values: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Values in the canonical type."""
+    if pa.types.is_timestamp(kind) and values.type.unit == "ns":
         # Towards the past, as everywhere; a plain cast cuts towards 1970.
         values = pc.floor_temporal(values, unit="microsecond")
-    values = values.cast(field.type)
-    if field.nullable and pa.types.is_string(field.type):
-        is_empty = pc.fill_null(pc.equal(pc.binary_length(values), 0), False)
-        if is_empty.true_count:
-            return pc.if_else(is_empty, None, values)
-    return values
+    return values.cast(kind)
+
+
+def _without_empty(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The same rows; an empty text is null where null may be."""
+    for field in schema:
+        if field.nullable and pa.types.is_string(field.type):
+            values = rows[field.name]
+            is_empty = pc.fill_null(pc.equal(pc.binary_length(values), 0), False)
+            if pc.any(is_empty).as_py():
+                place = rows.schema.get_field_index(field.name)
+                rows = rows.set_column(place, field, pc.if_else(is_empty, None, values))
+    return rows

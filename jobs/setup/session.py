@@ -23,6 +23,9 @@ ALWAYS = {
     "spark.sql.execution.arrow.pyspark.validateSchema.enabled": "true",
     # Parquet of nanoseconds, which pandas writes, is refused otherwise.
     "spark.sql.legacy.parquet.nanosAsLong": "true",
+    # Filters that follow from filters: of no use where days are always named, and where a SELECT's
+    # expressions stand in the conditions on a row, minutes of planning.
+    "spark.sql.constraintPropagation.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
 }
 

@@ -103,51 +103,48 @@ def _typed(column: Declared, types: Mapping[str, T.DataType]) -> Column:
 
 def _from_text(value: Column, column: Declared) -> Column:
     """A value from its text; null where it cannot be read."""
+    # Each of these names the value once or twice: what a SELECT makes of it may be long, and Spark
+    # puts it wherever the value is named.
     kind = column.type
     if isinstance(kind, T.StringType):
-        return F.nullif(value, F.lit("")) if column.nullable else value
+        return F.when(F.octet_length(value) > 0, value) if column.nullable else value
     if isinstance(kind, (T.ArrayType, T.MapType)):
         return F.from_json(value, kind.simpleString())
     if isinstance(kind, T.TimestampType):
-        return F.coalesce(F.try_to_timestamp(value), _iso_8601(value))
+        return _instant(value)
     if isinstance(kind, T.BooleanType):
-        number = value.try_cast("double")
-        return F.coalesce(value.try_cast(kind), F.when(number == 0, False).when(number == 1, True))
+        # As a tool writes them that has made fractions of the column.
+        return F.regexp_replace(value, r"^\s*([01])\.0*\s*$", "$1").try_cast(kind)
     if isinstance(kind, T.IntegralType):
-        # What was a whole number before a tool made fractions of the column: 3.0.
-        number = value.try_cast("decimal(38,9)")
-        whole = F.when(number == F.floor(number), number.try_cast(kind))
-        return F.coalesce(value.try_cast(kind), whole)
+        return value.try_cast(_EXACT).try_cast(kind)
     return value.try_cast(kind)
 
 
+_EXACT = "decimal(38,9)"
 _DAY = r"^\s*(\d{4})-?(\d\d)-?(\d\d)[Tt ]"
 _ZONE = r"\s*([Zz]|[+-]\d\d(?::?\d\d)?)?\s*$"
 
 
-def _iso_8601(value: Column) -> Column:
-    """The forms of ISO 8601 that Spark does not read: basic, without seconds, 24:00."""
-    seconds = _DAY + r"(\d\d):?(\d\d):?(\d\d)(?:[.,](\d+))?" + _ZONE
-    minutes = _DAY + r"(\d\d):?(\d\d)" + _ZONE
-    extended = F.regexp_replace(value, minutes, "$1-$2-$3T$4:$5:00$6")
-    extended = F.regexp_replace(extended, seconds, "$1-$2-$3T$4:$5:$6.0$7$8")
-    # The fraction follows a 0 that is put before it, so that none is a fraction too.
-    extended = F.regexp_replace(extended, r"\.0(\d)", ".$1")
-    midnight = r"T24:00:00(\.0+)?"
-    of_next_day = F.try_to_timestamp(F.regexp_replace(extended, midnight, "T00:00:00"))
-    is_midnight = F.regexp_like(extended, F.lit(midnight))
-    return F.when(is_midnight, of_next_day + F.expr("INTERVAL 1 DAY")).otherwise(
-        F.try_to_timestamp(extended)
-    )
+def _instant(value: Column) -> Column:
+    """ISO 8601, the forms included that Spark does not read: basic, without seconds, 24:00."""
+    minutes = F.regexp_replace(value, _DAY + r"(\d\d):?(\d\d)" + _ZONE, "$1-$2-$3T$4:$5:00$6")
+    seconds = _DAY + r"(\d\d):?(\d\d):?(\d\d)[.,]?(\d*)" + _ZONE
+    # A fraction of no digits is none; one digit more changes none.
+    written = F.regexp_replace(minutes, seconds, "$1-$2-$3T$4:$5:$6.$70$8")
+    of_day = F.try_to_timestamp(F.regexp_replace(written, "T24:00:00", "T00:00:00"))
+    is_midnight = F.regexp_like(value, F.lit(_DAY + r"24:?00(:?00([.,]0*)?)?" + _ZONE))
+    return of_day + F.make_dt_interval(is_midnight.cast("int"))
 
 
 def _came_null(column: Declared, types: Mapping[str, T.DataType]) -> Column:
-    """Null as it came: null, or no text at all where text is not what is wanted."""
+    """Null as it came: null, or no text at all where that says as much."""
     raw = F.col(f"{RAW}.`{column.name}`")
-    is_text = isinstance(types[column.name], T.StringType)
-    if is_text and not isinstance(column.type, T.StringType):
-        return F.coalesce(F.trim(raw) == "", F.lit(True))
-    return F.coalesce(raw == "", F.lit(True)) if is_text and column.nullable else raw.isNull()
+    if not isinstance(types[column.name], T.StringType):
+        return raw.isNull()
+    # Compared as lengths: from equal texts Spark infers filters, and takes minutes to do it.
+    if not isinstance(column.type, T.StringType):
+        return F.coalesce(F.octet_length(F.trim(raw)) < 1, F.lit(True))
+    return F.coalesce(F.octet_length(raw) < 1, F.lit(True)) if column.nullable else raw.isNull()
 
 
 def _conditions(
@@ -205,6 +202,8 @@ def _unparsable(column: Declared, types: Mapping[str, T.DataType]) -> tuple[str,
         elif isinstance(have, (T.FloatType, T.DoubleType, T.DecimalType)):
             # A cast drops what is behind the point.
             wrong.append(raw != value)
+        elif isinstance(have, T.StringType):
+            wrong.append(raw.try_cast(_EXACT) != value)
     elif isinstance(column.type, T.ArrayType) and isinstance(column.type.elementType, T.FloatType):
         reason = R.UNPARSABLE_NUMBER
         # Null where a number is null; whole-array functions, as lambdas are not compiled.
