@@ -1,7 +1,4 @@
-"""The flow: every job in order, with what it reads and writes.
-
-Plain data only: schedulers, documents, the planner and tests read it without starting anything.
-"""
+"""The flow: every job in order, with what it reads and writes. Plain data: nothing starts."""
 
 from __future__ import annotations
 
@@ -22,10 +19,10 @@ class Read:
     end : int
         Last day, relative to ds.
     kind : {'days', 'head', 'anchor', 'before'}
-        `head`: only the rows before the label cut-off, told apart by their digest. `anchor`: the
-        day of the last refit. `before`: the last earlier day that has traffic, if there is one.
+        `head`: the rows before the label cut-off, by their digest: more of the day changes nothing.
+        `anchor`: the day of the last refit. `before`: the last earlier day with traffic, if any.
     optional : bool
-        Whether the job works without these days. Windows longer than a day always do.
+        The job works without these days, as it always does for windows longer than a day.
     """
 
     table: str
@@ -44,7 +41,7 @@ class Job:
     sections : tuple of str
         Configuration sections that change what it writes.
     output_version : int
-        Raised by whoever changes what the job writes for the same input.
+        Raised when the job writes something else for the same input.
     """
 
     name: str

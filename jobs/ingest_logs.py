@@ -25,8 +25,8 @@ from jobs.landing.canonical_logs import select_log
 from jobs.landing.judged_logs import JudgedLog, judge
 from jobs.landing.mends import Mend
 from jobs.landing.stored_days import take_in
-from jobs.landing.unread import nothing_landed, require_finished, unread
 from jobs.landing.typed_days import Aside, TypedDays, typed_days, write_good_rows
+from jobs.landing.unread import nothing_landed, require_finished, unread
 from jobs.planning.record import Ingested, read_ingested, table_versions
 from jobs.setup.exits import InputMissing, leave
 from jobs.step import DayRecord, Outcome, Step
