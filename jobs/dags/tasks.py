@@ -6,10 +6,12 @@ import logging
 import os
 import subprocess
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+import psutil
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.sdk import Asset, Connection, Context
 from airflow.sdk.exceptions import (
@@ -114,6 +116,13 @@ class Submit(SparkSubmitOperator):
             raise AirflowException(told) from failed
         for asset in self.outlets:
             context["outlet_events"][asset].extra = {"date": _day(context)}
+
+    def on_kill(self) -> None:
+        """End the driver too: spark-submit, killed, leaves it behind with the warehouse's lock."""
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                process.terminate()
+        super().on_kill()
 
 
 def daily_tasks(settings: Settings) -> None:

@@ -13,8 +13,11 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".airflow" / "venv" / "bin" / "python"
 ENDS = """#!/bin/sh
-echo $$ > "$(dirname "$0")/pid"
-case $ENDING in sleep) exec sleep 600 ;; -*) kill $ENDING $$ ;; *) exit $ENDING ;; esac
+case $ENDING in
+    sleep) sleep 600 & echo $! > "$(dirname "$0")/driver"; wait ;;
+    -*) kill $ENDING $$ ;;
+    *) exit $ENDING ;;
+esac
 """
 WRITES = '#!/bin/sh\nprintf "%s\\n" "$@" >> "$(dirname "$0")/words"\n'
 SOURCE = """

@@ -179,8 +179,9 @@ def test_a_task_that_takes_too_long_is_stopped_for_good(
     assert seen["endings"]["said"]["too long"] == (
         "AirflowFailException: run was stopped after 6 hours"
     )
+    # What spark-submit had started has ended with it.
     with pytest.raises(ProcessLookupError):
-        os.kill(int((scratch / "pid").read_text()), 0)
+        os.kill(int((scratch / "driver").read_text()), 0)
 
 
 def test_logs_are_waited_for_in_folders_and_object_stores(seen: dict[str, Any]) -> None:
