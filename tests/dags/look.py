@@ -24,6 +24,7 @@ PLACES = {"package": "/package", "root": "/shared/warehouse", "landing": "s3://l
 VARIABLES: dict[str, dict[str, Any]] = {
     "planner": {**PLACES, "arguments": ["--env", "prod"]},
     "steps": {**PLACES, "tasks": "steps", "sources": ["a", "/b/c"]},
+    "image": {**PLACES, "image": "local:///opt/ctr", "deploy_mode": "cluster", "python": "/py"},
     "unknown": {**PLACES, "colour": "red"},
     "wrong": {**PLACES, "tasks": "one"},
     "lacking": {"package": "/package"},

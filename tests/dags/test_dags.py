@@ -69,6 +69,23 @@ def test_every_argument_is_taken_by_the_parser_of_its_command(told: dict[str, An
         assert parsed.landing == "s3://logs/landing"
 
 
+def test_files_of_the_package_are_named_where_spark_finds_them(seen: dict[str, Any]) -> None:
+    def run(variable: str) -> dict[str, Any]:
+        fields: dict[str, Any] = submitted(seen["variables"][variable])["ctr_daily.run"]["days"][0]
+        return fields
+
+    on_worker, in_image = run("planner"), run("image")
+    assert on_worker["application"] == "/package/promoted_ctr.py"
+    assert on_worker["py_files"] == "/package/promoted-ctr.zip"
+    assert on_worker["env_vars"] == {
+        "PYSPARK_PYTHON": "./environment/bin/python",
+        "PYSPARK_DRIVER_PYTHON": "/package/environment/bin/python",
+    }
+    assert in_image["application"] == "local:///opt/ctr/promoted_ctr.py"
+    assert in_image["py_files"] == "local:///opt/ctr/promoted-ctr.zip"
+    assert in_image["env_vars"] == {"PYSPARK_PYTHON": "/py", "PYSPARK_DRIVER_PYTHON": "/py"}
+
+
 def test_the_log_day_is_the_start_of_the_interval_or_what_is_asked_for(
     told: dict[str, Any],
 ) -> None:
