@@ -30,6 +30,15 @@ What comes of it is a row of [`quality_results`](tables.md#quality_results): PAS
 of severity `block` or `quarantine` is broken, WARN where one of `warn` or `info` is; SKIP with the
 reason where there is nothing to judge; ERROR where the SQL cannot be evaluated. A blocking FAIL or
 ERROR stops the run with exit code 10, and consumers go on reading what was published before.
+
+A folder of rules may hold suites of Great Expectations as well: `*.json`, as it stores them, over
+the rows of a table's day. `meta` of the suite says the `table` (else the file's name does), and
+`meta` of the suite or of an expectation the `severity` (`warn` where nothing is said). They are
+judged after publishing, so that `block` is told as FAIL but stops nothing: what must stop a day is
+a rule. Results are checks `<file>:<expectation>` of the table. Of a day of more than
+`quality.suite_rows` rows they see a sample, which the result says; expectations about all rows,
+such as uniqueness, are then SKIP. No value of a row is kept, unless an expectation that collects
+values, such as a set of distinct ones, is asked for a column that holds such.
 """
 
 _SECTION = re.compile(r"^(\w[\w ]*)\n-+\n", re.MULTILINE)

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from jobs.commands.arguments import iso_date
 from jobs.reporting.collect import collect_report
+from jobs.reporting.expectations import confirm_news
 from jobs.reporting.history_page import write_history
 from jobs.reporting.summary import print_summary, write_report
 from jobs.setup.config import Config
@@ -49,6 +50,8 @@ def run(arguments: argparse.Namespace, config: Config, tables: Tables, console: 
     ds = arguments.date or newest
     if ds not in made:
         raise InputMissing(f"nothing was run for {ds}; the newest day is {newest}")
+    last = max((row for row in runs if row["ds"] == ds), key=lambda row: row["ended"])
+    confirm_news(tables, config, last["run_id"], ds)
     data = collect_report(tables, config, ds)
     html, _ = write_report(data, config.storage.reports)
     write_history(tables, config.storage.reports)

@@ -73,6 +73,22 @@ def confirm(tables: Tables, config: Config, run_id: str, day: date) -> list[Qual
     return said
 
 
+def confirm_news(tables: Tables, config: Config, run_id: str, day: date) -> None:
+    """`confirm` where the day was judged after Great Expectations last was asked about it.
+
+    So it is where every step of the day was a run of its own.
+    """
+    if not tables.exists(_TABLE):
+        return
+    tables.create([_TABLE])
+    columns = ["check", "checked_at"]
+    rows = tables.read_arrow(_TABLE, [day], columns=columns).to_pylist()
+    asked = max((r["checked_at"] for r in rows if r["check"] == CHECK), default=None)
+    judged = max((r["checked_at"] for r in rows if r["check"] != CHECK), default=None)
+    if judged is not None and (asked is None or asked < judged):
+        confirm(tables, config, run_id, day)
+
+
 def confirm_any(
     config: Config, results: Sequence[QualityResult], run_id: str, folder: Path
 ) -> list[QualityResult]:

@@ -16,8 +16,9 @@ _FETCHED = re.compile(
     r"""<script[^>]+\bsrc=["']https?://[^>]*>\s*</script>
     |<link[^>]+\bhref=["']https?://[^>]*>
     |<img[^>]+\bsrc=["']https?://[^>]*>
-    |<link[^>]+favicon[^>]*>""",
-    re.VERBOSE,
+    |<link[^>]+favicon[^>]*>
+    |<style\b.*?</style>""",
+    re.VERBOSE | re.DOTALL,
 )
 _STATIC = "static"
 

@@ -105,6 +105,7 @@ def config(reports: str = "reports") -> SimpleNamespace:
     """The parts of the configuration that reading needs."""
     return SimpleNamespace(
         storage=SimpleNamespace(reports=reports),
+        quality=SimpleNamespace(great_expectations=False),
         history=SimpleNamespace(search_days=14, promoted_days=30, window_days=30),
         training=SimpleNamespace(search_days=14, promoted_days=30),
         ensemble=SimpleNamespace(days=7),

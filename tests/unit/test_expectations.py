@@ -1,12 +1,13 @@
 """Great Expectations beside the run: the same verdicts, documents that call nowhere, no harm."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
 
-from jobs.reporting.expectations import confirm, documents
+from jobs.reporting.expectations import confirm, confirm_news, documents
 from jobs.storage.tables import Tables
 from pipelines.quality.agreement import disagreements, judged
 from pipelines.quality.data_docs import offline, prune
@@ -91,7 +92,7 @@ def test_a_run_is_told_that_all_agree_and_has_documents_that_fetch_nothing(table
     assert len(links) == 4
     for link in links:
         page = (first.parent / link).read_text()
-        assert not re.search(r'(src|<link[^>]+href)="?http', page)
+        assert not re.search(r"""(src=|<link[^>]+href=|url\()["']?http""", page)
         assert "Great Expectations" in page
 
 
@@ -144,6 +145,7 @@ def test_documents_of_old_days_go(tables, config):
 def test_a_page_is_stripped_of_scripts_styles_and_pictures_from_elsewhere():
     page = (
         '<head><script src="https://a/x.js" integrity="x"></script><script>kept()</script>'
+        "<style>a { background: url('https://e/dark.png') }</style>"
         '<link rel="stylesheet" href="http://b/x.css"></head>'
         '<img\n src="https://c/logo.png"\n alt="x"><a href="https://d">a link is not fetched</a>'
     )
@@ -151,3 +153,15 @@ def test_a_page_is_stripped_of_scripts_styles_and_pictures_from_elsewhere():
         "<head><script>kept()</script><style>p{}</style></head>"
         '<a href="https://d">a link is not fetched</a>'
     )
+
+
+def test_a_report_asks_only_where_there_is_news(tables, config):
+    store(tables, [result()])
+    for newer, count in ((0, 1), (0, 1), (1, 2)):
+        if newer:
+            again = result()
+            store(tables, [replace(again, checked_at=datetime.now(UTC) + timedelta(hours=1))])
+        confirm_news(tables, config, "r", DAY)
+        checks = tables.read_arrow("quality_results")["check"].to_pylist()
+        assert checks.count("great_expectations") == count
+    assert documents(config, DAY).is_file()
