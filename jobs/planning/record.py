@@ -180,10 +180,10 @@ def read_ingested(tables: Tables, days: Iterable[date]) -> dict[date, Ingested]:
     wanted = (pc.field("job") == "ingest_logs") & (pc.field("status") == DONE)
     wanted &= pc.field("ds").isin(pa.array(sorted(days), pa.date32()))
     columns = ["ds", "ended", "versions_out", "details"]
-    rows = tables.read_arrow("runs", columns=columns, condition=wanted).sort_by("ended")
+    rows = tables.read_arrow("runs", columns=columns, condition=wanted).to_pylist()
     return {
         row["ds"]: Ingested(json.loads(row["versions_out"]), json.loads(row["details"]))
-        for row in rows.to_pylist()
+        for row in sorted(rows, key=lambda row: row["ended"])
     }
 
 

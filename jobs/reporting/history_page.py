@@ -59,7 +59,7 @@ def read_history(
         for day in days
         if day in newest or (day in known and day in stopped)
     }
-    rows, quiet = grid(read_rows(tables, "quality_results", days, columns=_COLUMNS), days)
+    rows, quiet = grid(_results(tables, days), days)
     return History(
         days=days,
         published=published,
@@ -70,6 +70,15 @@ def read_history(
             day for day in days if reports is not None and (reports / f"{day}.html").exists()
         ),
     )
+
+
+def _results(tables: Tables, days: Sequence[date]) -> list[dict[str, Any]]:
+    """Results of the days; a table that an older version made may lack a column."""
+    if not tables.exists("quality_results"):
+        return []
+    stored = {field.name for field in tables.delta("quality_results").schema().fields}
+    columns = [name for name in _COLUMNS if name in stored]
+    return read_rows(tables, "quality_results", days, columns=columns)
 
 
 def last_judged(runs: Sequence[Mapping[str, Any]]) -> date:

@@ -78,9 +78,9 @@ def _notify(address: str, message: Message) -> str | None:
 
     alert = message.alert
     if _PAGERDUTY.match(address):
-        # One incident an alert, which the message `resolved` ends.
-        both = "&" if "?" in address else "?"
-        address = f"{address}{both}action=map&dedup={alert.alert_id}"
+        # One incident an alert: what gets worse updates it, `resolved` ends it.
+        more = "&" if "?" in address else "?"
+        address = f"{address}{more}action=map&dedup={alert.alert_id}"
     kinds: dict[str, Any] = {
         "page": apprise.NotifyType.FAILURE,
         "ticket": apprise.NotifyType.WARNING,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 import pytest
 
 from jobs.reporting import alerting
-from jobs.reporting.alert_log import read_alerts
+from jobs.reporting.alert_listing import acknowledged, muting
+from jobs.reporting.alert_log import newest_rows, read_alerts, write_events
 from jobs.reporting.alerting import Teller
 from jobs.setup.config_layers import load_config
 from jobs.storage.tables import Tables
@@ -110,6 +112,51 @@ def test_what_comes_from_data_can_do_nothing_in_a_mail(box: Mailbox, tmp_path: P
     assert len(desk.rows[0]["text"].splitlines()) <= 10
 
 
+class Caught:
+    """What would go to a service on the internet, taken where it leaves this process."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        import requests
+
+        self.sent: list[tuple[str, dict[str, Any]]] = []
+
+        def take(_: object, request: Any, **__: object) -> Any:
+            self.sent.append((request.url, json.loads(request.body)))
+            answer = requests.Response()
+            answer.status_code = 202 if "pagerduty" in request.url else 200
+            answer._content = b"ok"
+            return answer
+
+        monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", take)
+
+
+def test_pagerduty_has_one_incident_of_an_alert_which_resolved_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caught = Caught(monkeypatch)
+    desk = Desk(tmp_path, {"to": f"pagerduty://{'k' * 32}@{'a' * 20}"})
+    desk.tell(wrong(problem()))
+    desk.tell(wrong(problem(), problem("listings.other")))
+    desk.tell(right(NEXT))
+    sent = [body for url, body in caught.sent if "pagerduty.com" in url]
+    assert [body["event_action"] for body in sent] == ["trigger", "trigger", "resolve"]
+    assert {body["dedup_key"] for body in sent} == {desk.rows[0]["alert_id"]}
+    assert sent[0]["payload"]["severity"] == "critical"
+
+
+def test_what_comes_from_data_calls_nobody_in_slack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caught = Caught(monkeypatch)
+    desk = Desk(tmp_path, {"to": "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#ctr"})
+    desk.tell(wrong(problem(what="of <!channel> and <https://evil.example|here>")))
+    ((_, body),) = caught.sent
+    told = json.dumps(body)
+    assert "Wrong: of &lt;!channel&gt;" in told
+    assert "<!channel" not in told
+    assert "<https://evil" not in told
+
+
 def test_a_sink_that_fails_is_said_and_told_again_later(
     hook: Webhook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,3 +239,51 @@ def test_a_page_nobody_has_acknowledged_is_told_again(
     assert len(hook.posts) == 2
     assert "still open" in hook.posts[1]["title"]
     assert "log days 2026-02-06 to 2026-02-07" in hook.posts[1]["message"]
+
+
+def test_an_acknowledged_page_is_not_told_again(
+    hook: Webhook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(tmp_path, {"to": hook.url}, repeat_hours=24)
+    desk.tell(wrong(problem()))
+    log = read_alerts(desk.tables)
+    newest = newest_rows(log)["listings"]
+    taken = acknowledged(log.alerts["listings"], newest, alerting.now(), "me", "on it")
+    write_events(desk.tables, [taken])
+    later = alerting.now() + timedelta(hours=25)
+    monkeypatch.setattr(alerting, "now", lambda: later)
+    assert desk.tell(wrong(problem(ds=NEXT), ds=NEXT)) == ["continued"]
+    # What is worse than what was taken on is told.
+    assert desk.tell(wrong(problem(ds=NEXT), problem("listings.other", ds=NEXT), ds=NEXT)) == [
+        "worsened"
+    ]
+    assert len(hook.posts) == 2
+
+
+def test_that_it_is_over_is_told_only_to_those_who_heard_of_it(
+    hook: Webhook, tmp_path: Path
+) -> None:
+    desk = Desk(tmp_path, {"to": hook.url})
+    until = alerting.now() + timedelta(hours=1)
+    write_events(desk.tables, [muting("list*", alerting.now(), "me", reason="r", until=until)])
+    desk.tell(wrong(problem()))
+    assert desk.tell(right(NEXT)) == ["resolved"]
+    assert desk.tell() == []
+    assert hook.posts == []
+
+
+def test_what_a_library_says_of_a_failure_is_recorded_without_the_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import apprise
+
+    def fails(*_: object, **__: object) -> bool:
+        raise OSError("cannot reach json://user:topsecret@host/token")
+
+    monkeypatch.setattr(apprise.Apprise, "notify", fails)
+    desk = Desk(tmp_path, {"to": "json://user:topsecret@host/token"})
+    desk.tell(wrong(problem()))
+    (row,) = desk.rows
+    assert "OSError: cannot reach" in row["note"]
+    assert "topsecret" not in repr(row) + repr(desk.said)
+    assert "token" not in repr(row) + repr(desk.said)
