@@ -119,7 +119,10 @@ def _again_accounted(
     refused = count_refusals(stored)
     rows = {(log, day): counts["in"] for log, counts in counted["logs"].items()}
     accepted = {(log, day): step.tables.row_counts(log, [day]).get(day, 0) for log in LOGS}
-    logs = {log: account(rows, accepted, refused, log, day) for log in counted["logs"]}
+    logs = {
+        log: {**told, **account(rows, accepted, refused, log, day)}
+        for log, told in counted["logs"].items()
+    }
     record = day_record(step, day, logs)
     if "replays" in before.details:
         record.details["replays"] = before.details["replays"]
