@@ -83,9 +83,12 @@ def run(
     is_judged = problem is None or exit_code_of(problem) is ExitCode.QUALITY
     is_told = job is None and is_judged and (problem is not None or bool(done))
     if is_told:
-        from jobs.reporting.expectations import confirm
+        from jobs.reporting.expectations import CHECK, confirm
 
-        confirm(tables, config, run_id, days[-1])
+        said = confirm(tables, config, run_id, days[-1], runner.memory.days)
+        for result in said:
+            if result.check == CHECK and result.status == "ERROR":
+                _say(f"Great Expectations: {result.details}")
     made = Made(run_id, began, days, job, problem, runner.making)
     tell_run(tables, config, made, _say)
     if is_told:

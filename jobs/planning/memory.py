@@ -17,11 +17,17 @@ class Memory:
     ----------
     history_days : int
         How long before a day its past begins.
+
+    Attributes
+    ----------
+    days : set of date
+        Days of which something was measured in this run.
     """
 
     def __init__(self, tables: Tables, history_days: int) -> None:
         self.tables = tables
         self.history_days = history_days
+        self.days: set[date] = set()
         self._past = Past()
         self._first = date.max
         self._last = date.min
@@ -37,6 +43,7 @@ class Memory:
     def add(self, results: Iterable[QualityResult]) -> None:
         """Remember what was measured."""
         for r in results:
+            self.days.add(r.ds)
             self._past.add((r.table, r.check, r.slice), r.ds, r.status, r.observed, r.state)
 
     def _read(self) -> Past:

@@ -5,7 +5,7 @@ It comes after publishing and decides nothing: what blocks is judged before, by 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,13 +34,15 @@ def documents(config: Config, day: date) -> Path:
     return Path(config.storage.reports) / CHECK / str(day) / "index.html"
 
 
-def confirm(tables: Tables, config: Config, run_id: str, day: date) -> list[QualityResult]:
+def confirm(
+    tables: Tables, config: Config, run_id: str, day: date, days: Collection[date] = ()
+) -> list[QualityResult]:
     """Let Great Expectations judge what a run has measured; keep and give what it says.
 
     Parameters
     ----------
     run_id : str
-        All that this run has measured is judged, and all that is known of `day`.
+        All that this run has measured of `days` is judged, and all that is known of `day`.
     day : date
         Whose documents these are.
 
@@ -52,9 +54,21 @@ def confirm(tables: Tables, config: Config, run_id: str, day: date) -> list[Qual
     """
     if not config.quality.great_expectations or not tables.exists(_TABLE):
         return []
+    try:
+        said = _confirm(tables, config, run_id, day, sorted({day, *days}))
+        record(tables, said)
+    except Exception as problem:
+        # Nothing of this may undo a day that is published.
+        return [_result(run_id, day, 0, None, _told(problem))]
+    return said
+
+
+def _confirm(
+    tables: Tables, config: Config, run_id: str, day: date, days: Sequence[date]
+) -> list[QualityResult]:
     from pipelines.quality.agreement import judged
 
-    results = judged(_newest(tables, run_id, day))
+    results = judged(_newest(tables, run_id, day, days))
     suites = suites_for(config)
     if not results and not suites:
         return []
@@ -69,7 +83,6 @@ def confirm(tables: Tables, config: Config, run_id: str, day: date) -> list[Qual
     folder = documents(config, day).parent
     said = _judge(results, run_id, day, own, folder)
     prune(folder.parent, config.quality.documents_kept)
-    record(tables, said)
     return said
 
 
@@ -124,15 +137,17 @@ def _judge(
         own = judge_own(validations)
         validations.write_documents(folder)
     except (Exception, SystemExit) as problem:
-        # A library that breaks must not undo a day that is published.
-        lines = str(problem).strip().splitlines() or [""]
-        said = f"could not judge: {type(problem).__name__}: {lines[0][:300]}"
-        return [*own, _result(run_id, day, len(results), None, said)]
+        return [*own, _result(run_id, day, len(results), None, _told(problem))]
     of = len({result.table for result in results})
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     said = "; ".join(str(f) for f in found[:_SHOWN]) + more
     said = said or f"all {len(results)} verdicts on {of} tables are the same"
     return [*own, _result(run_id, day, len(results), len(found), said)]
+
+
+def _told(problem: BaseException) -> str:
+    lines = str(problem).strip().splitlines() or [""]
+    return f"could not judge: {type(problem).__name__}: {lines[0][:300]}"
 
 
 def _result(
@@ -155,8 +170,8 @@ def _result(
     )
 
 
-def _newest(tables: Tables, run_id: str, day: date) -> list[QualityResult]:
+def _newest(tables: Tables, run_id: str, day: date, days: Sequence[date]) -> list[QualityResult]:
     wanted = (pc.field("run_id") == run_id) | (pc.field("ds") == day)
-    rows = tables.read_arrow(_TABLE, condition=wanted).sort_by("checked_at").to_pylist()
+    rows = tables.read_arrow(_TABLE, days, condition=wanted).sort_by("checked_at").to_pylist()
     newest = {(r["table"], r["check"], r["slice"], r["ds"]): QualityResult(**r) for r in rows}
     return [newest[key] for key in sorted(newest)]

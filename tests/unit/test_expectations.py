@@ -165,3 +165,22 @@ def test_a_report_asks_only_where_there_is_news(tables, config):
         checks = tables.read_arrow("quality_results")["check"].to_pylist()
         assert checks.count("great_expectations") == count
     assert documents(config, DAY).is_file()
+
+
+def test_days_that_a_run_made_on_the_way_are_judged_with_it(tables, config):
+    before = DAY - timedelta(days=1)
+    store(tables, [result(day=DAY), result("bad", 2.0, before, status="PASS")])
+    assert [r.rows for r in confirm(tables, config, "r", DAY)] == [1]
+    (said,) = confirm(tables, config, "r", DAY, {before})
+    assert (said.rows, said.status) == (2, "ERROR")
+    assert confirm(tables, config, "another", DAY, {before})[-1].rows == 1
+
+
+def test_results_that_cannot_be_kept_are_told_and_fail_nothing(tables, config, monkeypatch):
+    def conflict(*_):
+        raise OSError("disk full")
+
+    store(tables, [result()])
+    monkeypatch.setattr("jobs.reporting.expectations.record", conflict)
+    (said,) = confirm(tables, config, "r", DAY)
+    assert (said.status, said.details) == ("ERROR", "could not judge: OSError: disk full")
