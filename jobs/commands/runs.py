@@ -15,6 +15,7 @@ from rich.table import Table
 
 from jobs import FLOW
 from jobs.commands.arguments import iso_date
+from jobs.planning.record import STARTED
 from jobs.setup.config import Config
 from jobs.setup.exits import ExitCode, InputMissing
 from jobs.storage.reading import Row, read_runs
@@ -80,7 +81,10 @@ _COLUMNS = (
 def attempts(rows: list[Row]) -> list[Row]:
     """One line per job run, newest first: the days made in one go and their totals."""
     groups: dict[tuple[Any, ...], list[Row]] = {}
+    ended = {(r["run_id"], r["job"], r["ds"]) for r in rows if r["status"] != STARTED}
     for row in rows:
+        if row["status"] == STARTED and (row["run_id"], row["job"], row["ds"]) in ended:
+            continue
         key = (row["started"], row["run_id"], row["job"], row["status"], row["exit_code"])
         groups.setdefault(key, []).append(row)
     lines = []

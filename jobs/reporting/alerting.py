@@ -5,7 +5,7 @@ Nothing here fails a run: what cannot be sent or recorded is said in one line.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -44,6 +44,8 @@ class Teller:
         Who tells, where it is a person or a scheduler.
     dry_run : bool
         Whether it is only said what would be sent.
+    is_quiet : bool
+        Whether alerts that no route takes are recorded without a word.
     """
 
     tables: Tables
@@ -52,6 +54,7 @@ class Teller:
     run_id: str = ""
     who: str = ""
     dry_run: bool = False
+    is_quiet: bool = False
 
     def tell(self, judgements: Iterable[Judgement]) -> list[Change]:
         """Settle alerts by judgements; send what is news, what is owed, and what is due again.
@@ -149,14 +152,14 @@ class Teller:
         return ""
 
     def _report(
-        self, change: Change, head: str, owed: Iterable[str], taken: set[str], notes: list[str]
+        self, change: Change, head: str, owed: Collection[str], taken: set[str], notes: list[str]
     ) -> None:
         to = ", ".join(sorted(owed)) or "no route takes it"
         if self.dry_run or not self.config.alerts.send:
             if change.is_news or owed:
                 self.say(f"would send: {head} -> {to}")
             return
-        if change.is_news:
+        if change.is_news and (owed or not self.is_quiet):
             sent = f" -> {', '.join(sorted(taken))}" if taken else ""
             self.say(f"alert {change.event}: {head}{sent}")
         for note in notes:

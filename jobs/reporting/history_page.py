@@ -30,6 +30,7 @@ _COLUMNS = ["table", "check", "slice", "severity", "status", "observed", "expect
             "checked_at", "ds"]  # fmt: skip
 _STYLES = {"FAIL": "bold red", "ERROR": "bold red", "WARN": "yellow", "PASS": "green"}
 _EVENTS = 6
+_STOPPED = ("failed", "refused")
 
 
 def read_history(
@@ -52,12 +53,11 @@ def read_history(
     """
     days = last_days(end)
     newest = {row["ds"]: row for row in runs if row["job"] == PUBLISH_JOB}
-    known = {row["ds"] for row in runs}
-    stopped = {row["ds"] for row in runs if row["status"] != "done"}
+    stopped = {row["ds"] for row in runs if row["status"] in _STOPPED}
     published = {
         day: bool(newest[day]["published"]) if day in newest else False
         for day in days
-        if day in newest or (day in known and day in stopped)
+        if day in newest or day in stopped
     }
     rows, quiet = grid(_results(tables, days), days)
     return History(
@@ -87,7 +87,7 @@ def last_judged(runs: Sequence[Mapping[str, Any]]) -> date:
     A day's labels need clicks of the day after, which is made no further than that.
     """
     judged = [row["ds"] for row in runs if row["job"] == PUBLISH_JOB]
-    stopped = [row["ds"] for row in runs if row["status"] in ("failed", "refused")]
+    stopped = [row["ds"] for row in runs if row["status"] in _STOPPED]
     newest: date = max([*judged, *stopped] or [row["ds"] for row in runs])
     return newest
 

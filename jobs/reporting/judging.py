@@ -44,7 +44,8 @@ class Made:
 def tell_run(tables: Tables, config: Config, made: Made, say: Callable[[str], None]) -> None:
     """Tell what a run found and how it ended."""
     try:
-        teller = Teller(tables, config, say, run_id=made.run_id)
+        # A problem is told in one line; without a route there is no more to say.
+        teller = Teller(tables, config, say, run_id=made.run_id, is_quiet=True)
         teller.tell(judgements(tables, config, made))
     except Exception as problem:
         first = str(problem).strip().splitlines()[0][:300] if str(problem).strip() else ""
