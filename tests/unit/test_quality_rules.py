@@ -256,3 +256,19 @@ def test_the_latest_record_of_a_day_counts():
     past.add(("t", "c", ""), DAY, "PASS", 2.0)
     assert past.value(("t", "c", ""), DAY) == 2.0
     assert not past.anomalies["t", "c", ""]
+
+
+@pytest.mark.parametrize("min_rows", [0, 30])
+def test_nothing_where_another_table_has_rows_is_a_failure_not_a_skip(min_rows):
+    loaded = rules(
+        rule("sum", "counted", "info", expression="impressions"),
+        rule("compare", of="counted", to="labeled_impressions.valid", min=1, min_rows=min_rows),
+        table="entity_counts",
+        others=[("labeled_impressions", [rule("count", "valid", "info", condition="true")])],
+    )
+    past = Past()
+    past.add(("labeled_impressions", "valid", ""), DAY, "PASS", 4000.0)
+    counted, compared = results(loaded, {}, past)
+    assert (counted.status, counted.observed) == ("PASS", 0.0)
+    assert (compared.status, compared.observed) == ("FAIL", 0.0)
+    assert [found.check for found in blocking([counted, compared])] == ["it"]
