@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from jobs.planning.checks import listed_causes
+from jobs import FLOW
+from jobs.planning.checks import check, listed_causes
 from jobs.setup.environment import conf_directory
 from jobs.setup.exits import QualityStop
 from jobs.storage.tables import Tables
 from pipelines.quality.findings import Finding, findings
+from pipelines.quality.gates import GATE_MARK
 from pipelines.quality.results import QualityResult
 from tests.support.chain import Chain
 from tests.support.faults import Fault
@@ -56,9 +58,17 @@ class Campaign:
         return day(self.clean_days + 1)
 
     def clean_findings(self, first: int) -> list[Finding]:
-        """What the checks found from the n-th day on, where nothing is wrong."""
-        days = [day(n) for n in range(first, self.clean_days + 1)]
-        return day_findings(self.chain.tables, days)
+        """What checks and gates find from the n-th day on, where nothing is wrong.
+
+        Stored days are checked again, by the rules of now.
+        """
+        tables, config = self.chain.tables, self.chain.config
+        names = [table for job in FLOW for table in job.writes]
+        days = [day(n) for n in range(1, self.clean_days + 1)]
+        judged = [r for r in newest_results(tables, days) if r.check.startswith(GATE_MARK)]
+        judged += check(tables, config, "again", names, days)
+        judged = [r for r in judged if r.ds >= day(first)]
+        return findings(judged, listed_causes(conf_directory()))
 
     def findings_of(self, fault: Fault | None, until: str = "publish_scores") -> list[Finding]:
         """What the checks find on the last day, with a fault or none, made up to a job."""
@@ -69,12 +79,12 @@ class Campaign:
             working = fault.at_work() if fault else contextlib.nullcontext()
             with working, contextlib.suppress(QualityStop):
                 chain.make(until, self.last)
-            return day_findings(chain.tables, [self.last])
+            causes = listed_causes(conf_directory())
+            return findings(newest_results(chain.tables, [self.last]), causes)
 
 
-def day_findings(tables: Tables, days: Iterable[date]) -> list[Finding]:
-    """What the newest results of some days say has happened."""
+def newest_results(tables: Tables, days: Iterable[date]) -> list[QualityResult]:
+    """The newest result of every check of some days."""
     rows = tables.read_arrow("quality_results", list(days)).sort_by("checked_at").to_pylist()
     newest = {(r["table"], r["check"], r["slice"], r["ds"]): r for r in rows}
-    results = [QualityResult(**row) for row in newest.values()]
-    return findings(results, listed_causes(conf_directory()))
+    return [QualityResult(**row) for row in newest.values()]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -36,6 +36,8 @@ class Fault:
         The job after whose tables the fault can be seen.
     rewrite : tuple of (str, callable)
         After a job has written the day: how its table is changed, by `job.table`.
+    replace : tuple of (str, callable)
+        What a function of a job becomes, by `job.function`.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Fault:
     found_by: str
     land: Callable[[Path, date], None] = lambda landing, day: None
     rewrite: tuple[tuple[str, Callable[[Step, pa.Table], pa.Table]], ...] = ()
+    replace: tuple[tuple[str, Callable[[Any], Any]], ...] = ()
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -52,6 +55,11 @@ class Fault:
                 job, _, table = name.partition(".")
                 module = importlib.import_module(f"jobs.{job}")
                 stack.enter_context(patch.object(module, "run", _then(module.run, table, change)))
+            for name, wrap in self.replace:
+                job, _, function = name.partition(".")
+                module = importlib.import_module(f"jobs.{job}")
+                wrapped = wrap(getattr(module, function))
+                stack.enter_context(patch.object(module, function, wrapped))
             yield
 
 
@@ -101,14 +109,20 @@ def _double_scores(step: Step, rows: pa.Table) -> pa.Table:
     return rows.set_column(rows.schema.get_field_index("p_click"), "p_click", doubled)
 
 
-def _category_off_by_two(step: Step, rows: pa.Table) -> pa.Table:
-    largest = max(rows["category"].value_counts().to_pylist(), key=lambda v: v["counts"])["values"]
-    shift = pc.if_else(pc.equal(rows["category"], largest), math.log(2.0), 0.0)
-    shift = pc.fill_null(shift, 0.0)
-    for name in ("historical_listing", "content_listing", "joint_listing"):
-        at = rows.schema.get_field_index(name)
-        rows = rows.set_column(at, name, pc.add(rows[name], shift))
-    return rows
+def _double_a_category(score: Callable[..., Any]) -> Callable[..., Any]:
+    """Twice the published probability for the traffic of the largest category."""
+
+    def score_and_double(step: Step, day: date) -> Any:
+        scored, fields = score(step, day)
+        rows = step.tables.read_arrow("predictions", [day]).sort_by("order_key")
+        sizes = {v["values"]: v["counts"] for v in rows["category"].value_counts().to_pylist()}
+        is_largest = pc.equal(rows["category"], max(sizes, key=lambda name: sizes[name]))
+        factor = pc.if_else(pc.fill_null(is_largest, False), 2.0, 1.0)
+        doubled = pc.min_element_wise(pc.multiply(scored["p_click"], factor), 0.999)
+        at = scored.schema.get_field_index("p_click")
+        return scored.set_column(at, "p_click", doubled), fields
+
+    return score_and_double
 
 
 def _drop_clicks_of_desktop(landing: Path, day: date) -> None:
@@ -286,7 +300,7 @@ FAULTS = (
     ),
     Fault(
         "one category off by 2", "promised and observed clicks differ", "evaluate_models",
-        rewrite=(("predict_traffic.predictions", _category_off_by_two),),
+        replace=(("evaluate_models._score", _double_a_category),),
     ),
     Fault(
         "clicks of one device lost", "the click rate changed in a part of the traffic",
