@@ -1,4 +1,4 @@
-"""Write docs/tables.md, docs/flow.md and docs/rules.md from the declarations.
+"""Write tables.md, flow.md, rules.md and findings.md of docs from the declarations.
 
 ``python -m jobs.commands.document``. They are never edited by hand; a test holds them against
 what this writes.
@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from jobs import FLOW, WRITER, Job, Read
+from jobs.commands.document_findings import findings_document
 from jobs.commands.document_rules import rules_document
 from jobs.setup.environment import project_root
 from jobs.setup.exits import ExitCode
@@ -39,6 +40,7 @@ def documents() -> dict[str, str]:
         "tables.md": tables_document(),
         "flow.md": flow_document(),
         "rules.md": rules_document(GENERATED),
+        "findings.md": findings_document(GENERATED),
     }
 
 
@@ -158,7 +160,7 @@ def arg_parser() -> argparse.ArgumentParser:
     """Command line of the module."""
     parser = argparse.ArgumentParser(prog="python -m jobs.commands.document", allow_abbrev=False)
     parser.description = (
-        "Write docs/tables.md, docs/flow.md and docs/rules.md from the declarations."
+        "Write tables.md, flow.md, rules.md and findings.md of docs from the declarations."
     )
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if they differ")
     return parser
