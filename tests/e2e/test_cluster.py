@@ -66,7 +66,12 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (next(folder.glob("lib/*/site-packages")) / "packages.pth").write_text(f"{packages}\n")
     made = folder / "bin" / "python"
     tried = subprocess.run(
-        [made, "-c", "import numba, jobs"], cwd="/", capture_output=True, text=True, check=False
+        [made, "-c", "import numba, jobs"],
+        cwd="/",
+        env=bare_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert "No module named 'jobs'" in tried.stderr
     return made

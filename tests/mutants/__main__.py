@@ -22,7 +22,9 @@ ROOT = Path(__file__).parents[2]
 LEAST_SHARE = 0.95
 FOUND, MISSED, STALE = "found", "missed", "stale"
 # What a copy of the tree does without: large, or not looked at by a test.
-LEFT_OUT = (".git", ".venv", "data", "build", "dist", "*.egg-info", ".*_cache", ".hypothesis")
+LEFT_OUT = (
+    ".git", ".venv", ".airflow", "data", "build", "dist", "*.egg-info", ".*_cache", ".hypothesis",
+)  # fmt: skip
 
 _own: dict[str, Path] = {}
 """The copy of the tree that a process plants its faults in."""

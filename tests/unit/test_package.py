@@ -11,15 +11,18 @@ import pytest
 
 from jobs.setup.config_layers import load_config
 from jobs.setup.environment import conf_directory
-from jobs.setup.environment_archive import write_environment
+from jobs.setup.environment_archive import GLIBC, write_environment
 from jobs.setup.exits import UsageError
 from jobs.setup.session import read_properties, session_settings
 
 WITHIN = """
 import ctypes, lzma, sqlite3, ssl, sys, zlib
-files = [getattr(m, "__file__", None) for m in sys.modules.values()]
+files = {getattr(m, "__file__", None) or "" for m in sys.modules.values()}
+files |= {"/" + line.partition("/")[2].strip() for line in open("/proc/self/maps") if "/" in line}
+foreign = sorted(file for file in files if not file.startswith(sys.prefix))
 print(sys.prefix)
-print([file for file in files if file and not file.startswith(sys.prefix)])
+print("\\n".join(file for file in foreign if ".so" in file))
+print(sum(file.endswith(".py") for file in foreign))
 """
 
 
@@ -41,7 +44,10 @@ def test_the_interpreter_runs_where_it_is_unpacked(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert ended.stdout.splitlines() == [str(moved), "[]"], ended.stderr
+    prefix, *libraries, foreign = ended.stdout.splitlines()
+    assert (prefix, foreign) == (str(moved), "0"), ended.stderr
+    # Only the loader and glibc are the machine's own.
+    assert [path for path in libraries if not GLIBC.match(Path(path).name)] == []
 
 
 def test_no_package_is_made_elsewhere_than_on_linux(
