@@ -50,8 +50,8 @@ def missing(landing: str, wanted: Sequence[str], quiet: timedelta) -> list[str]:
     for pattern in wanted:
         names = [
             name
-            for name in system.glob(f"{root.rstrip('/')}/{pattern}")
-            if not name.rpartition("/")[2].startswith((".", "_"))
+            for name, about in system.glob(f"{root.rstrip('/')}/{pattern}", detail=True).items()
+            if about["type"] == "file" and not name.rpartition("/")[2].startswith((".", "_"))
         ]
         ages = [_utc(system.modified(name)) for name in names] if quiet else []
         if not names or (ages and max(ages) > settled):
