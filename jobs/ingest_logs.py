@@ -66,7 +66,7 @@ def run(step: Step) -> Outcome:
             if mends:
                 outcome[day] = _again_accounted(step, day, outcome[day].details, before[day])
         if gone:
-            take_in(step, {day: before[day].versions for day in gone}, Mend({}), write_all=True)
+            take_in(step, {day: before[day].versions for day in gone}, Mend({}), with_accepted=True)
         for day in gone:
             outcome[day] = _again_accounted(step, day, before[day].details, before[day])
         return outcome

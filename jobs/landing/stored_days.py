@@ -61,8 +61,16 @@ class JudgedAgain:
         return bool(self.rows_in or self.rows_out)
 
 
-def judge_again(step: Step, log: str, versions: Versions, mend: Mend) -> JudgedAgain:
+def judge_again(
+    step: Step, log: str, versions: Versions, mend: Mend, *, with_accepted: bool
+) -> JudgedAgain:
     """Judge the stored rows of some days of a log by the rules as they are now.
+
+    Parameters
+    ----------
+    with_accepted : bool
+        Whether accepted rows are judged too; not of a day that is up to date, of which the rules
+        have not changed.
 
     An accepted row keeps its id: a refused one with the same id stays refused. A refused row that
     stays so is kept as it is, with its reasons and the run that refused it.
@@ -74,37 +82,40 @@ def judge_again(step: Step, log: str, versions: Versions, mend: Mend) -> JudgedA
     InputMissing
         A version is no longer there.
     """
-    days = sorted(versions)
     limit = step.config.ingest.max_string_bytes
-    names = [column.name for column in LOGS[log]]
-    stored = with_checks(_read(step, log, versions).select(*names, "ds"), log,
-                         max_string_bytes=limit)  # fmt: skip
+    columns = TABLES[log].column_names
+    stored = _read(step, log, versions)
     refused = numbered(_read(step, "quarantine", versions).where(F.col("log") == log))
     again = with_checks(mended(step, log, refused, mend), log, max_string_bytes=limit)
-    if log == "clicks":
-        shown = impressions_in_reach(step, days)
-        stored = with_impression_day(stored, shown)
+    shown = impressions_in_reach(step, sorted(versions)) if log == "clicks" else None
+    if shown is not None:
         again = with_impression_day(again, shown)
-    stored = stored.persist()
-    again = _without_known_ids(again, stored.where(~F.col(REFUSED)), log).persist()
-    columns = TABLES[log].column_names
+    kept, lost, cached = stored, None, []
+    if with_accepted:
+        names = [column.name for column in LOGS[log]]
+        checked = with_checks(stored.select(*names, "ds"), log, max_string_bytes=limit)
+        if shown is not None:
+            checked = with_impression_day(checked, shown)
+        checked = checked.persist()
+        kept, lost, cached = checked.where(~F.col(REFUSED)), checked.where(REFUSED), [checked]
+    again = _without_known_ids(again, kept, log).persist()
     taken = again.where(~F.col(REFUSED))
-    lost = stored.where(REFUSED)
     left = refused.join(
         taken.select(F.col(f"{RAW}.{NUMBER}").alias(NUMBER), "ds"), [NUMBER, "ds"], how="left_anti"
-    )
-    newly = lost.select(
-        F.lit(log).alias("log"), raw_json().alias("raw"), F.col(REASONS).alias("reasons"),
-        F.lit(step.run_id).alias("run_id"), "ds",
-    )  # fmt: skip
-    quarantined = TABLES["quarantine"].column_names
+    ).select(*TABLES["quarantine"].column_names)
+    if lost is not None:
+        newly = lost.select(
+            F.lit(log).alias("log"), raw_json().alias("raw"), F.col(REASONS).alias("reasons"),
+            F.lit(step.run_id).alias("run_id"), "ds",
+        )  # fmt: skip
+        left = left.unionByName(newly)
     return JudgedAgain(
         log,
-        stored.where(~F.col(REFUSED)).select(*columns).unionByName(taken.select(*columns)),
-        left.select(*quarantined).unionByName(newly.select(*quarantined)),
+        kept.select(*columns).unionByName(taken.select(*columns)),
+        left,
         _by_day(taken),
-        _by_day(lost),
-        (stored, again),
+        {} if lost is None else _by_day(lost),
+        (*cached, again),
     )
 
 
@@ -156,14 +167,15 @@ def take_in(
     mend: Mend,
     begin: Callable[[], None] = lambda: None,
     *,
-    write_all: bool = False,
+    with_accepted: bool = False,
 ) -> dict[str, JudgedAgain]:
     """Judge stored rows of some days again and write what has changed.
 
     Parameters
     ----------
-    write_all : bool
-        Write also what has not: whoever was killed may have left something else.
+    with_accepted : bool
+        As of `judge_again`; and what has not changed is written too, for whoever was killed may
+        have left something else.
     begin : callable
         Called once before the first table is written, and not at all where no row changes sides.
 
@@ -180,8 +192,8 @@ def take_in(
             mend = Mend({name: text for name, text in mend.selects.items() if name == log})
         elif not mend.concerns(log):
             continue
-        judged = judge_again(step, log, versions, mend)
-        if judged.has_changed or write_all:
+        judged = judge_again(step, log, versions, mend, with_accepted=with_accepted)
+        if judged.has_changed or with_accepted:
             if not changed:
                 begin()
             files = frame_files(step.tables, log, judged.accepted.repartition("ds"))

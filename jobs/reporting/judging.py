@@ -60,10 +60,8 @@ def judgements(tables: Tables, config: Config, made: Made) -> list[Judgement]:
     found = of_results(results, rules_for(config), listed_causes(conf), severities)
     is_told = any(problem.stops for judgement in found for problem in judgement.wrong)
     if made.problem is None or not (is_told and exit_code_of(made.problem) is ExitCode.QUALITY):
-        step = made.making
-        days = step.days if step is not None else made.days
-        job = step.job.name if step is not None else None
-        found += of_run(made.problem, job, days, severities, made=made.job)
+        job = made.making.job.name if made.making is not None else None
+        found += of_run(made.problem, job, made.days, severities, made=made.job)
     published = published_since(tables, made.run_id, made.began)
     if published:
         told = {

@@ -118,6 +118,7 @@ def house(made: House, tmp_path: Path) -> House:
     return House(made.spark, tmp_path / "house")
 
 
+@pytest.mark.slow
 def test_a_mended_rule_lets_rows_in_alike_with_and_without_landing_files(
     house: House, tmp_path: Path
 ) -> None:
@@ -139,6 +140,7 @@ def test_a_mended_rule_lets_rows_in_alike_with_and_without_landing_files(
         assert house.rows(name) == other.rows(name), name
 
 
+@pytest.mark.slow
 def test_a_select_mends_rows_once_and_what_depends_on_them_is_due(house: House) -> None:
     before = house.counts()
     mend = Mend({"impressions": MS}, None, "unparsable_timestamp")
@@ -173,6 +175,7 @@ def test_a_select_mends_rows_once_and_what_depends_on_them_is_due(house: House) 
     assert house.ingest(DAY) == []
 
 
+@pytest.mark.slow
 def test_a_killed_replay_leaves_the_old_rows_though_their_files_are_gone(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

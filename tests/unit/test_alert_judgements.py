@@ -132,7 +132,8 @@ def told(tables: Tables, problem: Exception | None, days: list[date], *, job: st
          at: str | None = None) -> list[str]:  # fmt: skip
     """Events of alerts after a run, and what is open."""
     said: list[str] = []
-    making = PlannedStep(JOBS[at], tuple(days), {}) if at else None
+    # A step may make days that the run was not called for: clicks of the day after.
+    making = PlannedStep(JOBS[at], (*days, days[-1] + timedelta(days=1)), {}) if at else None
     made = Made("run-1", AT, days, job, problem, making)
     tell_run(tables, CONFIG, made, said.append)
     return [f"{a.state} {a.key}" for a in read_alerts(tables).alerts.values()] + [
