@@ -284,3 +284,28 @@ def test_a_rule_about_groups_needs_groups(given, says):
     )
     with pytest.raises(RuleError, match=says):
         rules(*own, given, table="labeled_impressions")
+
+
+def test_evidence_of_a_day_that_is_made_again_is_the_same():
+    loaded = rules(
+        {"kind": "clicks", "name": "promised", "groups": "segment", "clicks": "clicks",
+         "promised": "value"},
+        {"kind": "evidence", "name": "evidence", "of": "promised"},
+        table="model_metrics",
+    )  # fmt: skip
+
+    def row(clicks):
+        return {metric_column("promised", "", "value"): [["mixed", str(clicks), "1000.0"]]}
+
+    past = Past()
+    for back, clicks in enumerate((1150, 1170, 1160)):
+        day = DAY - timedelta(days=3 - back)
+        for r in judged(loaded, row(clicks), past, day):
+            past.add((r.table, r.check, r.slice), day, r.status, r.observed, r.state)
+    first, again = (judged(loaded, row(1180), past)[1] for _ in range(2))
+    assert first == again
+    alone = judged(loaded, row(1180), Past())[1]
+    assert first.observed > alone.observed
+    # Later days, and what the day itself said before, are no part of it.
+    past.add(("model_metrics", "evidence", ""), DAY, "WARN", first.observed, first.state)
+    assert judged(loaded, row(1180), past)[1] == first
