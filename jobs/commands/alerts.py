@@ -26,7 +26,7 @@ from jobs.reporting.alert_log import (
     read_alerts,
     write_events,
 )
-from jobs.reporting.alerting import Teller
+from jobs.reporting.alerting import Teller, said_on
 from jobs.reporting.history_page import last_judged, print_history, read_history
 from jobs.reporting.routes import Message, labels, send
 from jobs.reporting.told import tell_late, tell_raised, tell_resolved
@@ -105,11 +105,7 @@ def _moment(text: str) -> datetime:
 
 def run(arguments: argparse.Namespace, config: Config, tables: Tables, console: Console) -> int:
     """Do one action."""
-
-    def say(text: str) -> None:
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-    action, at = arguments.action or "list", now()
+    action, at, say = arguments.action or "list", now(), said_on(console)
     is_dry = getattr(arguments, "dry_run", False)
     teller = Teller(tables, config, say, who=user(), dry_run=is_dry)
     if action == "test":

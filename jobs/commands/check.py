@@ -14,7 +14,7 @@ from jobs.planning.any_checks import check_any
 from jobs.planning.checks import check, listed_causes, record, stop_if_blocked
 from jobs.planning.own_quality import rules_for
 from jobs.planning.record import now
-from jobs.reporting.alerting import Teller
+from jobs.reporting.alerting import Teller, said_on
 from jobs.reporting.expectations import CHECK, confirm, confirm_any, documents
 from jobs.reporting.judgements import of_results
 from jobs.setup.config import Config
@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace, config: Config, tables: Tables, console: 
         record(tables, results)
         said = confirm(tables, config, run_id, arguments.date)
     _show(console, results, said, documents(config, arguments.date))
-    teller = Teller(tables, config, console.print, run_id=run_id, dry_run=arguments.dry_run)
+    teller = Teller(tables, config, said_on(console), run_id=run_id, dry_run=arguments.dry_run)
     causes = listed_causes(conf_directory())
     teller.tell(of_results([*results, *said], known, causes, config.alerts.severity))
     stop_if_blocked(results)

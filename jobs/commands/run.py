@@ -22,7 +22,7 @@ from jobs.planning.own_quality import rules_for, suites_for
 from jobs.planning.planner import UNSETTLED, PlannedStep
 from jobs.planning.record import now
 from jobs.planning.runner import Runner, publish_targets
-from jobs.reporting.alerting import Teller
+from jobs.reporting.alerting import Teller, said_on
 from jobs.reporting.judging import Made, tell_run
 from jobs.reporting.progress import progress_for, span
 from jobs.setup.config import Config
@@ -78,7 +78,7 @@ def run(
                 problem = stopped
     if arguments.dry_run:
         print_plan(console, plan)
-        Teller(tables, config, console.print, dry_run=True).tell([])
+        Teller(tables, config, said_on(console), dry_run=True).tell([])
         return ExitCode.DONE
     is_judged = problem is None or exit_code_of(problem) is ExitCode.QUALITY
     is_told = job is None and is_judged and (problem is not None or bool(done))

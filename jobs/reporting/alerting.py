@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 from jobs import FLOW
 from jobs.planning.record import now
@@ -28,7 +29,15 @@ from pipelines.quality.alert_settings import Route
 from pipelines.quality.alert_text import Surroundings, message, title
 from pipelines.quality.alerts import Alert, Change, Judgement, is_due_again, settle
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 Say = Callable[[str], None]
+
+
+def said_on(console: Console) -> Say:
+    """Lines on a console as they are: data in them is no markup."""
+    return lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 @dataclass
