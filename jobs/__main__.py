@@ -76,6 +76,7 @@ def build_parser(command: str | None = None) -> Parser:
         ("runs", "show the record of runs"),
         ("report", "write the report of a day again"),
         ("quarantine", "show refused rows, and take them in when what was wrong is mended"),
+        ("leave-out", "go on without a day whose logs cannot be mended, or take it back"),
         ("alerts", "show alerts and act on them: acknowledge, mute, test, raise, late"),
         ("profile", "draft a rule file from what a table's last days hold"),
         ("check", "check tables by rules: stored ones, or any Delta or Parquet table"),

@@ -18,6 +18,7 @@ from rich.table import Table
 
 from jobs.landing.sources import Source
 from jobs.planning.joint_inputs import joint_registry
+from jobs.planning.left_out import without_left_out
 from jobs.planning.own_quality import rules_for, suites_for
 from jobs.planning.planner import UNSETTLED, PlannedStep
 from jobs.planning.record import now
@@ -63,6 +64,7 @@ def run(
         runner = Runner(config, source, tables, run_id, progress)
         targets = publish_targets(days) if job is None else [(job, day) for day in days]
         if arguments.dry_run:
+            targets = without_left_out(runner.records.newest, targets)
             runner.check_possible(targets)
             forget = frozenset(targets) if arguments.force else frozenset()
             steps = runner.planner(forget=forget).due(targets)

@@ -33,6 +33,8 @@ class Source:
     spec: SourceFile
     selects: Mapping[str, str]
     landing: Landing
+    left_out: frozenset[date] = frozenset()
+    """Days that count as if nothing had landed."""
     _looked: dict[str, tuple[list[LandingFile], list[UnreadFile]]] = field(default_factory=dict)
 
     @classmethod
@@ -115,9 +117,11 @@ class Source:
         view = self.main_view(log)
         files = self.view_files(self.spec.logs[log].views[0])
         if view.first_day is None or view.last_day is None:
-            return sorted({file.day for file in files if file.day is not None})
-        span = (view.last_day - view.first_day).days + 1
-        return [view.first_day + timedelta(days=offset) for offset in range(span)] if files else []
+            landed = {file.day for file in files if file.day is not None}
+        else:
+            span = (view.last_day - view.first_day).days + 1 if files else 0
+            landed = {view.first_day + timedelta(days=offset) for offset in range(span)}
+        return sorted(landed - self.left_out)
 
     def day_files(self, view: str, days: Sequence[date]) -> list[LandingFile]:
         """The files of a view for some days; all of them where they do not tell their day."""

@@ -9,6 +9,7 @@ from datetime import date
 from jobs import FLOW
 from jobs.landing.sources import Source
 from jobs.planning.checks import check_tables
+from jobs.planning.left_out import left_out, remove_rows, say_how_to_go_on, without_left_out
 from jobs.planning.memory import Memory
 from jobs.planning.planner import JOBS, LANDED, PlannedStep, Planner
 from jobs.planning.progress import Progress
@@ -63,6 +64,7 @@ class Runner:
             Records to be taken as not there.
         """
         records = {k: v for k, v in self.records.newest.items() if k not in forget}
+        self.source.left_out = frozenset(left_out(records))
         first_writes = {job.writes[0] for job in FLOW if job.writes} | set(LANDED)
         present = {name: self.tables.days(name) for name in first_writes}
         return Planner(self.config, self.source, records, present)
@@ -97,6 +99,8 @@ class Runner:
             # Whoever held the lock before may have written.
             self.records.reread()
             self.memory = Memory(self.tables, self.config.quality.history_days)
+            targets = without_left_out(self.records.newest, targets)
+            remove_rows(self.tables, self.records.newest)
             self.check_possible(targets)
             forget = frozenset(targets) if force else frozenset()
             done: list[PlannedStep] = []
@@ -110,7 +114,11 @@ class Runner:
                     raise JobError(f"{due[0].job.name} for {due[0].days[0]} does not settle")
                 self.progress.planned(due)
                 self.making = due[0]
-                self.make(due[0])
+                try:
+                    self.make(due[0])
+                except QualityStop as stop:
+                    say_how_to_go_on(stop, due[0].days, targets)
+                    raise
                 self.making = None
                 done.append(due[0])
                 forget -= {(due[0].job.name, day) for day in due[0].days}
@@ -226,7 +234,8 @@ class Runner:
         if name in LANDED:
             return set(self.source.days(name)) | self.tables.days(name)
         if name in JOBS:
-            return {day for job, day in self.records.newest if job == name}
+            made = {day for job, day in self.records.newest if job == name}
+            return made - self.source.left_out
         return self.tables.days(name)
 
 
