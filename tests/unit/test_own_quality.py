@@ -165,6 +165,17 @@ def test_a_suite_is_judged_on_the_rows_of_the_day_without_keeping_a_value(config
     assert "s2" not in text
 
 
+def test_expectations_of_distributions_are_judged_and_drawn(config, folder, tables):
+    parts = {"values": ["s0", "s1", "s2", "s3"], "weights": [0.25] * 4}
+    kind = "expect_column_kl_divergence_to_be_less_than"
+    for_shops = {"column": "shop_id", "partition_object": parts, "threshold": 0.1}
+    suite = {"expectations": [{"type": kind, "kwargs": for_shops}]}
+    (folder / "listings.json").write_text(json.dumps(suite))
+    said = confirm(tables, config, "r", DAY)
+    assert [r.status for r in said if r.table == "listings"] == ["PASS"]
+    assert list(documents(config, DAY).parent.rglob("*own-listings.html"))
+
+
 def test_a_day_that_is_too_large_is_sampled_and_says_so(config, folder, tables):
     config.quality.suite_rows = 2
     (folder / "prices.json").write_text(json.dumps(SUITE))
