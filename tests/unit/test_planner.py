@@ -40,6 +40,8 @@ class World:
         self.present = {}
 
     # What the planner asks a source.
+    left_out = frozenset()
+
     def days(self, log):
         return sorted(at for name, at in self.landed if name == log)
 

@@ -35,6 +35,8 @@ Run = Callable[[Step], Outcome]
 class Landed:
     """A source in which every log has landed for every day."""
 
+    left_out: frozenset[date] = frozenset()
+
     def days(self, log: str) -> list[date]:
         """All days."""
         return DAYS
