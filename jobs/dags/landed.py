@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import tomllib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -48,15 +48,18 @@ def missing(landing: str, wanted: Sequence[str], quiet: timedelta) -> list[str]:
     settled = datetime.now(UTC) - quiet
     absent = []
     for pattern in wanted:
-        names = [
-            name
-            for name, about in system.glob(f"{root.rstrip('/')}/{pattern}", detail=True).items()
-            if about["type"] == "file" and not name.rpartition("/")[2].startswith((".", "_"))
-        ]
+        found = system.glob(f"{root.rstrip('/')}/{pattern}", detail=True)
+        names = [name for name, about in found.items() if _is_landed(name, about)]
         ages = [_utc(system.modified(name)) for name in names] if quiet else []
         if not names or (ages and max(ages) > settled):
             absent.append(pattern)
     return absent
+
+
+def _is_landed(name: str, about: Mapping[str, Any]) -> bool:
+    """Whether it is a file, neither hidden nor the empty object by which stores mark a folder."""
+    is_marker = name.endswith("/") or str(about.get("Key", "")).endswith("/")
+    return about["type"] == "file" and not is_marker and name.rpartition("/")[2][:1] not in "._"
 
 
 def _utc(at: datetime) -> datetime:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import os
 from datetime import date
 from pathlib import Path
@@ -13,7 +12,6 @@ import pytest
 from jobs import FLOW, WRITER
 from jobs.__main__ import build_parser
 from jobs.setup.exits import ExitCode
-from tests.dags.conftest import ROOT
 from tests.dags.look import DATES
 
 DAGS = {"ctr_daily", "ctr_backfill", "ctr_check_sources"}
@@ -210,15 +208,3 @@ def test_logs_are_waited_for_in_folders_and_object_stores(seen: dict[str, Any]) 
         "event": "landed after the last file",
         "then": None,
     }
-
-
-def test_dag_files_import_the_flow_and_plain_data_only() -> None:
-    for path in (ROOT / "jobs" / "dags").glob("*.py"):
-        names = {
-            node.module if isinstance(node, ast.ImportFrom) else alias.name
-            for node in ast.walk(ast.parse(path.read_text()))
-            if isinstance(node, (ast.Import, ast.ImportFrom))
-            for alias in node.names
-        }
-        ours = {name for name in names if name and name.split(".")[0] in ("jobs", "pipelines")}
-        assert all(name == "jobs" or name.startswith("jobs.dags.") for name in ours), path
