@@ -221,12 +221,15 @@ class Runner:
     def check_quality(self, planned: PlannedStep) -> None:
         """Check the tables of a step."""
         landed = {table: self._available(table) for table in planned.job.writes if table in LANDED}
+        # The first clicks of a day come before its impressions, and are refused until these land.
+        landed["quarantine"] = landed.get("impressions", set())
         by_days: dict[tuple[date, ...], list[str]] = {}
         for table in planned.job.writes:
             of_table = landed.get(table, set(planned.days))
             days = tuple(day for day in planned.days if day in of_table)
             by_days.setdefault(days, []).append(table)
-        for days, names in by_days.items():
+        # What is compared with another table of the step is checked after it.
+        for days, names in sorted(by_days.items(), key=lambda one: "quarantine" in one[1]):
             if days:
                 check_tables(self.tables, self.config, self.run_id, names, days, self.memory)
 

@@ -41,7 +41,9 @@ _STATUS_STYLES = {"FAIL": "bold red", "ERROR": "bold red", "WARN": "yellow", "PA
 
 def machine_report(data: ReportData) -> dict[str, Any]:
     """Give the report as plain JSON values; days as ISO text, sets as sorted lists."""
-    plain: dict[str, Any] = json.loads(json.dumps(asdict(data), default=_plain, sort_keys=True))
+    written = json.dumps(asdict(data), default=_plain, sort_keys=True)
+    # Refused rows over accepted ones are infinite where none was accepted; JSON has no such number.
+    plain: dict[str, Any] = json.loads(written, parse_constant=lambda name: None)
     for window, source in zip(plain["windows"], data.windows, strict=True):
         window["held"] = [str(day) for day in source.days if day in source.held]
         window["missing"] = [str(day) for day in source.missing]

@@ -34,8 +34,8 @@ CONDITIONS = sorted({c for table in TABLES.values() for c in table.constraints.v
 )
 def test_a_condition_means_what_it_means_in_sql(condition):
     numbers = (None, -1.0, 0.0, 0.5, 1.0, 3.0)
-    words = (None, "search", "promoted", "PASS", "clicks", "AND")
-    known = ("surface", "log", "status")
+    words = (None, "search", "promoted", "PASS", "clicks", "AND", "page", "open")
+    known = ("surface", "log", "status", "severity", "state")
     names = sorted(set(columns_of(condition)))
     rows = list(product(*(words if name in known else numbers for name in names)))
     table = pa.table(

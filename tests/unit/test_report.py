@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import io
 import json
+import math
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -260,6 +261,13 @@ def test_nothing_to_draw_is_no_plot() -> None:
     assert plots.reliability_plot([], ["mixed"]) is None
     assert plots.traffic_plot([]) is None
     assert plots.difference_plot([("AUC", 1.0, [])], ["content"], ["cold"]) is None
+
+
+def test_a_share_of_nothing_has_its_place_in_the_reports(data: ReportData, tmp_path: Path) -> None:
+    endless = replace(data.checks[0], status="FAIL", observed=math.inf)
+    spoilt = replace(data, checks=[endless, *data.checks[1:]])
+    _, machine = write_report(spoilt, str(tmp_path))
+    assert json.loads(machine.read_text(encoding="utf-8"))["checks"][0]["observed"] is None
 
 
 def test_the_machine_report_is_strict_json_with_all_that_a_monitor_needs(data: ReportData) -> None:
