@@ -187,7 +187,8 @@ class Validations:
             "show_how_to_buttons": False,
             "store_backend": {
                 "class_name": "TupleFilesystemStoreBackend",
-                "base_directory": str(partial),
+                # Great Expectations takes no relative one, which reports are by default.
+                "base_directory": str(partial.absolute()),
             },
         }
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -130,6 +130,15 @@ def test_one_setting_switches_it_off(tables, config):
     assert not documents(config, DAY).exists()
 
 
+def test_a_folder_of_reports_may_be_named_from_where_one_is(tables, config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config.storage.reports = "data/reports"
+    store(tables, [result()])
+    (said,) = confirm(tables, config, "r", DAY, [DAY])
+    assert said.status == "PASS", said.details
+    assert (tmp_path / "data/reports/great_expectations" / str(DAY) / "index.html").is_file()
+
+
 def test_documents_of_old_days_go(tables, config):
     for back in (3, 2, 1):
         first = documents(config, DAY - timedelta(days=back))
