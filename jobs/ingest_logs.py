@@ -27,7 +27,7 @@ from jobs.landing.mends import Mend
 from jobs.landing.stored_days import take_in
 from jobs.landing.typed_days import Aside, TypedDays, typed_days, write_good_rows
 from jobs.landing.unread import nothing_landed, require_finished, unread
-from jobs.planning.record import Ingested, read_ingested, table_versions
+from jobs.planning.record import Record, table_versions
 from jobs.setup.exits import InputMissing, leave
 from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.day_files import WRITTEN
@@ -50,7 +50,7 @@ def run(step: Step) -> Outcome:
         If nothing has ever landed for a day, or a file cannot be read.
     """
     landed = set[date]().union(*(step.source.days(log) for log in LOGS))
-    before = read_ingested(step.tables, step.days)
+    before = _recorded(step)
     gone = [day for day in step.days if day not in landed]
     for day in gone:
         if day not in before:
@@ -87,7 +87,7 @@ def replay(step: Step, mend: Mend, told: Mapping[str, Any], begin: Callable[[], 
     begin : callable
         Called before the first row is replaced.
     """
-    before = read_ingested(step.tables, step.days)
+    before = _recorded(step)
     changed = take_in(step, {day: before[day].versions for day in step.days}, mend, begin)
     outcome: Outcome = {}
     for day in step.days:
@@ -105,14 +105,20 @@ def replay(step: Step, mend: Mend, told: Mapping[str, Any], begin: Callable[[], 
     return outcome
 
 
-def _mends(ingested: Ingested | None) -> list[Mend]:
+def _recorded(step: Step) -> dict[date, Record]:
+    """What is recorded of those of the step's days that were finished before."""
+    keys = {day: ("ingest_logs", day) for day in step.days}
+    return {day: step.records[key] for day, key in keys.items() if key in step.records}
+
+
+def _mends(ingested: Record | None) -> list[Mend]:
     """What was mended of a day's rows with a SELECT, in that order."""
     replays = ingested.details.get("replays", ()) if ingested is not None else ()
     return [Mend(r["selects"], r["log"], r["reason"]) for r in replays if r["selects"]]
 
 
 def _again_accounted(
-    step: Step, day: date, counted: Mapping[str, Any], before: Ingested
+    step: Step, day: date, counted: Mapping[str, Any], before: Record
 ) -> DayRecord:
     """The record of a day whose stored rows were judged again."""
     stored = step.tables.dataset("quarantine", [day]).to_batches(columns=["log", "ds", "reasons"])

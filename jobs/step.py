@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from jobs.landing.sources import Source
+    from jobs.planning.record import Record
     from jobs.setup.config import Config
     from jobs.storage.tables import Tables
 
@@ -28,6 +29,8 @@ class Step:
         that are there, so that windows know how many days they hold.
     fingerprints : mapping of date to str
         Fingerprint of each day to make.
+    records : mapping of (job, day) to Record
+        The newest finished records, of all jobs and days.
     """
 
     tables: Tables
@@ -37,6 +40,7 @@ class Step:
     run_id: str
     fingerprints: Mapping[date, str] = field(default_factory=dict)
     available: Callable[[str], set[date]] = lambda name: set()
+    records: Mapping[tuple[str, date], Record] = field(default_factory=dict)
 
     @property
     def spark(self) -> SparkSession:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
-from airflow.sdk import DAG, CronDataIntervalTimetable, Param
+from airflow.sdk import DAG
 
 from jobs.dags.exit_codes import table
 from jobs.dags.settings import Settings
-from jobs.dags.tasks import DAY, Submit
+from jobs.dags.tasks import DAY, Submit, every_day
 
 RUNBOOK = f"""\
 Looks at a day of raw logs through each source, column by column, and writes nothing. It holds back
@@ -26,12 +24,7 @@ with DAG(
     "ctr_check_sources",
     description="Check the raw logs of a day against their sources; writes nothing",
     doc_md=RUNBOOK,
-    schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
-    start_date=datetime.fromisoformat(settings.start).replace(tzinfo=UTC),
-    catchup=False,
-    max_active_runs=1,
-    params={"date": Param(None, type=["null", "string"], format="date", title="log day")},
-    tags=["promoted-ctr"],
+    **every_day(settings),
 ) as dag:
     for name in settings.sources or (settings.source,):
         Submit(

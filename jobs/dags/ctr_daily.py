@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
-from airflow.sdk import DAG, CronDataIntervalTimetable, Param
+from airflow.sdk import DAG
 
 from jobs.dags.exit_codes import table
 from jobs.dags.settings import Settings
-from jobs.dags.tasks import daily_tasks
+from jobs.dags.tasks import daily_tasks, every_day
 
 RUNBOOK = f"""\
 Makes and publishes one log day: the start of the data interval, midnight to midnight UTC.
@@ -29,15 +27,8 @@ with DAG(
     "ctr_daily",
     description="Click probabilities of promoted listings: make and publish a log day",
     doc_md=RUNBOOK,
-    # The data interval of midnight to midnight, UTC, is the log day; a run starts when it ends.
-    schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
-    start_date=datetime.fromisoformat(settings.start).replace(tzinfo=UTC),
-    catchup=False,
-    max_active_runs=1,
     # One run writes to a warehouse at a time.
     max_active_tasks=1,
-    params={"date": Param(None, type=["null", "string"], format="date", title="log day")},
-    render_template_as_native_obj=False,
-    tags=["promoted-ctr"],
+    **every_day(settings),
 ) as dag:
     daily_tasks(settings)

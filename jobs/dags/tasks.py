@@ -7,13 +7,13 @@ import os
 import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 import psutil
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
-from airflow.sdk import Asset, Connection, Context
+from airflow.sdk import Asset, Connection, Context, CronDataIntervalTimetable, Param
 from airflow.sdk.exceptions import (
     AirflowException,
     AirflowFailException,
@@ -44,6 +44,19 @@ ARCHIVE = "environment.tar.gz#environment"
 Severity = Literal["page", "ticket"]
 
 log = logging.getLogger(__name__)
+
+
+def every_day(settings: Settings) -> dict[str, Any]:
+    """What DAGs have in common whose runs are log days, each as of `DAY`."""
+    return {
+        # The data interval of midnight to midnight, UTC, is the log day; a run starts when it ends.
+        "schedule": CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
+        "start_date": datetime.fromisoformat(settings.start).replace(tzinfo=UTC),
+        "catchup": False,
+        "max_active_runs": 1,
+        "params": {"date": Param(None, type=["null", "string"], format="date", title="log day")},
+        "tags": ["promoted-ctr"],
+    }
 
 
 class Submit(SparkSubmitOperator):

@@ -97,7 +97,7 @@ def _nobody(impressions: DataFrame, rules: LabelRules) -> list[Finding]:
     """User ids on more rows than a person's is."""
     counted = impressions.where(~F.col(REFUSED)).groupBy("user_id").agg(F.count("*").alias("rows"))
     total = counted.agg(F.sum("rows")).collect()[0][0] or 0
-    limit = max(rules.max_user_share * total, rules.max_user_impressions)
+    limit = rules.most_impressions(total)
     is_named = F.lower(F.trim("user_id")).isin(*rules.nobody)
     often = counted.where(F.col("user_id").isNotNull() & ((F.col("rows") > limit) | is_named))
     return [

@@ -36,6 +36,7 @@ class Source:
     left_out: frozenset[date] = frozenset()
     """Days that count as if nothing had landed."""
     _looked: dict[str, tuple[list[LandingFile], list[UnreadFile]]] = field(default_factory=dict)
+    _beside: dict[str, list[UnreadFile]] = field(default_factory=dict)
 
     @classmethod
     def load(cls, name_or_directory: str | Path, landing: str | Path) -> Source:
@@ -79,16 +80,20 @@ class Source:
         days : sequence of date, optional
             Only what is of these days. Without: also what is of no day that can be told.
         """
+        if log not in self._beside:
+            self._beside[log] = self._look_beside(log)
+        return [file for file in self._beside[log] if days is None or file.day in days]
+
+    def _look_beside(self, log: str) -> list[UnreadFile]:
         read = {file.name for view in self.spec.views for file in self.view_files(view)}
         beside: dict[str, UnreadFile] = {}
         for view in self.spec.logs[log].views if log in self.spec.logs else ():
-            for file in self._look(view)[1]:
-                if file.name not in read and (days is None or file.day in days):
-                    beside[file.name] = file
+            files, others = self._look(view)
+            beside |= {file.name: file for file in others if file.name not in read}
             beside |= {
                 file.name: UnreadFile(file.name, 0, file.day, EMPTY)
-                for file in self._look(view)[0]
-                if not file.size and (days is None or file.day in days)
+                for file in files
+                if not file.size
             }
         return [beside[name] for name in sorted(beside)]
 

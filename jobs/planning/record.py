@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
 from importlib import metadata
 from typing import Any
-
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from jobs.setup.exits import ExitCode
 from jobs.step import Outcome
@@ -30,12 +27,19 @@ UNKNOWN = ""
 
 @dataclass(frozen=True)
 class Record:
-    """The newest finished record of a job's day."""
+    """The newest finished record of a job's day.
+
+    Attributes
+    ----------
+    versions : mapping of str to int
+        Delta version of each table as it left them.
+    """
 
     fingerprint: str
     rows_out: int | None
     published: bool
     details: Mapping[str, Any]
+    versions: Mapping[str, int] = field(default_factory=dict)
 
 
 def code_version() -> str:
@@ -47,7 +51,7 @@ def code_version() -> str:
 
 
 class Details(Mapping[str, Any]):
-    """What a record says of its day: JSON that is parsed when somebody looks into it."""
+    """A column of a record: JSON that is parsed when somebody looks into it."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -74,6 +78,7 @@ def read_records(tables: Tables) -> dict[tuple[str, date], Record]:
     refused or has replaced rows, the record no longer says what they were made from.
     """
     columns = ["job", "ds", "status", "ended", "fingerprint", "rows_out", "published", "details"]
+    columns += ["versions_out"]
     newest: dict[tuple[str, date], Record] = {}
     _take(newest, tables.read_arrow("runs", columns=columns).sort_by("ended").to_pylist())
     return newest
@@ -85,7 +90,10 @@ def _take(newest: dict[tuple[str, date], Record], rows: Iterable[Mapping[str, An
         key = (row["job"], row["ds"])
         details = Details(row["details"])
         if row["status"] == DONE:
-            newest[key] = Record(row["fingerprint"], row["rows_out"], row["published"], details)
+            newest[key] = Record(
+                row["fingerprint"], row["rows_out"], row["published"], details,
+                Details(row["versions_out"]),
+            )  # fmt: skip
         elif key in newest and (row["status"] == REFUSED or details.get(COMMITTED)):
             newest[key] = replace(newest[key], fingerprint=UNKNOWN)
 
@@ -157,34 +165,6 @@ class Attempt:
             }
             for day, record in sorted(outcome.items())
         ]
-
-
-@dataclass(frozen=True)
-class Ingested:
-    """The newest finished record of an ingested day.
-
-    Attributes
-    ----------
-    versions : mapping of str to int
-        Delta version of each table as it left them.
-    details : mapping
-        Counts of each log, the digest of the head, what was taken in later.
-    """
-
-    versions: Mapping[str, int]
-    details: Mapping[str, Any]
-
-
-def read_ingested(tables: Tables, days: Iterable[date]) -> dict[date, Ingested]:
-    """What was recorded of days of `ingest_logs`; days that were never finished are left out."""
-    wanted = (pc.field("job") == "ingest_logs") & (pc.field("status") == DONE)
-    wanted &= pc.field("ds").isin(pa.array(sorted(days), pa.date32()))
-    columns = ["ds", "ended", "versions_out", "details"]
-    rows = tables.read_arrow("runs", columns=columns, condition=wanted).to_pylist()
-    return {
-        row["ds"]: Ingested(json.loads(row["versions_out"]), json.loads(row["details"]))
-        for row in sorted(rows, key=lambda row: row["ended"])
-    }
 
 
 def table_versions(tables: Tables, names: Iterable[str]) -> dict[str, int]:

@@ -45,7 +45,7 @@ def replay(runner: Runner, days: Sequence[date], mend: Mend, *, who: str, why: s
         tables = runner.tables
         step = Step(
             tables=tables, config=runner.config, source=runner.source, days=days,
-            run_id=runner.run_id,
+            run_id=runner.run_id, records=runner.records.newest,
         )  # fmt: skip
         versions_in = table_versions(tables, JOB.writes)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from itertools import groupby
 
 from jobs import FLOW
 from jobs.landing.sources import Source
@@ -154,6 +155,7 @@ class Runner:
             run_id=self.run_id,
             fingerprints=planned.fingerprints,
             available=self._available,
+            records=self.records.newest,
         )
         started = now()
         versions_in = table_versions(self.tables, {read.table for read in job.reads})
@@ -223,14 +225,15 @@ class Runner:
         landed = {table: self._available(table) for table in planned.job.writes if table in LANDED}
         # The first clicks of a day come before its impressions, and are refused until these land.
         landed["quarantine"] = landed.get("impressions", set())
-        by_days: dict[tuple[date, ...], list[str]] = {}
-        for table in planned.job.writes:
+
+        def days_of(table: str) -> tuple[date, ...]:
             of_table = landed.get(table, set(planned.days))
-            days = tuple(day for day in planned.days if day in of_table)
-            by_days.setdefault(days, []).append(table)
-        # What is compared with another table of the step is checked after it.
-        for days, names in sorted(by_days.items(), key=lambda one: "quarantine" in one[1]):
+            return tuple(day for day in planned.days if day in of_table)
+
+        # In the order of the flow: what is compared with another table is checked after it.
+        for days, together in groupby(planned.job.writes, key=days_of):
             if days:
+                names = list(together)
                 check_tables(self.tables, self.config, self.run_id, names, days, self.memory)
 
     def _available(self, name: str) -> set[date]:

@@ -55,6 +55,10 @@ class LabelRules(Parameters):
     max_user_share: Annotated[float, Gt(0), Le(1)]
     max_user_impressions: Annotated[int, Ge(1)]
 
+    def most_impressions(self, rows: int) -> float:
+        """Impressions of a day of so many rows above which an id is not one person's."""
+        return max(self.max_user_share * rows, self.max_user_impressions)
+
     def cutoff(self, day: date) -> int:
         """When clicks on the day's impressions stop to count, in microseconds since 1970."""
         return click_cutoff(day, self.cutoff_hours)

@@ -35,14 +35,13 @@ def frequent_ids(impressions: ds.Dataset | pa.Table, rows: int, rules: LabelRule
     dict of str to int
         By id, in order.
     """
-    limit = max(rules.max_user_share * rows, rules.max_user_impressions)
     with duckdb.connect() as connection:
         connection.register("impressions", impressions)
         found = connection.execute(
             "SELECT user_id, count(*) FROM impressions WHERE user_id IS NOT NULL GROUP BY user_id "
             "HAVING count(*) > $limit OR list_contains($named, lower(trim(user_id))) "
             "ORDER BY user_id",
-            {"limit": limit, "named": list(rules.nobody)},
+            {"limit": rules.most_impressions(rows), "named": list(rules.nobody)},
         )
         return dict(found.fetchall())
 

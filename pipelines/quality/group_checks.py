@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import mmh3
@@ -67,14 +67,9 @@ def count_clicks(rule: ClicksRule, part: str, context: Context) -> Measurement:
 
 def compare_groups(rule: MixRule | RatesRule, part: str, context: Context) -> Measurement:
     """Count the groups that the last days do not let expect."""
-    source = context.taken[rule.of, part]
-    measured = replace(blank(rule, part), rows=source.rows)
-    if not source.state:
-        return replace(measured, reason=f"{rule.of}: {source.reason}")
-    days = context.states(rule.name, rule.of, part)
-    if len(days) < context.min_days:
-        return replace(measured, reason=_too_few(len(days), context.min_days))
-    panel = Panel.of([GroupCounts.read(s) for s in days.values()], GroupCounts.read(source.state))
+    measured, days, panel = _with_last_days(rule, part, context)
+    if panel is None:
+        return measured
     of_kind = expected_by_mix if isinstance(rule, MixRule) else expected_by_rates
     observed, expected = of_kind(panel)
     if not observed[-1].sum():
@@ -88,21 +83,16 @@ def compare_groups(rule: MixRule | RatesRule, part: str, context: Context) -> Me
         measured,
         value=float(len(found)),
         baseline=float(len(panel.groups)),
-        note=_named(found, len(panel.groups), f"of {len(days)} days, scatter {scatter:.3g}"),
+        note=_named(found, len(panel.groups), f"of {days} days, scatter {scatter:.3g}"),
     )
     return judged_from(judged, rule.min_rows)
 
 
 def compare_promises(rule: PromisesRule, part: str, context: Context) -> Measurement:
     """Count the groups whose clicks are not what was promised."""
-    source = context.taken[rule.of, part]
-    measured = replace(blank(rule, part), rows=source.rows)
-    if not source.state:
-        return replace(measured, reason=f"{rule.of}: {source.reason}")
-    days = context.states(rule.name, rule.of, part)
-    if len(days) < context.min_days:
-        return replace(measured, reason=_too_few(len(days), context.min_days))
-    panel = Panel.of([GroupCounts.read(s) for s in days.values()], GroupCounts.read(source.state))
+    measured, _, panel = _with_last_days(rule, part, context)
+    if panel is None:
+        return measured
     past, clicks = panel.base[:-1].sum(axis=0), panel.hits[:-1].sum(axis=0)
     # Scatter is about each group's own usual ratio: what it always is off by is no scatter.
     usual = panel.base * np.where(past > 0, clicks / np.maximum(past, 1e-9), 1.0)
@@ -122,16 +112,11 @@ def compare_promises(rule: PromisesRule, part: str, context: Context) -> Measure
 
 def measure_stability(rule: StabilityRule, part: str, context: Context) -> Measurement:
     """Measure how far the groups have moved from the last days."""
-    source = context.taken[rule.of, part]
-    measured = replace(blank(rule, part), rows=source.rows)
-    if not source.state:
-        return replace(measured, reason=f"{rule.of}: {source.reason}")
-    days = context.states(rule.name, rule.of, part)
-    if len(days) < context.min_days:
-        return replace(measured, reason=_too_few(len(days), context.min_days))
-    panel = Panel.of([GroupCounts.read(s) for s in days.values()], GroupCounts.read(source.state))
+    measured, days, panel = _with_last_days(rule, part, context)
+    if panel is None:
+        return measured
     index = stability_index(panel, rule.bins)
-    return judged_from(replace(measured, value=index, note=f"{len(days)} days"), rule.min_rows)
+    return judged_from(replace(measured, value=index, note=f"{days} days"), rule.min_rows)
 
 
 def gather_evidence(rule: EvidenceRule, part: str, context: Context) -> Measurement:
@@ -202,17 +187,33 @@ def split_of_change(rule: HistoryRule, part: str, context: Context) -> str:
         days = context.states(rule.name, name, part)
         if not source.state or not days:
             continue
-        panel = Panel.of(
-            [GroupCounts.read(s) for s in days.values()], GroupCounts.read(source.state)
-        )
+        panel = _panel(days.values(), source.state)
         level = float(panel.hits[:-1].sum() / max(panel.base[:-1].sum(), 1.0))
         mix, rate, group, own = decomposition(panel, level)
         said.append(f"by {name}: mix {mix:+.1%}, rate {rate:+.1%}, most {group} {own:+.1%}")
     return "; ".join(said)
 
 
-def _too_few(days: int, needed: int) -> str:
-    return f"{days} earlier days, at least {needed} are needed"
+def _with_last_days(
+    rule: MixRule | RatesRule | PromisesRule | StabilityRule, part: str, context: Context
+) -> tuple[Measurement, int, Panel | None]:
+    """What is known before a rule judges: how many earlier days, and these with the day.
+
+    No panel where there is nothing to judge; the measurement then says why.
+    """
+    source = context.taken[rule.of, part]
+    measured = replace(blank(rule, part), rows=source.rows)
+    if not source.state:
+        return replace(measured, reason=f"{rule.of}: {source.reason}"), 0, None
+    days = context.states(rule.name, rule.of, part)
+    if len(days) < context.min_days:
+        reason = f"{len(days)} earlier days, at least {context.min_days} are needed"
+        return replace(measured, reason=reason), len(days), None
+    return measured, len(days), _panel(days.values(), source.state)
+
+
+def _panel(days: Iterable[str], today: str) -> Panel:
+    return Panel.of([GroupCounts.read(day) for day in days], GroupCounts.read(today))
 
 
 def _named(found: Sequence[Deviation], groups: int, against: str) -> str:
