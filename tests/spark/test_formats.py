@@ -134,6 +134,22 @@ def test_the_same_rows_in_any_format_give_the_same_tables(spark, tmp_path):
     assert counted["impressions"]["accepted"] < counted["impressions"]["in"] == 400
 
 
+def test_the_day_of_a_file_is_read_off_a_path_of_any_letters(spark, tmp_path):
+    own = tmp_path / "own"
+    own.mkdir()
+    path = "in [1]+%20/{ds:%Y/%m/%d} ü.csv"
+    (own / "source.toml").write_text(
+        f'what = "own"\n[views.shown]\npath = "{path}"\n[logs.impressions]\nviews = ["shown"]\n'
+    )
+    (own / "impressions.sql").write_text("SELECT * FROM shown")
+    folder = tmp_path / "landing/in [1]+%20" / f"{DAY:%Y/%m}"
+    folder.mkdir(parents=True)
+    write_csv(folder / "x", "impressions", [row("impressions")])
+    (folder / "x.csv").rename(folder / f"{DAY:%d} ü.csv")
+    step = make_step(spark, tmp_path / "landing", tmp_path / "warehouse", source=own)
+    assert ingest(step)[DAY].rows_out == 1
+
+
 TIMES = {
     "2026-01-02T10:00Z": "10:00",
     "20260102T100000Z": "10:00",

@@ -1,15 +1,18 @@
 """The public data sets against what is known of them, and what `check-source` says."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
 from jobs.commands.check_source import run_check
 from jobs.landing.source_findings import check_source
 from jobs.landing.sources import Source
+from jobs.setup.config_layers import load_config
 from jobs.setup.exits import ExitCode
 from tests.support.ingesting import DAY, ingest, land, make_step, row
 
@@ -123,6 +126,47 @@ def test_columns_that_are_missing_unexpected_or_of_a_wrong_type_are_told(spark, 
     assert texts["request_id"][0] == "wrong"
     assert "CAST(request_id AS STRING)" in texts["request_id"][1]
     assert texts["position"][0] == "good"
+
+
+def test_nobodys_ids_and_what_is_not_read_are_told_by_name(spark, tmp_path):
+    shown = [row("impressions", impression_id=f"i{k}", user_id=f"u{k}") for k in range(20)]
+    shown += [row("impressions", impression_id=f"a{k}", user_id="visitor") for k in range(20)]
+    shown += [row("impressions", impression_id="n", user_id="NULL")]
+    folder = land(tmp_path, "impressions", shown).parent
+    (folder / "more.avro").write_text("Obj")
+    labels = load_config(
+        settings=["labels.max_user_share=0.2", "labels.max_user_impressions=10"], environment={}
+    ).labels
+    told = check_source(Source.load("canonical", tmp_path), spark, labels=labels)
+    users = [found.text for found in told if (found.column, found.level) == ("user_id", "look")]
+    assert ["'visitor'" in users[0], "48.8%" in users[0], "'NULL'" in users[1]] == [True] * 3
+    assert len(users) == 2
+    assert any("more.avro" in f.text for f in told if (f.log, f.level) == ("impressions", "look"))
+
+
+@pytest.mark.parametrize(
+    ("known", "level"), [(10, "good"), (9, "look"), (4, "wrong"), (0, "wrong")]
+)
+def test_impressions_of_listings_that_are_not_there_are_told(spark, tmp_path, known, level):
+    shown = [row("impressions", impression_id=f"i{k}", listing_id=f"l{k}") for k in range(10)]
+    land(tmp_path, "impressions", shown)
+    ids = [f"l{k}" if k < known else f"L-{k}" for k in range(10)]
+    land(tmp_path, "listings", [row("listings", listing_id=one) for one in ids])
+    (found,) = [f for f in findings(spark, tmp_path) if f.column == "listing_id"]
+    assert (found.level, f"{known * 10}.0%" in found.text) == (level, True)
+
+
+def test_ids_with_a_fraction_are_wrong(spark, tmp_path):
+    folder = tmp_path / "impressions" / "ds=2026-01-02"
+    folder.mkdir(parents=True)
+    at = datetime(2026, 1, 2, 10, tzinfo=UTC)
+    pq.write_table(
+        pa.Table.from_pylist([row("impressions", ts=at, listing_id=7.0, attributes=None)]),
+        folder / "a.parquet",
+    )
+    (found,) = [f for f in findings(spark, tmp_path) if f.column == "listing_id"]
+    assert found.level == "wrong"
+    assert "CAST(CAST(listing_id AS BIGINT) AS STRING)" in found.text
 
 
 def test_a_day_can_be_named(spark, tmp_path):

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.planning.left_out import say_how_to_go_on
+from jobs.planning.left_out import remove_rows, say_how_to_go_on
 from jobs.setup.exits import QualityStop
 from tests.support.chain import Chain
 from tests.support.world import day
@@ -73,6 +73,17 @@ def test_later_days_are_as_if_it_had_not_landed_and_as_before_when_it_is_taken_b
     made.make("publish_scores", LAST)
     for name in TABLES:
         assert rows(made, name) == rows(whole, name), name
+
+
+def test_what_was_published_for_it_stays_readable(chain: Chain, tmp_path: Path) -> None:
+    made = chain.duplicate(tmp_path)
+    first = PUBLISHED[0]
+    called = made.call("leave-out", "--date", str(first), "--reason", "a crawler")
+    assert called.code == 0
+    remove_rows(made.tables, made.records)
+    assert first in made.tables.days("listing_scores") & made.tables.days("context_terms")
+    assert first not in made.tables.days("labeled_impressions") | made.tables.days("joint_state")
+    assert LAST in made.tables.days("labeled_impressions")
 
 
 def test_a_decision_is_made_once_and_never_without_a_reason(chain: Chain, tmp_path: Path) -> None:

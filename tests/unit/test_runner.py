@@ -13,6 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from jobs.planning import runner as runner_module
+from jobs.planning.planner import JOBS, PlannedStep
 from jobs.planning.record import read_records
 from jobs.planning.runner import Runner
 from jobs.setup.config_layers import load_config
@@ -33,13 +35,16 @@ Run = Callable[[Step], Outcome]
 
 
 class Landed:
-    """A source in which every log has landed for every day."""
+    """A source in which every log has landed for every day, but for those that are given."""
 
     left_out: frozenset[date] = frozenset()
 
+    def __init__(self, **days: list[date]) -> None:
+        self._days = days
+
     def days(self, log: str) -> list[date]:
-        """All days."""
-        return DAYS
+        """All days, or those given."""
+        return self._days.get(log, DAYS)
 
     def files(self, log: str, day: date) -> list[tuple[str, int, int]]:
         """One file."""
@@ -91,12 +96,22 @@ class Flow:
             return run(step)
 
         self._patch.setitem(sys.modules, f"jobs.{job}", SimpleNamespace(run=noted))
-        source: Any = Landed()
-        config = load_config(settings=settings, environment={})
-        runner = Runner(config, source, self.tables, "r", Silent())
-        self.tables.create(["runs"])
+        runner = self.runner(Landed(), *settings)
         runner.run([(job, day) for day in days], only=job, force=force)
         return asked
+
+    def make_all(self, run: Run, job: str, *, target: tuple[str, date]) -> None:
+        """Have a target made with all that it reads; `job` does what a test says."""
+        self._patch.setitem(sys.modules, f"jobs.{job}", SimpleNamespace(run=run))
+        self.runner(Landed()).run([target])
+
+    def runner(self, landed: Landed, *settings: str) -> Runner:
+        """A runner over what has landed."""
+        source: Any = landed
+        self.tables.create(["runs"])
+        return Runner(
+            load_config(settings=settings, environment={}), source, self.tables, "r", Silent()
+        )
 
     def recorded(self) -> list[tuple[date, str, int]]:
         """Day, status and exit code of every attempt, oldest first."""
@@ -264,3 +279,30 @@ def test_an_attempt_that_fails_before_it_writes_leaves_what_was_finished(
     with pytest.raises(InputMissing):
         flow.make(failing, *settings, force=True)
     assert flow.make(writing(GOOD)) == []
+
+
+def test_a_stop_of_a_day_that_is_only_read_says_how_later_days_go_on(flow: Flow) -> None:
+    def refused(step: Step) -> Outcome:
+        raise QualityStop(f"stopped by quality: rows of {DAYS[0]}: 0")
+
+    with pytest.raises(QualityStop, match=f"promoted-ctr leave-out --date {DAYS[0]} --reason"):
+        flow.make_all(refused, "ingest_logs", target=("build_history", DAYS[-1]))
+
+
+def test_tables_are_checked_in_the_order_of_the_flow_and_refused_rows_once_impressions_are_there(
+    flow: Flow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[tuple[list[str], tuple[date, ...]]] = []
+
+    def noted(*given: Any) -> None:
+        checked.append((given[3], given[4]))
+
+    monkeypatch.setattr(runner_module, "check_tables", noted)
+    day, morning_after = DAYS[:2]
+    runner = flow.runner(Landed(impressions=[day], listings=[day]))
+    runner.check_quality(PlannedStep(JOBS["ingest_logs"], (day, morning_after), {}))
+    assert checked == [
+        (["impressions"], (day,)),
+        (["clicks"], (day, morning_after)),
+        (["listings", "quarantine"], (day,)),
+    ]
