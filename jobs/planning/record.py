@@ -80,6 +80,8 @@ def read_records(tables: Tables) -> dict[tuple[str, date], Record]:
     columns = ["job", "ds", "status", "ended", "fingerprint", "rows_out", "published", "details"]
     columns += ["versions_out"]
     newest: dict[tuple[str, date], Record] = {}
+    # Who adds to what is read here must have read all of it.
+    tables.look(["runs"])
     _take(newest, tables.read_arrow("runs", columns=columns).sort_by("ended").to_pylist())
     return newest
 

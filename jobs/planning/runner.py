@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from itertools import groupby
 
 from jobs import FLOW
 from jobs.landing.sources import Source
 from jobs.planning.checks import check_tables
+from jobs.planning.failures import record_failure, tables_of
 from jobs.planning.left_out import left_out, remove_rows, say_how_to_go_on, without_left_out
 from jobs.planning.memory import Memory
 from jobs.planning.planner import JOBS, LANDED, PlannedStep, Planner
 from jobs.planning.progress import Progress
 from jobs.planning.record import (
-    COMMITTED,
-    FAILED,
-    REFUSED,
     Attempt,
     Records,
     now,
@@ -29,9 +27,8 @@ from jobs.setup.exits import (
     JobError,
     NothingToDo,
     QualityStop,
-    exit_code_of,
 )
-from jobs.step import DayRecord, Outcome, Step
+from jobs.step import Outcome, Step
 from jobs.storage.creation import check_writable
 from jobs.storage.lock import WriterLock
 from jobs.storage.tables import Tables
@@ -158,8 +155,10 @@ class Runner:
             records=self.records.newest,
         )
         started = now()
+        touched = tables_of(job)
+        self.tables.look(touched)
         versions_in = table_versions(self.tables, {read.table for read in job.reads})
-        versions_before = table_versions(self.tables, job.writes)
+        commits_before = sum(self.tables.commits[name] for name in job.writes)
 
         def attempt() -> Attempt:
             out = table_versions(self.tables, job.writes)
@@ -171,6 +170,9 @@ class Runner:
         self.progress.started(planned)
         try:
             self.tables.create(job.writes)
+            self.tables.look(job.writes)
+            # What was planned must still be so where the step begins.
+            self.tables.refuse_changed(["runs"])
             outcome: Outcome = importlib.import_module(f"jobs.{job.name}").run(step)
             if job.name == "ingest_logs":
                 landing = self.planner()
@@ -181,44 +183,23 @@ class Runner:
                 if record.rows_out is None and job.writes:
                     record.rows_out = counts.get(day, 0)
             self.check_quality(planned)
+            self.tables.refuse_changed(touched)
             self.records.add(attempt().rows(outcome, planned.fingerprints))
         except BaseException as problem:
             self.progress.failed(planned, seconds(), problem)
-            self._record_failure(attempt, planned, problem, versions_before)
+            if isinstance(problem, Exception):
+                commits = sum(self.tables.commits[name] for name in job.writes)
+                record_failure(
+                    self.tables,
+                    self.records,
+                    attempt(),
+                    planned,
+                    problem,
+                    committed=commits > commits_before,
+                )
             raise
         rows = [record.rows_out for record in outcome.values() if record.rows_out is not None]
         self.progress.finished(planned, seconds(), sum(rows) if rows else None)
-
-    def _record_failure(
-        self,
-        attempt: Callable[[], Attempt],
-        planned: PlannedStep,
-        problem: BaseException,
-        versions_before: Mapping[str, int],
-    ) -> None:
-        if not isinstance(problem, Exception):
-            return
-        made = attempt()
-        code = exit_code_of(problem)
-        status = REFUSED if isinstance(problem, QualityStop) else FAILED
-        passed: Outcome = problem.passed if isinstance(problem, QualityStop) else {}
-        details = problem.details if isinstance(problem, QualityStop) else {}
-        error = {
-            "error": str(problem)[:2000],
-            COMMITTED: made.versions_out != versions_before,
-        }
-        outcome = {
-            day: DayRecord(details={**details.get(day, {}), **error})
-            for day in planned.days
-            if day not in passed
-        }
-        rows = made.rows(outcome, planned.fingerprints, status=status, exit_code=code)
-        rows += made.rows(passed, planned.fingerprints)
-        try:
-            self.records.add(rows)
-        except Exception:
-            # The first problem is the one to tell.
-            return
 
     def check_quality(self, planned: PlannedStep) -> None:
         """Check the tables of a step."""

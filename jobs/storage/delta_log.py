@@ -57,6 +57,12 @@ def logged_files(handle: DeltaTable, root: str, days: Sequence[date]) -> list[Da
     )
 
 
+def logged_entries(handle: DeltaTable, days: Sequence[date]) -> set[tuple[date, str]]:
+    """The days among those given that have files, each with the path of every file."""
+    wanted = set(days)
+    return {(day, path) for day, path in _of_files(handle, "path") if day in wanted}
+
+
 def _of_files(handle: DeltaTable, column: str) -> Iterator[tuple[date, Any]]:
     """Day and one column of every file's entry; nothing of a table without days."""
     entries = pa.table(handle.get_add_actions(flatten=True))

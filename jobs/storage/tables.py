@@ -1,152 +1,89 @@
-"""Delta tables under one root: create by declaration, read days, replace days.
+"""Delta tables under one root: create by declaration, replace days; `table_reader` reads them.
 
-Spark reads them. Files of Spark frames are written by the tasks (`day_files`), those of tables on
-the driver by delta-rs, and delta-rs commits both: at a hundredth of the cost of a commit by Spark.
+Files of Spark frames are written by the tasks (`day_files`), those of tables on the driver by
+delta-rs, and delta-rs commits both: at a hundredth of the cost of a commit by Spark.
 """
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from jobs.setup.exits import LockHeld
+from jobs.storage.commits import commit_after, once, refuse_changed
 from jobs.storage.contracts import ContractError, arrow_schema, refuse_other_days
 from jobs.storage.creation import complete_table, create_table
-from jobs.storage.day_files import DataFile, DayFileWriter, DayReader, absolute
-from jobs.storage.delta_log import (
-    add_actions,
-    day_condition,
-    logged_days,
-    logged_files,
-    logged_rows,
-)
+from jobs.storage.day_files import DayFileWriter
+from jobs.storage.delta_log import add_actions, day_condition, logged_days
+from jobs.storage.table_reader import TableReader
 from pipelines.units_spark import Batches
 from schemas.catalog import TABLES
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
     from deltalake.transaction import AddAction, RemoveAction
-    from pyarrow.dataset import Dataset
-    from pyspark.sql import DataFrame, SparkSession
-
-_READAHEAD = 2
-"""Batches, and files, that are in memory before the rows wanted of them are known."""
+    from pyspark.sql import SparkSession
 
 
-class Tables:
+class Tables(TableReader):
     """All tables under one storage root."""
 
     def __init__(self, root: str, start_spark: Callable[[], SparkSession] | None = None) -> None:
-        self.root = root
-        self._start_spark = start_spark
-        self._handles: dict[str, DeltaTable] = {}
-
-    @cached_property
-    def spark(self) -> SparkSession:
-        """The session, started when it is first needed."""
-        if self._start_spark is None:
-            raise RuntimeError("these tables were opened without a Spark session")
-        return self._start_spark()
-
-    def path(self, name: str) -> str:
-        """Where a table lives."""
-        return f"{self.root.rstrip('/')}/{TABLES[name].name}"
-
-    def address(self, name: str) -> str:
-        """Where a table lives, for tasks that run in another folder."""
-        return absolute(self.path(name))
-
-    def delta(self, name: str) -> DeltaTable:
-        """The delta-rs handle of a table, at its newest version."""
-        from deltalake import DeltaTable
-
-        # Following the log from where it was last read costs a tenth of opening the table.
-        handle = self._handles.get(name)
-        if handle is None:
-            handle = self._handles[name] = DeltaTable(self.path(name))
-        else:
-            handle.update_incremental()
-        return handle
-
-    def exists(self, name: str) -> bool:
-        """Whether the table has been created."""
-        from deltalake import DeltaTable
-
-        return name in self._handles or DeltaTable.is_deltatable(self.path(name))
+        super().__init__(root, start_spark)
+        self._seen: dict[str, int] = {}
+        self.before_commit: Callable[[], None] = lambda: None
+        """Called before each commit; raises where there is to be none."""
+        self.commits: Counter[str] = Counter()
+        """How often each table was written, by these tables only."""
 
     def create(self, names: Iterable[str]) -> None:
-        """Create the tables that are not there yet; refuse those that another version made."""
+        """Create the tables that are not there yet; refuse those that another version made.
+
+        Raises
+        ------
+        LockHeld
+            Another run does the same at this moment.
+        """
+        from deltalake.exceptions import CommitFailedError
+
+        for name in names:
+            try:
+                if self.exists(name):
+                    complete_table(self.delta(name), self.path(name), TABLES[name])
+                else:
+                    create_table(self.path(name), TABLES[name])
+            except CommitFailedError:
+                raise LockHeld(
+                    f"another run is creating {self.path(name)}; run again when it has ended"
+                ) from None
+
+    def look(self, names: Iterable[str]) -> None:
+        """Take tables as they are now for what later writes follow.
+
+        From now on a write fails where anybody else has written to the table. Without a look, it
+        fails where somebody else has written the same days since it began.
+        """
         for name in names:
             if self.exists(name):
-                complete_table(self.delta(name), self.path(name), TABLES[name])
+                self._seen[name] = self.delta(name).version()
             else:
-                create_table(self.path(name), TABLES[name])
+                self._seen.pop(name, None)
 
-    def version(self, name: str) -> int:
-        """The newest Delta version of a table; -1 where there is none."""
-        return self.delta(name).version() if self.exists(name) else -1
+    def refuse_changed(self, names: Iterable[str]) -> None:
+        """Refuse to go on where somebody else has written to tables since they were looked at.
 
-    def days(self, name: str) -> set[date]:
-        """The days for which a table holds files."""
-        if not self.exists(name):
-            return set()
-        return logged_days(self.delta(name))
-
-    def row_counts(self, name: str, days: Sequence[date] | None = None) -> dict[date, int]:
-        """Rows of a partitioned table per day, from the log alone."""
-        if not self.exists(name):
-            return {}
-        counts = logged_rows(self.delta(name))
-        return {day: rows for day, rows in counts.items() if days is None or day in days}
-
-    def read(self, name: str, days: Sequence[date] | None = None) -> DataFrame:
-        """Read days of a table with Spark; an empty frame where nothing was written yet."""
-        if not self.exists(name) or (days is not None and not days):
-            return self.spark.createDataFrame([], TABLES[name].struct)
-        frame = self.spark.read.format("delta").load(self.path(name))
-        return frame if days is None else frame.where(day_condition(days))
-
-    def read_arrow(
-        self,
-        name: str,
-        days: Sequence[date] | None = None,
-        *,
-        columns: Sequence[str] | None = None,
-        condition: pc.Expression | None = None,
-    ) -> pa.Table:
-        """Read days of a small table, or the few rows wanted of a large one, on the driver.
-
-        Parameters
-        ----------
-        condition : pyarrow.compute.Expression, optional
-            Which rows; the others are dropped as they are read, some batches at a time.
-
-        Returns
-        -------
-        pyarrow.Table
-            Columns in declared order; no particular row order.
+        Raises
+        ------
+        LockHeld
         """
-        wanted = list(columns) if columns else list(TABLES[name].column_names)
-        if not self.exists(name):
-            return arrow_schema(name).empty_table().select(wanted)
-        if days is not None and not days:
-            return arrow_schema(name).empty_table().select(wanted)
-        if condition is None:
-            return self.dataset(name, days).to_table(columns=wanted)
-        scanner = self.dataset(name, days).scanner(
-            wanted, condition, batch_readahead=_READAHEAD, fragment_readahead=_READAHEAD
-        )
-        return scanner.to_table()
-
-    def dataset(self, name: str, days: Sequence[date] | None = None) -> Dataset:
-        """The files of days of a table, not read yet; the table must exist."""
-        pruned = None if days is None else day_condition(days)
-        return self.delta(name).to_pyarrow_dataset(file_pruning_predicate=pruned)
+        for name in names:
+            if name in self._seen:
+                refuse_changed(self.delta(name), self._seen[name])
 
     def file_writer(
         self, name: str, kernel: Callable[[Batches], Batches] | None = None
@@ -172,9 +109,10 @@ class Tables:
 
         refuse_other_days(name, written, days)
         files: list[AddAction | RemoveAction] = [*add_actions(written, int(time.time() * 1000))]
-        replaced = sorted(self.days(name) & set(days))
-        if files or replaced:
-            self.delta(name).create_write_transaction(
+
+        def write(handle: DeltaTable) -> None:
+            replaced = sorted(logged_days(handle) & set(days))
+            handle.create_write_transaction(
                 files,
                 mode="overwrite" if replaced else "append",
                 schema=Schema.from_json(TABLES[name].struct.json()),
@@ -182,23 +120,25 @@ class Tables:
                 partition_filters=[("ds", "in", [str(day) for day in replaced])]
                 if replaced
                 else None,
+                commit_properties=once(),
             )
+
+        if files or self.days(name) & set(days):
+            return self._commit(name, days, write)
         return self.version(name)
 
-    def files(self, name: str, days: Sequence[date]) -> list[DataFile]:
-        """The data files of days of a table, by day and path."""
-        if not self.exists(name) or not days:
-            return []
-        return logged_files(self.delta(name), self.address(name), days)
-
-    def day_reader(
-        self, name: str, days: Sequence[date], columns: Sequence[str] | None = None
-    ) -> DayReader:
-        """What reads days of a table one by one, in a task or here."""
-        files: dict[date, list[DataFile]] = {}
-        for file in self.files(name, days):
-            files.setdefault(file.ds, []).append(file)
-        return DayReader(arrow_schema(name), columns or arrow_schema(name).names, files)
+    def _commit(
+        self, name: str, days: Sequence[date] | None, write: Callable[[DeltaTable], None]
+    ) -> int:
+        self.before_commit()
+        handle = self.delta(name)
+        if name in self._seen:
+            made = commit_after(handle, self._seen[name], None, write)
+            self._seen[name] = made
+        else:
+            made = commit_after(handle, None if days is None else handle.version(), days, write)
+        self.commits[name] += 1
+        return made
 
     def write_arrow(self, name: str, table: pa.Table, days: Sequence[date] | None) -> int:
         """Replace exactly these days by a driver-side table; append where `days` is None.
@@ -218,13 +158,17 @@ class Tables:
         ordered = table.select(schema.names).cast(schema)
         if days is not None:
             refuse_other_days(name, ordered, days)
-        if days is not None and self.days(name) & set(days):
-            write_deltalake(
-                self.path(name), ordered, mode="overwrite", predicate=day_condition(days)
-            )
-        else:
-            write_deltalake(self.path(name), ordered, mode="append")
-        return self.version(name)
+
+        def write(handle: DeltaTable) -> None:
+            if days is not None and logged_days(handle) & set(days):
+                where = day_condition(days)
+                write_deltalake(
+                    handle, ordered, mode="overwrite", predicate=where, commit_properties=once()
+                )
+            else:
+                write_deltalake(handle, ordered, mode="append", commit_properties=once())
+
+        return self._commit(name, days, write)
 
     def write_rows(
         self, name: str, rows: Sequence[dict[str, object]], days: Sequence[date] | None

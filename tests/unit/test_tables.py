@@ -68,6 +68,12 @@ def test_a_row_of_another_day_is_refused_and_nothing_is_written(plain):
     assert stored(plain) == [(DAY, 1.0)]
 
 
+def test_what_another_writer_has_written_is_read(plain):
+    plain.write_rows(NAME, priors(DAY, 1.0), [DAY])
+    Tables(plain.root).write_rows(NAME, priors(NEXT, 2.0), [NEXT])
+    assert stored(plain) == [(DAY, 1.0), (NEXT, 2.0)]
+
+
 def test_the_same_days_written_again_are_the_same_rows(plain):
     for _ in range(2):
         plain.write_rows(NAME, priors(DAY, 1.0, 2.0), [DAY])

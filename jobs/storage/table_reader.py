@@ -1,0 +1,142 @@
+"""Delta tables under one root, read: by Spark, on the driver, or file by file in tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from jobs.storage.contracts import arrow_schema
+from jobs.storage.day_files import DataFile, DayReader, absolute
+from jobs.storage.delta_log import day_condition, logged_days, logged_files, logged_rows
+from schemas.catalog import TABLES
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+    from pyarrow.dataset import Dataset
+    from pyspark.sql import DataFrame, SparkSession
+
+_READAHEAD = 2
+"""Batches, and files, that are in memory before the rows wanted of them are known."""
+
+
+class TableReader:
+    """All tables under one storage root, to read."""
+
+    def __init__(self, root: str, start_spark: Callable[[], SparkSession] | None = None) -> None:
+        self.root = root
+        self._start_spark = start_spark
+        self._handles: dict[str, DeltaTable] = {}
+
+    @cached_property
+    def spark(self) -> SparkSession:
+        """The session, started when it is first needed."""
+        if self._start_spark is None:
+            raise RuntimeError("these tables were opened without a Spark session")
+        return self._start_spark()
+
+    def path(self, name: str) -> str:
+        """Where a table lives."""
+        return f"{self.root.rstrip('/')}/{TABLES[name].name}"
+
+    def address(self, name: str) -> str:
+        """Where a table lives, for tasks that run in another folder."""
+        return absolute(self.path(name))
+
+    def delta(self, name: str) -> DeltaTable:
+        """The delta-rs handle of a table, at its newest version."""
+        from deltalake import DeltaTable
+
+        # Following the log from where it was last read costs a tenth of opening the table.
+        handle = self._handles.get(name)
+        if handle is None:
+            handle = self._handles[name] = DeltaTable(self.path(name))
+        else:
+            handle.update_incremental()
+        return handle
+
+    def exists(self, name: str) -> bool:
+        """Whether the table has been created."""
+        from deltalake import DeltaTable
+
+        return name in self._handles or DeltaTable.is_deltatable(self.path(name))
+
+    def version(self, name: str) -> int:
+        """The newest Delta version of a table; -1 where there is none."""
+        return self.delta(name).version() if self.exists(name) else -1
+
+    def days(self, name: str) -> set[date]:
+        """The days for which a table holds files."""
+        if not self.exists(name):
+            return set()
+        return logged_days(self.delta(name))
+
+    def row_counts(self, name: str, days: Sequence[date] | None = None) -> dict[date, int]:
+        """Rows of a partitioned table per day, from the log alone."""
+        if not self.exists(name):
+            return {}
+        counts = logged_rows(self.delta(name))
+        return {day: rows for day, rows in counts.items() if days is None or day in days}
+
+    def read(self, name: str, days: Sequence[date] | None = None) -> DataFrame:
+        """Read days of a table with Spark; an empty frame where nothing was written yet."""
+        if not self.exists(name) or (days is not None and not days):
+            return self.spark.createDataFrame([], TABLES[name].struct)
+        frame = self.spark.read.format("delta").load(self.path(name))
+        return frame if days is None else frame.where(day_condition(days))
+
+    def read_arrow(
+        self,
+        name: str,
+        days: Sequence[date] | None = None,
+        *,
+        columns: Sequence[str] | None = None,
+        condition: pc.Expression | None = None,
+    ) -> pa.Table:
+        """Read days of a small table, or the few rows wanted of a large one, on the driver.
+
+        Parameters
+        ----------
+        condition : pyarrow.compute.Expression, optional
+            Which rows; the others are dropped as they are read, some batches at a time.
+
+        Returns
+        -------
+        pyarrow.Table
+            Columns in declared order; no particular row order.
+        """
+        wanted = list(columns) if columns else list(TABLES[name].column_names)
+        if not self.exists(name):
+            return arrow_schema(name).empty_table().select(wanted)
+        if days is not None and not days:
+            return arrow_schema(name).empty_table().select(wanted)
+        if condition is None:
+            return self.dataset(name, days).to_table(columns=wanted)
+        scanner = self.dataset(name, days).scanner(
+            wanted, condition, batch_readahead=_READAHEAD, fragment_readahead=_READAHEAD
+        )
+        return scanner.to_table()
+
+    def dataset(self, name: str, days: Sequence[date] | None = None) -> Dataset:
+        """The files of days of a table, not read yet; the table must exist."""
+        pruned = None if days is None else day_condition(days)
+        return self.delta(name).to_pyarrow_dataset(file_pruning_predicate=pruned)
+
+    def files(self, name: str, days: Sequence[date]) -> list[DataFile]:
+        """The data files of days of a table, by day and path."""
+        if not self.exists(name) or not days:
+            return []
+        return logged_files(self.delta(name), self.address(name), days)
+
+    def day_reader(
+        self, name: str, days: Sequence[date], columns: Sequence[str] | None = None
+    ) -> DayReader:
+        """What reads days of a table one by one, in a task or here."""
+        files: dict[date, list[DataFile]] = {}
+        for file in self.files(name, days):
+            files.setdefault(file.ds, []).append(file)
+        return DayReader(arrow_schema(name), columns or arrow_schema(name).names, files)
