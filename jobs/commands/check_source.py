@@ -6,19 +6,26 @@ Reads one day of landing files (the last that has impressions) and writes nothin
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Sequence
 from datetime import date
 
 from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.table import Table
 
+from jobs.landing.feature_inputs import OwnInput, own_inputs
 from jobs.landing.source_findings import check_source
 from jobs.landing.sources import Source, source_names
+from jobs.landing.typed_days import typed_days
+from jobs.planning.inputs import assembler
+from jobs.planning.joint_inputs import joint_registry
 from jobs.setup.config import Config
 from jobs.setup.exits import ExitCode
 from jobs.setup.session import start_session
+from jobs.storage.tables import Tables
 from pipelines.logs.labels import LabelRules
 
+Say = Callable[[str], None]
 _STYLES = {"wrong": "bold red", "look": "yellow", "good": "green"}
 EXAMPLES = """examples:
   promoted-ctr check-source canonical --landing data/landing
@@ -31,18 +38,52 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Own flags."""
     parser.epilog = EXAMPLES
     known = ", ".join(source_names())
-    parser.add_argument("name", nargs="?", help=f"one of {known}; or a directory")
+    # The same as --source, so that the settings that the source brings are read.
+    parser.add_argument(
+        "source", nargs="?", default=argparse.SUPPRESS, metavar="name",
+        help=f"one of {known}; or a directory",
+    )  # fmt: skip
     parser.add_argument("--date", type=date.fromisoformat, metavar="D", help="the day to look at")
 
 
 def run(arguments: argparse.Namespace, config: Config, console: Console) -> int:
     """Check the source that the arguments name."""
-    source = Source.load(arguments.name or config.source.name, config.storage.landing)
-    spark = start_session(config, "check-source")
-    limit, labels = config.ingest.max_string_bytes, config.labels
+    source = Source.load(config.source.name, config.storage.landing)
+    assembler(config, {})
+    joint_registry(config)
+    spark = start_session(config, "check-source", reads_tables=False)
     return run_check(
-        source, spark, console, day=arguments.date, max_string_bytes=limit, labels=labels
+        source,
+        spark,
+        console,
+        day=arguments.date,
+        max_string_bytes=config.ingest.max_string_bytes,
+        labels=config.labels,
+        inputs=own_inputs(config),
     )
+
+
+def tell_first_use(source: Source, tables: Tables, config: Config, say: Say) -> None:
+    """Say what is wrong with a source before the first day is made by it.
+
+    Nothing stops here: what the rows are worth, the checks of the tables decide. A day that has
+    landed as Parquet in the canonical types has nothing of this kind to tell.
+    """
+    day = source.last_complete_day()
+    limit = config.ingest.max_typed_day_bytes
+    if day is None or all(typed_days(source, log, [day], max_bytes=limit) for log in source.logs):
+        return
+    findings = check_source(
+        source,
+        tables.spark,
+        max_string_bytes=config.ingest.max_string_bytes,
+        labels=config.labels,
+        inputs=own_inputs(config),
+    )
+    for finding in findings:
+        if finding.level == "wrong":
+            column = f".{finding.column}" if finding.column else ""
+            say(f"source {source.name}: {finding.log}{column}: {finding.text}")
 
 
 def run_check(
@@ -53,10 +94,13 @@ def run_check(
     day: date | None = None,
     max_string_bytes: int = 4096,
     labels: LabelRules | None = None,
+    inputs: Sequence[OwnInput] = (),
 ) -> int:
     """Print the findings as a table; 10 if something is wrong, else 0."""
     days = None if day is None else [day]
-    findings = check_source(source, spark, days, max_string_bytes=max_string_bytes, labels=labels)
+    findings = check_source(
+        source, spark, days, max_string_bytes=max_string_bytes, labels=labels, inputs=inputs
+    )
     table = Table(title=f"{source.name}: {source.spec.what}", title_justify="left")
     for heading in ("log", "column", "", "finding"):
         table.add_column(heading, overflow="fold")

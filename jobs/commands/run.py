@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs.landing.sources import Source
+from jobs.planning.inputs import assembler
 from jobs.planning.joint_inputs import joint_registry
 from jobs.planning.left_out import without_left_out
 from jobs.planning.own_quality import rules_for, suites_for
@@ -24,6 +25,7 @@ from jobs.planning.planner import UNSETTLED, PlannedStep
 from jobs.planning.record import now
 from jobs.planning.runner import Runner, publish_targets
 from jobs.reporting.alerting import Teller, said_on
+from jobs.reporting.empty_features import empty_features, newest_day
 from jobs.reporting.judging import Made, tell_run
 from jobs.reporting.progress import progress_for, span
 from jobs.setup.config import Config
@@ -49,8 +51,10 @@ def run(
         Exit code.
     """
     from jobs.commands.arguments import chosen_days, names_days
+    from jobs.commands.check_source import tell_first_use
 
     # A wrong registry, or a wrong rule, is told before any log is read.
+    assembler(config, {})
     joint_registry(config)
     rules_for(config)
     suites_for(config)
@@ -75,11 +79,16 @@ def run(
             done: list[PlannedStep] = []
             began = now()
             try:
+                if not any(made == "ingest_logs" for made, _ in runner.records.newest):
+                    tell_first_use(source, tables, config, _say)
                 done = runner.run(targets, only=job, force=arguments.force)
             except Exception as stopped:
                 problem = stopped
     if arguments.dry_run:
         print_plan(console, plan)
+        stored = newest_day(tables, days[-1])
+        for empty in empty_features(tables, config, stored) if stored is not None else ():
+            console.print(f"{empty.text} (looked at {stored})", markup=False, highlight=False)
         Teller(tables, config, said_on(console), dry_run=True).tell([])
         return ExitCode.DONE
     is_judged = problem is None or exit_code_of(problem) is ExitCode.QUALITY

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 
-from pyspark.sql import Column, DataFrame
+import duckdb
+import pyarrow as pa
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from jobs.landing.canonical_logs import YieldedLog
+from jobs.landing.judged_rows import bit
 from pipelines.logs import reasons as R
-from pipelines.logs.validation import MISSING, REASONS, fractional_ids
+from pipelines.logs.validation import MISSING, fractional_ids
 from schemas.logs import ID_COLUMN, LOGS
 
 Level = Literal["wrong", "look", "good"]
@@ -76,26 +79,16 @@ def columns_of(log: str, rows: DataFrame) -> list[Finding]:
     return findings
 
 
-def rows_of(
-    log: str, checked: DataFrame, yielded: YieldedLog, days: Sequence[date]
-) -> list[Finding]:
-    """What the rows of the sample say, from one aggregation."""
+def rows_of(log: str, judged: pa.Table, yielded: YieldedLog, days: Sequence[date]) -> list[Finding]:
+    """What the rows of the sample say.
+
+    Parameters
+    ----------
+    judged : pyarrow.Table
+        As of `judged_rows`.
+    """
     columns = [column.name for column in LOGS[log]]
-    measures: dict[str, Column] = {
-        "rows": F.count("*"),
-        "ids": F.count_distinct(F.nullif(F.col(ID_COLUMN[log]), F.lit(""))),
-        "with id": F.count_if(F.col(ID_COLUMN[log]) != ""),
-        **{f"null {name}": F.count_if(F.col(name).isNull()) for name in columns},
-        **{f"for {r}": F.count_if(F.array_contains(REASONS, r)) for r in R.REASONS},
-    }
-    if log == "impressions":
-        surface = F.col("surface")
-        unknown = F.when(~surface.isin("search", "promoted"), surface.substr(1, 40))
-        measures["surfaces"] = F.collect_set(unknown)
-    if "ts" in columns:
-        hour = F.floor((F.unix_micros("ts") / 1e6 - F.unix_date("ds") * 86400) / 3600)
-        measures["first hour"], measures["last hour"] = F.min(hour), F.max(hour)
-    measured = checked.agg(*(value.alias(name) for name, value in measures.items())).collect()[0]
+    measured = _measures(log, judged, columns)
     lines = {} if yielded.refused is None else _line_reasons(yielded.refused)
     read = measured["rows"] + sum(lines.values())
     if not read:
@@ -115,6 +108,32 @@ def rows_of(
             text = f"null in {nulls / max(measured['rows'], 1):.1%} of the rows"
             findings.append(Finding(log, column.name, "good", text))
     return findings
+
+
+def _measures(log: str, judged: pa.Table, columns: Sequence[str]) -> dict[str, Any]:
+    """Counts over the rows, by name."""
+    key = ID_COLUMN[log]
+    wanted = {
+        "rows": "count(*)",
+        "ids": f"count(DISTINCT nullif({key}, ''))",
+        "with id": f"count(*) FILTER ({key} <> '')",
+        **{
+            f"null {name}": f"count(*) FILTER (nulls & {1 << place} > 0)"
+            for place, name in enumerate(columns)
+        },
+        **{f"for {r}": f"count(*) FILTER (reasons & {bit(r)} > 0)" for r in R.REASONS},
+    }
+    if log == "impressions":
+        known = "surface NOT IN ('search', 'promoted')"
+        wanted["surfaces"] = f"list(DISTINCT surface[:40]) FILTER ({known})"
+    if "ts" in columns:
+        hour = "floor((epoch_us(ts) / 1e6 - epoch(ds)) / 3600)"
+        wanted["first hour"], wanted["last hour"] = f"min({hour})", f"max({hour})"
+    with duckdb.connect() as connection:
+        connection.register("judged", judged)
+        sql = f"SELECT {', '.join(wanted.values())} FROM judged"  # noqa: S608
+        row = connection.execute(sql).fetchone()
+    return dict(zip(wanted, row or (), strict=True))
 
 
 def _line_reasons(refused: DataFrame) -> dict[str, int]:

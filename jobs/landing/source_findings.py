@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from typing import Any
 
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.errors import AnalysisException
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql import SparkSession
 
 from jobs.landing.canonical_logs import select_log
+from jobs.landing.feature_inputs import OwnInput
+from jobs.landing.judged_rows import judged_rows, with_matches
 from jobs.landing.log_findings import Finding, Level, columns_of, rows_of
 from jobs.landing.raw_files import first_line
 from jobs.landing.sources import Source
 from jobs.setup.exits import InputMissing, UsageError
-from pipelines.logs.click_matching import with_impression_day
 from pipelines.logs.labels import LabelRules
-from pipelines.logs.validation import REFUSED, with_checks
+from pipelines.logs.nobody import frequent_ids
 from schemas.logs import LOGS
 
 _FILES_NAMED = 5
@@ -31,19 +35,24 @@ def check_source(
     *,
     max_string_bytes: int = 4096,
     labels: LabelRules | None = None,
+    inputs: Sequence[OwnInput] = (),
 ) -> list[Finding]:
     """Look at one day (or the days given) of every log of a source.
+
+    Spark runs each SELECT once; what is to be said of its rows is counted here.
 
     Parameters
     ----------
     labels : LabelRules, optional
         What makes a user id nobody's; without it, none is looked for.
+    inputs : sequence of OwnInput
+        What the user's own features read.
     """
     findings: list[Finding] = []
-    checked: dict[str, DataFrame] = {}
+    checked: dict[str, pa.Table] = {}
     for log in LOGS:
         landed = source.days(log)
-        findings += _unread(source, log, days)
+        findings += [*_looked_at(source, log), *_unread(source, log, days)]
         if log not in source.logs or not landed:
             needed: Level = "wrong" if log == "impressions" else "look"
             where = source.landing.path(source.main_view(log).path) if log in source.logs else ""
@@ -59,11 +68,13 @@ def check_source(
                 findings.append(Finding(log, "", "wrong", f"no file has landed for {sample[0]}"))
                 continue
             findings += columns_of(log, yielded.rows)
-            checked[log] = with_checks(yielded.rows, log, max_string_bytes=max_string_bytes)
-            frame = checked[log]
+            own = [one for one in inputs if one.log == log]
+            checked[log] = judged_rows(yielded.rows, log, own, max_string_bytes)
             if log == "clicks" and "impressions" in checked:
-                frame = with_impression_day(frame, _shown(source, spark, sample, max_string_bytes))
-            findings += rows_of(log, frame, yielded, sample)
+                shown = _shown(source, spark, sample, checked["impressions"], max_string_bytes)
+                checked[log] = with_matches(checked[log], shown)
+            findings += rows_of(log, checked[log], yielded, sample)
+            findings += _without_input(log, checked[log], own)
         except (UsageError, InputMissing) as problem:
             findings.insert(told, Finding(log, "", "wrong", str(problem)))
         except AnalysisException as problem:
@@ -77,6 +88,35 @@ def check_source(
         if "listings" in checked:
             findings += _partners(checked["impressions"], checked["listings"])
     return findings
+
+
+def _looked_at(source: Source, log: str) -> list[Finding]:
+    """Where the files of a log are looked for."""
+    if log not in source.logs:
+        return []
+    places = []
+    for name in source.spec.logs[log].views:
+        files = len(source.view_files(name))
+        counted = f"{files:,} file{'' if files == 1 else 's'}"
+        places.append(f"{source.landing.path(source.spec.views[name].path)} ({counted})")
+    return [Finding(log, "", "good", f"looked at {', '.join(places)}")]
+
+
+def _without_input(log: str, rows: pa.Table, inputs: Sequence[OwnInput]) -> list[Finding]:
+    """Features of the user's own whose input no accepted row has."""
+    accepted = rows.filter(pc.equal(rows["reasons"], 0))
+    if not len(accepted):
+        return []
+    (bits,) = _query("SELECT bit_or(inputs) FROM rows", rows=accepted)
+    empty = [one for place, one in enumerate(inputs) if not bits[0] >> place & 1]
+    return [Finding(log, one.name, "wrong", one.text) for one in empty]
+
+
+def _query(sql: str, **tables: pa.Table) -> list[tuple[Any, ...]]:
+    with duckdb.connect() as connection:
+        for name, table in tables.items():
+            connection.register(name, table)
+        return connection.execute(sql).fetchall()
 
 
 def _unread(source: Source, log: str, days: Sequence[date] | None) -> list[Finding]:
@@ -93,52 +133,59 @@ def _unread(source: Source, log: str, days: Sequence[date] | None) -> list[Findi
     return found
 
 
-def _nobody(impressions: DataFrame, rules: LabelRules) -> list[Finding]:
+def _nobody(impressions: pa.Table, rules: LabelRules) -> list[Finding]:
     """User ids on more rows than a person's is."""
-    counted = impressions.where(~F.col(REFUSED)).groupBy("user_id").agg(F.count("*").alias("rows"))
-    total = counted.agg(F.sum("rows")).collect()[0][0] or 0
-    limit = rules.most_impressions(total)
-    is_named = F.lower(F.trim("user_id")).isin(*rules.nobody)
-    often = counted.where(F.col("user_id").isNotNull() & ((F.col("rows") > limit) | is_named))
+    accepted = impressions.filter(pc.equal(impressions["reasons"], 0))
+    often = frequent_ids(accepted.select(["user_id"]), len(accepted), rules)
+    most = sorted(often.items(), key=lambda item: (-item[1], item[0]))[:_FILES_NAMED]
     return [
         Finding(
             "impressions",
             "user_id",
             "look",
-            f"{row['user_id'][:40]!r} is on {row['rows'] / total:.1%} of the rows: taken for a "
+            f"{user[:40]!r} is on {rows / len(accepted):.1%} of the rows: taken for a "
             "visitor who is not known, not for one person; null says the same",
         )
-        for row in often.orderBy(F.desc("rows"), "user_id").limit(_FILES_NAMED).collect()
+        for user, rows in most
     ]
 
 
-def _partners(impressions: DataFrame, listings: DataFrame) -> list[Finding]:
+def _partners(impressions: pa.Table, listings: pa.Table) -> list[Finding]:
     """Whether the listings shown are in the listings' log."""
-    shown = impressions.where(~F.col(REFUSED)).groupBy("listing_id").agg(F.count("*").alias("n"))
-    known = listings.where(~F.col(REFUSED)).select("listing_id").distinct()
-    joined = shown.join(known.withColumn("known", F.lit(True)), "listing_id", "left")
-    row = joined.agg(
-        F.sum("n").alias("rows"),
-        F.sum(F.when(F.col("known"), F.col("n")).otherwise(0)).alias("found"),
-        F.min(F.when(F.col("known").isNull(), F.col("listing_id"))).alias("unknown"),
-    ).collect()[0]
-    example = known.agg(F.min("listing_id")).collect()[0][0]
-    if not row["rows"] or example is None:
+    ((rows, found, unknown, example),) = _query(
+        """
+        WITH known AS (SELECT DISTINCT listing_id FROM listings WHERE reasons = 0)
+        SELECT count(*), count(known.listing_id),
+          min(shown.listing_id) FILTER (known.listing_id IS NULL),
+          (SELECT min(listing_id) FROM known)
+        FROM shown LEFT JOIN known USING (listing_id) WHERE shown.reasons = 0
+        """,
+        shown=impressions,
+        listings=listings,
+    )
+    if not rows or example is None:
         return []
-    share = row["found"] / row["rows"]
+    share = found / rows
     level: Level = "good" if share >= _MOST else "look" if share >= _HALF else "wrong"
     text = f"{share:.1%} of the impressions show a listing that the listings' log has"
     if level != "good":
-        text += f"; it has no {str(row['unknown'])[:40]!r}, but {example[:40]!r}"
+        text += f"; it has no {str(unknown)[:40]!r}, but {example[:40]!r}"
     return [Finding("impressions", "listing_id", level, text)]
 
 
 def _shown(
-    source: Source, spark: SparkSession, days: Sequence[date], max_string_bytes: int
-) -> DataFrame:
-    reach = sorted({day - timedelta(days=back) for day in days for back in (0, 1)})
-    yielded = select_log(spark, source, "impressions", reach)
+    source: Source,
+    spark: SparkSession,
+    days: Sequence[date],
+    impressions: pa.Table,
+    max_string_bytes: int,
+) -> pa.Table:
+    """Impressions of the days, which are known, and of the day before each."""
+    before = sorted({day - timedelta(days=1) for day in days} - set(days))
+    columns = ["impression_id", "ds", "ts", "reasons"]
+    yielded = select_log(spark, source, "impressions", before)
+    shown = impressions.select(columns)
     if yielded is None:
-        raise UsageError("no impressions have landed")
-    frame = with_checks(yielded.rows, "impressions", max_string_bytes=max_string_bytes)
-    return frame.where(~F.col(REFUSED)).dropDuplicates(["impression_id", "ds"])
+        return shown
+    earlier = judged_rows(yielded.rows, "impressions", (), max_string_bytes)
+    return pa.concat_tables([shown, earlier.select(columns)])

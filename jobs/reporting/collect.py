@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from jobs import FLOW
 from jobs.reporting.alert_listing import told_alerts
+from jobs.reporting.empty_features import empty_features
 from jobs.reporting.expectations import documents
 from jobs.reporting.score_summary import score_summary
 from jobs.setup.config import Config
@@ -77,7 +78,7 @@ def collect_report(tables: Tables, config: Config, ds: date) -> ReportData:
         completeness=_completeness(runs, ds),
         checks=checks,
         gates=gates,
-        degraded=_degraded(newest),
+        degraded=_degraded(newest) + empty_features(tables, config, ds),
         scores=score_summary(tables, ds),
         cold_threshold=int(threshold[0]["weight"]) if threshold else None,
         versions={t: v for row in newest.values() for t, v in row["versions_out"].items()},

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 # What every session needs to give the right result, wherever it runs.
-ALWAYS = {
+DELTA = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+}
+ALWAYS = DELTA | {
     "spark.sql.session.timeZone": "UTC",
     # mapInArrow maps columns by position, silently, unless told to look at the names.
     "spark.sql.execution.arrow.pyspark.validateSchema.enabled": "true",
@@ -40,19 +42,24 @@ def read_properties(path: Path) -> dict[str, str]:
     return {key: value.strip() for key, value in pairs}
 
 
-def session_settings(config: Config, *, submitted: bool) -> dict[str, str]:
+def session_settings(
+    config: Config, *, submitted: bool, reads_tables: bool = True
+) -> dict[str, str]:
     """Every setting of the session.
 
     Parameters
     ----------
     submitted : bool
         Whether spark-submit started this process: then master, jars and Java options are its.
+    reads_tables : bool
+        Without, nothing of Delta is loaded, which takes a second or two.
     """
-    settings = dict(ALWAYS)
+    settings = {key: value for key, value in ALWAYS.items() if reads_tables or key not in DELTA}
     if not submitted:
         settings |= read_properties(conf_directory() / "spark" / "local.conf")
         settings["spark.master"] = config.spark.master
-        settings["spark.jars"] = ",".join(str(path) for path in ensure_delta_jars())
+        if reads_tables:
+            settings["spark.jars"] = ",".join(str(path) for path in ensure_delta_jars())
         logging_file = conf_directory() / "log4j2.properties"
         key = "spark.driver.extraJavaOptions"
         settings[key] = f"{settings.get(key, '')} -Dlog4j2.configurationFile={logging_file}".strip()
@@ -63,8 +70,8 @@ def session_settings(config: Config, *, submitted: bool) -> dict[str, str]:
     return settings | given
 
 
-def start_session(config: Config, name: str) -> SparkSession:
-    """Start (or find) the session.
+def start_session(config: Config, name: str, *, reads_tables: bool = True) -> SparkSession:
+    """Start (or find) the session; `reads_tables` as of `session_settings`.
 
     Raises
     ------
@@ -79,8 +86,9 @@ def start_session(config: Config, name: str) -> SparkSession:
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     from pyspark.sql import SparkSession
 
+    settings = session_settings(config, submitted=submitted, reads_tables=reads_tables)
     builder = SparkSession.builder.appName(name)
-    for key, value in session_settings(config, submitted=submitted).items():
+    for key, value in settings.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")

@@ -7,10 +7,17 @@ from dataclasses import dataclass
 
 from pipelines.features.encodings import ALL_ENCODINGS, LIST_ENCODINGS, PAIR_ENCODINGS
 from pipelines.features.rates import RATE_SURFACES
+from schemas.logs import IMPRESSION_COLUMNS, LISTING_COLUMNS
 
 MODELS = ("historical", "content")
 ENTITIES = {"listing": ("listing", "shop", "category"), "context": ("query", "user")}
 """Entities whose window sums the rows of a scope carry."""
+
+COLUMNS = {
+    "listing": (*(column.name for column in LISTING_COLUMNS), "ds"),
+    "context": (*(column.name for column in IMPRESSION_COLUMNS), "ds"),
+}
+"""What namespaces of a scope may read. Nothing of the clicks is among it."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +58,8 @@ def check_registry(namespaces: Sequence[Namespace]) -> None:
     ------
     ValueError
         A name occurs twice or holds ``=``; an encoding is unknown, of another scope, or has the
-        wrong inputs; or a cross names something that is not an earlier one-value namespace of its
-        own scope.
+        wrong inputs; an input is no column; or a cross names something that is not an earlier
+        one-value namespace of its own scope.
     """
     seen: dict[str, Namespace] = {}
     for namespace in namespaces:
@@ -84,6 +91,19 @@ def _problem(namespace: Namespace, seen: Mapping[str, Namespace]) -> str:
         known = [f"{e}.{s}" for e in ENTITIES[namespace.scope] for s in RATE_SURFACES]
         if inputs[0] not in known:
             return f": {encoding} takes <entity>.<surface>, one of {', '.join(known)}"
+        return ""
+    return _unknown_input(namespace)
+
+
+def _unknown_input(namespace: Namespace) -> str:
+    known = COLUMNS.get(namespace.scope, ())
+    for name in namespace.inputs if known else ():
+        holder, _, key = name.partition(".")
+        if holder not in known or (holder == "attributes") != bool(key):
+            return (
+                f": unknown input {name}; scope {namespace.scope} has {', '.join(known)}, "
+                "attributes by attributes.<key>"
+            )
     return ""
 
 

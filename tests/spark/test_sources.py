@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from jobs.commands.check_source import run_check
+from jobs.landing.feature_inputs import own_inputs
 from jobs.landing.source_findings import check_source
 from jobs.landing.sources import Source
 from jobs.setup.config_layers import load_config
@@ -97,7 +98,7 @@ def test_local_time_clicks_of_others_and_unknown_surfaces_are_told(spark, tmp_pa
     assert "local time?" in wrong
     assert "found ads" in wrong
     assert "click_without_impression" in " ".join(told["clicks", "", "wrong"])
-    assert "no file has landed as" in told["listings", "", "look"][0]
+    assert "no file has landed as" in " ".join(told["listings", "", "look"])
     console = Console(quiet=True)
     assert run_check(Source.load("canonical", tmp_path), spark, console) == ExitCode.QUALITY
 
@@ -167,6 +168,26 @@ def test_ids_with_a_fraction_are_wrong(spark, tmp_path):
     (found,) = [f for f in findings(spark, tmp_path) if f.column == "listing_id"]
     assert found.level == "wrong"
     assert "CAST(CAST(listing_id AS BIGINT) AS STRING)" in found.text
+
+
+def test_an_input_that_no_row_has_is_told_with_its_feature(spark, tmp_path):
+    more = '[[features.more]]\nname = "{0}"\nmodel = "both"\nscope = "context"\nowner = "me"\n'
+    more += 'encoding = "identity"\ninputs = ["attributes.{0}"]\nwhy = "so"\n'
+    (tmp_path / "own.toml").write_text(more.format("nope") + more.format("there"))
+    config = load_config(files=[tmp_path / "own.toml"], environment={})
+    shown = [row("impressions", impression_id=f"i{k}", attributes={"there": "1"}) for k in range(3)]
+    land(tmp_path / "landing", "impressions", shown)
+    source = Source.load("canonical", tmp_path / "landing")
+    told = check_source(source, spark, inputs=own_inputs(config))
+    named = [(f.column, "feature nope" in f.text) for f in told if f.level == "wrong"]
+    assert named == [("attributes.nope", True)]
+
+
+def test_where_files_are_looked_for_is_told(spark, tmp_path):
+    land(tmp_path, "impressions", [row("impressions")])
+    looked = [found.text for found in findings(spark, tmp_path) if "looked at" in found.text]
+    assert any("impressions/ds={ds}/" in text and "(1 file)" in text for text in looked)
+    assert any("clicks/ds={ds}/" in text and "(0 files)" in text for text in looked)
 
 
 def test_a_day_can_be_named(spark, tmp_path):

@@ -132,7 +132,10 @@ def test_an_unknown_encoding_is_named_with_those_there_are():
         ([namespace("a=b")], "may not hold '='"),
         ([namespace("x", "cross", ["a", "b"])], "a is no earlier namespace"),
         ([namespace("x", "cross", ["a"]), namespace("a")], "a is no earlier namespace"),
-        ([namespace("a", scope="context"), namespace("x", "cross", ["a"])], "of scope listing"),
+        (
+            [namespace("a", inputs=("query",), scope="context"), namespace("x", "cross", ["a"])],
+            "of scope listing",
+        ),
         ([namespace("a"), namespace("x", "shared_words", scope="listing")], "scope pair"),
         ([namespace("x", "identity", scope="pair")], "scope pair"),
         ([namespace("t", "unigrams"), namespace("x", "cross", ["t"])], "lists"),

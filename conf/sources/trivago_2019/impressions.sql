@@ -9,8 +9,13 @@ WITH click_outs AS (
   FROM actions
   WHERE action_type = 'clickout item'
 ),
+lists AS (
+  -- 1 is the cheapest of the list. Ranked once a list, not once an item.
+  SELECT *, transform(amounts, amount -> array_position(array_sort(amounts), amount)) AS ranks
+  FROM click_outs
+),
 shown AS (
-  SELECT *, posexplode(items) AS (place, item) FROM click_outs
+  SELECT *, posexplode(arrays_zip(items, amounts, ranks)) AS (place, item) FROM lists
 )
 SELECT
   concat_ws('-', request_id, place + 1) AS impression_id,
@@ -19,16 +24,15 @@ SELECT
   request_id,
   user_id,
   city AS query,
-  item AS listing_id,
+  item.items AS listing_id,
   place + 1 AS position,
   device,
   platform AS country,
   map_filter(
     map(
       'platform', platform,
-      'price', CAST(amounts[place] AS STRING),
-      -- 1 is the cheapest of the list.
-      'price_rank', CAST(size(filter(amounts, amount -> amount < amounts[place])) + 1 AS STRING),
+      'price', CAST(item.amounts AS STRING),
+      'price_rank', CAST(item.ranks AS STRING),
       'filters', current_filters
     ),
     (name, value) -> value IS NOT NULL
