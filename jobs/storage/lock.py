@@ -29,6 +29,7 @@ class WriterLock:
     def __init__(self, root: str) -> None:
         self._folder = None if "://" in root else Path(root)
         self._file: Any = None
+        self._spark: SparkSession | None = None
         self._spark_file: Any = None
 
     def __enter__(self) -> Self:
@@ -42,6 +43,7 @@ class WriterLock:
                 raise LockHeld(
                     f"another run is writing to {self._folder}; wait for it to end"
                 ) from None
+            self._lock_in_spark(self._folder)
         return self
 
     def __exit__(
@@ -54,17 +56,24 @@ class WriterLock:
             # A JVM that is gone has let go of its lock.
             with suppress(Exception):
                 self._spark_file.close()
+            self._spark_file = None
         if self._file is not None:
             self._file.close()
+            self._file = None
 
     def extend_to(self, spark: SparkSession) -> None:
-        """Have the session's JVM hold the lock as well."""
+        """Have the session's JVM hold the lock as well, now or as soon as it is held here."""
+        self._spark = spark
+        if self._folder is not None and self._file is not None:
+            self._lock_in_spark(self._folder)
+
+    def _lock_in_spark(self, folder: Path) -> None:
         # PySpark has no public way to an object that stays in its JVM: SQL's own door, `reflect`,
         # calls a method and gives back text, and a lock goes with the channel that holds it.
-        jvm = spark.sparkContext._jvm
-        if self._folder is None or jvm is None:
+        jvm = None if self._spark is None else self._spark.sparkContext._jvm
+        if jvm is None:
             return
-        self._spark_file = jvm.java.io.RandomAccessFile(str(self._folder / ".lock-spark"), "rw")
+        self._spark_file = jvm.java.io.RandomAccessFile(str(folder / ".lock-spark"), "rw")
         self._spark_file.getChannel().lock()
 
     @staticmethod
