@@ -22,6 +22,7 @@ from jobs.planning.joint_inputs import joint_registry
 from jobs.planning.left_out import without_left_out
 from jobs.planning.own_quality import rules_for, suites_for
 from jobs.planning.planner import UNSETTLED, PlannedStep
+from jobs.planning.reasons import why
 from jobs.planning.record import now
 from jobs.planning.runner import Runner, publish_targets
 from jobs.reporting.alerting import Teller, said_on
@@ -71,7 +72,8 @@ def run(
             targets = without_left_out(runner.records.newest, targets)
             runner.check_possible(targets)
             forget = frozenset(targets) if arguments.force else frozenset()
-            steps = runner.planner(forget=forget).due(targets)
+            planner = runner.planner(forget=forget)
+            steps = planner.due(targets)
             plan = [s for s in steps if job is None or s.job.name == job]
         else:
             tables.create(["runs"])
@@ -85,7 +87,7 @@ def run(
             except Exception as stopped:
                 problem = stopped
     if arguments.dry_run:
-        print_plan(console, plan)
+        print_plan(console, plan, [why(planner, step, steps) for step in plan])
         stored = newest_day(tables, days[-1])
         for empty in empty_features(tables, config, stored) if stored is not None else ():
             console.print(f"{empty.text} (looked at {stored})", markup=False, highlight=False)
@@ -116,16 +118,21 @@ def _say(text: str) -> None:
     print(f"promoted-ctr: {text}", file=sys.stderr)
 
 
-def print_plan(console: Console, steps: Sequence[PlannedStep]) -> None:
-    """Show what would be made."""
+def print_plan(
+    console: Console, steps: Sequence[PlannedStep], reasons: Sequence[Sequence[str]]
+) -> None:
+    """Show what would be made, and why."""
     if not steps:
         console.print("nothing to do: everything is made and up to date")
         return
     table = Table(box=None, pad_edge=False)
-    for name in ("step", "days", "what it does"):
-        table.add_column(name)
-    for step in steps:
-        table.add_row(step.job.name, span(step.days), step.job.what)
+    for name in ("step", "last day"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("days", justify="right")
+    table.add_column("why", overflow="fold")
+    for step, texts in zip(steps, reasons, strict=True):
+        days = step.days
+        table.add_row(step.job.name, str(days[-1]), str(len(days)), "; ".join(texts))
     console.print(table)
     if any(UNSETTLED in value for step in steps for value in step.fingerprints.values()):
         console.print("steps after ingest_logs may turn out not to be needed")

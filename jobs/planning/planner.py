@@ -8,12 +8,15 @@ modification times. A day is outdated when its recorded fingerprint is another o
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
+from typing import Any
 
 from jobs import FLOW, WRITER, Job, Read
 from jobs.landing.sources import Source
+from jobs.planning.reasons import made_from
 from jobs.planning.record import Record
 from jobs.setup.config import Config
 from pipelines.days import contiguous
@@ -31,6 +34,8 @@ class PlannedStep:
     job: Job
     days: tuple[date, ...]
     fingerprints: Mapping[date, str]
+    made_from: Callable[[date], dict[str, Any]] = lambda day: {}
+    """What a day is made from, to be recorded: asked for when it is made."""
 
 
 class Planner:
@@ -111,9 +116,8 @@ class Planner:
             before = self.landing_digests(day - timedelta(days=1)).get("impressions")
             return _digest([*parts, repr(sorted(landed.items())), repr(before)])
         for read in job.reads:
-            inputs = self._read_fingerprints(read, day)
-            single = read.window == 1 and read.kind == "days"
-            if single and not read.optional and not inputs:
+            inputs = self.read_fingerprints(read, day)
+            if read.window == 1 and read.kind == "days" and not read.optional and not inputs:
                 return None
             parts += [f"{read.table}@{read_day}={value}" for read_day, value in inputs]
         return _digest(parts)
@@ -141,7 +145,8 @@ class Planner:
             return digests
         return dict(record.details.get("landing", {}))
 
-    def _read_fingerprints(self, read: Read, day: date) -> list[tuple[date, str]]:
+    def read_fingerprints(self, read: Read, day: date) -> list[tuple[date, str]]:
+        """The days of a table that a job reads for `day`, each with what it is made from."""
         writer = WRITER[read.table]
         fingerprints = []
         for read_day in self.read_days(read, day):
@@ -178,9 +183,8 @@ class Planner:
                 for log, counts in record.details.get("logs", {}).items()
                 if counts.get("accepted")
             )
-        return not record.rows_out or all(
-            day in self.present.get(table, set()) for table in JOBS[job].writes[:1]
-        )
+        first = JOBS[job].writes[:1]
+        return not record.rows_out or all(day in self.present.get(name, set()) for name in first)
 
     def due(self, targets: Sequence[tuple[str, date]]) -> list[PlannedStep]:
         """The steps that make the targets, in the order of the flow; [] when all is made."""
@@ -202,7 +206,12 @@ class Planner:
                 if self._has_log(read.table, read_day)
             ]
         return [
-            PlannedStep(job, days, {day: self.fingerprint(job.name, day) or "" for day in days})
+            PlannedStep(
+                job,
+                days,
+                {day: self.fingerprint(job.name, day) or "" for day in days},
+                partial(made_from, self, job),
+            )
             for job in FLOW
             for days in contiguous(wanted[job.name])
         ]

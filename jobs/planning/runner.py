@@ -15,6 +15,7 @@ from jobs.planning.left_out import left_out, remove_rows, say_how_to_go_on, with
 from jobs.planning.memory import Memory
 from jobs.planning.planner import JOBS, LANDED, PlannedStep, Planner
 from jobs.planning.progress import Progress
+from jobs.planning.reasons import MADE_FROM
 from jobs.planning.record import (
     Attempt,
     Records,
@@ -180,6 +181,7 @@ class Runner:
                     record.details |= {"landing": landing.file_digests(day), **self.remark}
             counts = self.tables.row_counts(job.writes[0], planned.days) if job.writes else {}
             for day, record in outcome.items():
+                record.details |= {MADE_FROM: planned.made_from(day)}
                 if record.rows_out is None and job.writes:
                     record.rows_out = counts.get(day, 0)
             self.check_quality(planned)

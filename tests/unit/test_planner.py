@@ -10,6 +10,7 @@ from jobs import FLOW
 from jobs.landing.sources import Source
 from jobs.planning.planner import JOBS as DECLARED
 from jobs.planning.planner import LANDED, Planner, refit_day
+from jobs.planning.reasons import MADE_FROM, why
 from jobs.planning.record import Record
 from jobs.setup.config_layers import load_config
 from tests.support import ingesting
@@ -70,6 +71,7 @@ class World:
                         "head_digest": self.heads.get(at, "0:"),
                         "logs": {log: {"accepted": 1} for log in planner.landing_digests(at)},
                     }
+                details[MADE_FROM] = step.made_from(at)
                 self.records[step.job.name, at] = Record(step.fingerprints[at], 1, False, details)
                 assert (step.job.name, (at - FIRST).days) not in made, "a day was made twice"
                 made[step.job.name, (at - FIRST).days] = True
@@ -320,3 +322,55 @@ def test_a_refit_day_without_listings_gives_way_to_the_next_that_has_some():
 def test_before_the_first_refit_day_the_first_listings_are_taken():
     later = {at for at in EVERY if at >= day(4)}
     assert refit_day(day(6), 30, later) >= day(4)
+
+
+class TestWhy:
+    """What is said of a step that is due."""
+
+    def reasons(self, world, number=5):
+        planner = world.planner()
+        steps = planner.due([("publish_scores", day(number))])
+        return {step.job.name: why(planner, step, steps) for step in steps}
+
+    def test_of_an_empty_warehouse_nothing_is_made_yet(self):
+        assert set(map(tuple, self.reasons(World()).values())) == {("not made yet",)}
+
+    def test_a_setting_is_named_with_both_values_and_its_consequences_as_inputs(self):
+        world = World()
+        world.run(("publish_scores", 5))
+        assert self.reasons(world) == {}
+        world.configure("sampling.ratio=10")
+        told = self.reasons(world)
+        old = load_config(settings=SETTINGS, environment={}).sampling.ratio
+        assert told["sample_training"] == [f"sampling.ratio: {old} is 10.0 now"]
+        assert told["build_features"] == ["follows sample_training"]
+
+    def test_a_log_that_landed_anew_is_named(self):
+        world = World()
+        world.run(("publish_scores", 5))
+        world.land("listings", 5, size=7)
+        assert self.reasons(world)["ingest_logs"] == ["files or SELECT of listings are others"]
+
+    def test_code_is_named_by_its_output_version(self, monkeypatch):
+        world = World()
+        world.run(("publish_scores", 5))
+        job = DECLARED["sample_training"]
+        newer = replace(job, output_version=job.output_version + 1)
+        monkeypatch.setitem(DECLARED, "sample_training", newer)
+        monkeypatch.setattr(
+            "jobs.planning.planner.FLOW",
+            [newer if one is job else one for one in FLOW],
+        )
+        version = job.output_version
+        told = self.reasons(world)["sample_training"]
+        assert told == [f"code: output version {version} is {version + 1} now"]
+
+    def test_rows_that_are_gone_and_attempts_that_were_refused_are_told(self):
+        world = World()
+        world.run(("publish_scores", 5))
+        world.present["training_samples"].discard(day(4))
+        record = world.records["build_history", day(5)]
+        world.records["build_history", day(5)] = replace(record, fingerprint="")
+        told = self.reasons(world)
+        assert told["sample_training"] == ["its rows are gone"]
+        assert "refused" in told["build_history"][0]
