@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -81,9 +82,8 @@ def run(
             done: list[PlannedStep] = []
             began = now()
             try:
-                if not any(made == "ingest_logs" for made, _ in runner.records.newest):
-                    tell_first_use(source, tables, config, _say)
-                done = runner.run(targets, only=job, force=arguments.force)
+                first = partial(tell_first_use, source, tables, config, _say)
+                done = runner.run(targets, only=job, force=arguments.force, first=first)
             except Exception as stopped:
                 problem = stopped
     if arguments.dry_run:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from itertools import groupby
 
@@ -69,7 +69,12 @@ class Runner:
         return Planner(self.config, self.source, records, present)
 
     def run(
-        self, targets: Sequence[tuple[str, date]], *, only: str | None = None, force: bool = False
+        self,
+        targets: Sequence[tuple[str, date]],
+        *,
+        only: str | None = None,
+        force: bool = False,
+        first: Callable[[], None] = lambda: None,
     ) -> list[PlannedStep]:
         """Make the targets: exactly what is missing or outdated.
 
@@ -80,6 +85,8 @@ class Runner:
             Make days of this job only; its inputs must be there.
         force : bool
             Make the targets themselves again, whatever is recorded.
+        first : callable
+            Called before the first day of a warehouse is ingested, under its lock.
 
         Returns
         -------
@@ -103,6 +110,8 @@ class Runner:
             self.check_possible(targets)
             forget = frozenset(targets) if force else frozenset()
             done: list[PlannedStep] = []
+            if not any(job == "ingest_logs" for job, _ in self.records.newest):
+                first()
             while True:
                 due = self.planner(forget=forget).due(targets)
                 if only is not None:
