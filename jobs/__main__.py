@@ -30,7 +30,8 @@ RUN_EXAMPLES = """examples:
   promoted-ctr run --date 2026-02-06          one day
   promoted-ctr run --dry-run                  what would be made, and nothing else
   promoted-ctr run --source trivago_2019 --landing /data/trivago --root /data/hotels
-  promoted-ctr run --set sampling.ratio=10    a changed setting re-makes what depends on it
+  promoted-ctr run --side data/tried --set sampling.ratio=10
+                                              try a setting beside what is published
 
 Makes exactly what is missing or was made from other inputs, configuration or code, up to the
 published scores of the day. A day that is done is left alone."""
@@ -70,6 +71,7 @@ def build_parser(command: str | None = None) -> Parser:
     for name, text in (
         ("simulate", "write the landing files of a simulated marketplace"),
         ("check-source", "check a source without running the chain"),
+        ("compare", "compare a side warehouse with the main one, on the same rows"),
         ("scores", "show scores: the top listings, or why one listing has its number"),
         ("features", "show the joint model's namespaces and what each is worth"),
         ("export", "write one file from which a server scores any request"),
@@ -158,6 +160,13 @@ def _dispatch(arguments: argparse.Namespace) -> int:
     if name in ("run", "backfill") or name in {job.name for job in FLOW}:
         from jobs.commands.run import run
 
+        if arguments.side is not None and not arguments.dry_run:
+            from jobs.storage.side import make_side
+
+            beside = argparse.Namespace(**(vars(arguments) | {"side": None}))
+            main = effective_config(beside).storage.root
+            if make_side(main, arguments.side):
+                console.print(f"{arguments.side} shares the days of {main}", highlight=False)
         job = None if name in ("run", "backfill") else name
         return run(arguments, config, console, job=job)
     if name == "simulate":

@@ -12,6 +12,7 @@ from jobs.planning.record import code_version
 from jobs.setup.config import Config
 from jobs.setup.config_layers import load_config
 from jobs.setup.exits import UsageError
+from jobs.storage.side import main_of
 
 
 class Parser(argparse.ArgumentParser):
@@ -96,6 +97,11 @@ def add_days(parser: argparse.ArgumentParser, *, needs_range: bool = False) -> N
         parser.add_argument(name, type=iso_date, required=needs_range, metavar=metavar, help=text)
     parser.add_argument("--dry-run", action="store_true", help="show the plan, write nothing")
     parser.add_argument("--force", action="store_true", help="make the days again")
+    parser.add_argument(
+        "--side",
+        metavar="DIR",
+        help="try it beside the warehouse: shares its unchanged days, tells nobody, see `compare`",
+    )
     parser.add_argument("--run-id", metavar="ID", help="name of this run in the records")
 
 
@@ -106,7 +112,16 @@ def effective_config(arguments: argparse.Namespace) -> Config:
         "storage.landing": arguments.landing,
         "source.name": arguments.source,
     }
+    side = getattr(arguments, "side", None)
+    if side is not None and arguments.dry_run and not main_of(side):
+        # Until it is made it would be what the main one is.
+        side = None
+    if side is not None:
+        # What is tried is read by nobody: it overwrites no report, and no alert goes out.
+        places |= {"storage.root": side, "storage.reports": f"{side}/reports"}
     settings = [f"{key}={_quoted(value)}" for key, value in places.items() if value is not None]
+    if side is not None:
+        settings.append("alerts.routes=[]")
     return load_config(
         env=arguments.env,
         files=[Path(f) for f in arguments.conf],
