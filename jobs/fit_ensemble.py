@@ -22,6 +22,7 @@ from pipelines.models.calibration import fit_calibration
 from pipelines.models.correction import CorrectionRow, at_own_level, fit_correction
 from pipelines.models.ensemble_fit import fit_ensemble
 from pipelines.models.field_factors import fit_field_factors
+from pipelines.models.gain import gain_over_rates
 from pipelines.models.proven_calibration import fit_proven_calibration
 from pipelines.models.segments import cold_threshold
 from pipelines.models.stack import fields_of, is_cold, stack_inputs, whole
@@ -81,8 +82,11 @@ class _Fitted:
             )
             curve, factors = proven.map, proven.factors
             correction = made.to_rows()
+            over_rates = gain_over_rates(inputs.joint, rows, clicked, user)
             extra = {
                 "stack": correction[0].form,
+                "gain_over_rates": str(over_rates),
+                "is_proven_over_rates": over_rates.is_proven,
                 "stack_reason": made.reason,
                 "stack_level": made.level,
                 "correction_gain": str(made.gain),
@@ -95,6 +99,8 @@ class _Fitted:
             factors = fit_field_factors(curve.apply(logit), clicked, fields)
         days_held = len(pc.unique(rows["ds"]))
         degraded = [ensemble.reason] if ensemble.reason else []
+        if extra and not extra["is_proven_over_rates"]:
+            degraded.append(_unproven(str(extra["gain_over_rates"]), days_held, int(clicked.sum())))
         if days_held < config.ensemble.days:
             degraded.append(
                 f"ensemble and calibration rest on {days_held} of {config.ensemble.days} days"
@@ -119,6 +125,17 @@ class _Fitted:
         return cls(
             made_rows, details | extra | ({"degraded": degraded} if degraded else {}), len(rows)
         )
+
+
+def _unproven(gain: str, days: int, clicks: int) -> str:
+    """What is said of a joint model that may be no better than rates by position."""
+    if not days:
+        return "the joint model is not proven: no day of promoted traffic has judged it yet"
+    return (
+        f"the joint model is not proven better than click rates by position: over {days} "
+        f"judged days and {clicks} clicks it gains {gain}, and more than two standard errors "
+        "above 0 are proof (docs/quality.md, The first days)"
+    )
 
 
 def read_predictions(step: Step, days: Sequence[date]) -> pa.Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,24 @@ from schemas.table import Table
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
+
+
+# What delta-rs takes for part of an address, and fails on or decodes: it would write elsewhere.
+_UNFIT = re.compile(r"[\[\]^|\\]|%[0-9A-Fa-f]{2}")
+
+
+def check_root(root: str) -> None:
+    """Refuse a local folder whose name Delta tables cannot be kept under.
+
+    Raises
+    ------
+    UsageError
+    """
+    if "://" not in root and (unfit := _UNFIT.search(os.path.abspath(root))):
+        raise UsageError(
+            f"Delta tables cannot be kept in {os.path.abspath(root)}: its name has "
+            f"{unfit.group()}; choose another --root"
+        )
 
 
 def check_writable(root: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from pipelines.models.elementary import log_losses
 
@@ -60,3 +61,17 @@ def gain_of(
     _, owner = np.unique(user, return_inverse=True)
     by_user = np.bincount(owner, difference)
     return Gain(math.fsum(by_user.tolist()), math.sqrt(float(np.add.reduce(by_user**2))))
+
+
+def gain_over_rates(
+    logit: Floats, rows: pa.Table, clicked: npt.NDArray[np.bool_], user: npt.NDArray[np.int64]
+) -> Gain:
+    """Gain of logits over the smoothed click rates that were known before each row's day.
+
+    Parameters
+    ----------
+    rows : pyarrow.Table
+        With the column p_baseline; shape (n,) like the others.
+    """
+    rates = np.asarray(rows["p_baseline"].to_numpy(), dtype=np.float64)
+    return gain_of(np.log(rates) - np.log1p(-rates), logit, clicked, user)

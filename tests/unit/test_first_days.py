@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,9 @@ from pipelines.models.entropy import click_rate_entropy
 from pipelines.simulation.draw_market import market_config
 from tests.support.chain import Chain
 from tests.support.world import World, day
+from tests.support.young_logs import LOGS, land
 
+DATASETS = Path(__file__).parents[3] / "shared" / "datasets"
 MARKETS = (402, 405)
 DAYS = 4
 # What issue and docs allow a day's normalized entropy to lie above that of the rates.
@@ -86,3 +89,38 @@ def test_before_anything_is_known_nothing_is_predicted_and_the_day_is_scored(you
     assert np.quantile(p, 0.99) < 20 * rates
     weights = {row["form"] for row in tables.read_arrow("stack_weights", [day(1)]).to_pylist()}
     assert weights == {"joint_alone"}
+
+
+@pytest.mark.slow
+@pytest.mark.data
+@pytest.mark.skipif(not DATASETS.is_dir(), reason=f"no public data sets in {DATASETS}")
+@pytest.mark.parametrize("log", list(LOGS))
+def test_no_day_of_real_logs_is_worse_than_the_smoothed_rate_by_position(
+    log: str, tmp_path: Path
+) -> None:
+    days = land(log, DATASETS, tmp_path / "landing")
+    chain = Chain(tmp_path / "warehouse", tmp_path / "landing", settings=())
+    chain.make("evaluate_models", *days[1:])
+    found = {
+        (row["ds"], row["metric"]): row
+        for row in chain.tables.read_arrow("model_metrics", days[1:]).to_pylist()
+        if row["model"] == "published" and row["segment"] == "mixed"
+    }
+    for at in days[1:]:
+        assert found[at, "normalized_entropy_difference"]["value"] <= MOST_ABOVE, at
+        ratio = found[at, "calibration_ratio"]
+        assert ratio["low"] <= 1.0 <= ratio["high"], at
+
+
+@pytest.mark.slow
+def test_what_is_published_unproven_says_so_with_days_and_clicks(young: Young) -> None:
+    def details(number: int) -> Mapping[str, object]:
+        return young.chain.records["fit_ensemble", day(number)].details
+
+    young.chain.make("fit_ensemble", day(1), day(DAYS))
+    assert any("no day of promoted traffic" in text for text in details(1)["degraded"])
+    last = details(DAYS)
+    said = [text for text in last["degraded"] if "not proven better than click rates" in text]
+    assert bool(said) != last["is_proven_over_rates"]
+    for text in said:
+        assert f"{DAYS - 1} judged days and {last['clicks']} clicks" in text
