@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.storage.contracts import arrow_schema
+from jobs.storage.creation import check_root
 from jobs.storage.day_files import DataFile, DayReader, absolute
 from jobs.storage.delta_log import day_condition, logged_days, logged_files, logged_rows
 from schemas.catalog import TABLES
@@ -28,6 +29,7 @@ class TableReader:
     """All tables under one storage root, to read."""
 
     def __init__(self, root: str, start_spark: Callable[[], SparkSession] | None = None) -> None:
+        check_root(root)
         self.root = root
         self._start_spark = start_spark
         self._handles: dict[str, DeltaTable] = {}

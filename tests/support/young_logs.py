@@ -1,6 +1,6 @@
 """Public logs as a young warehouse: a hotel day cut into six, a week of fashion recommendations.
 
-The rows are those of `conf/sources/`, written as canonical Parquet files so that no Spark is needed.
+The rows are those of `conf/sources/`, as canonical Parquet files, so that no Spark is needed.
 The six days of the hotel log are its blocks of four hours, as they would be with another
 `to_date` in its SELECTs.
 """
@@ -15,7 +15,8 @@ import duckdb
 
 _HOTELS = """
 CREATE TEMP TABLE shown AS
-SELECT *, unnest(items) AS item, unnest(amounts) AS amount, unnest(range(1, len(items) + 1)) AS place
+SELECT *, unnest(items) AS item, unnest(amounts) AS amount,
+  unnest(range(1, len(items) + 1)) AS place
 FROM (
   SELECT concat_ws('-', session_id, step) AS request_id, user_id, city, device, platform, reference,
     string_split(impressions, '|') AS items, string_split(prices, '|') AS amounts,
@@ -90,9 +91,13 @@ _ABSENT = {"is_promoted": "TRUE", "quantity": "1", "tags": "[]"}
 def land(name: str, datasets: Path, landing: Path) -> list[date]:
     """Write the canonical files of a log and give its days."""
     with duckdb.connect() as db:
-        db.execute("SET TimeZone = 'UTC'")
+        # One thread: ties and sums of fractions come out the same each time.
+        db.execute("SET TimeZone = 'UTC'; SET threads = 1")
         db.execute(LOGS[name].format(folder=datasets))
-        days = [row[0] for row in db.execute("SELECT DISTINCT ds FROM impressions ORDER BY 1").fetchall()]
+        days = [
+            row[0]
+            for row in db.execute("SELECT DISTINCT ds FROM impressions ORDER BY 1").fetchall()
+        ]
         for log, columns in _COLUMNS.items():
             held = {row[0] for row in db.execute(f"DESCRIBE {log}").fetchall()}
             made = ", ".join(

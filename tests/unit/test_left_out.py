@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -102,3 +102,14 @@ def test_a_stop_of_an_earlier_day_says_how_later_ones_go_on() -> None:
     own = QualityStop(f"stopped by quality: rows of {LAST}: 0")
     say_how_to_go_on(own, [LAST], [("publish_scores", LAST)])
     assert "leave-out" not in str(own)
+
+
+def test_no_earlier_day_is_proposed_where_the_day_asked_for_is_what_is_wrong() -> None:
+    asked = date(2026, 1, 13)
+    days = [date(2026, 1, number) for number in range(10, 14)]
+    stop = QualityStop(f"refused_of_accepted_clicks of {asked}: inf, expected <= 0.5")
+    say_how_to_go_on(stop, days, [("publish_scores", asked)])
+    assert "leave-out" not in str(stop)
+    stop = QualityStop("features.rows of 2026-01-12: 0, expected >= 1")
+    say_how_to_go_on(stop, days, [("publish_scores", asked)])
+    assert "leave-out --date 2026-01-12" in str(stop)

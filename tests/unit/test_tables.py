@@ -1,6 +1,7 @@
 """Tables without Spark: empty reads, days replaced exactly, differences from the contract named."""
 
 from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
 import pyarrow as pa
@@ -124,3 +125,21 @@ def test_a_root_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot write to"):
         Tables(str(tmp_path / "file" / "below")).create([NAME])
+
+
+@pytest.mark.parametrize("name", ["in [1]", "a]b", "wh%20x", "a^b", "a|b", "a\\b"])
+def test_a_folder_that_delta_would_misread_is_refused_in_a_line_before_any_work(
+    tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(UsageError, match="choose another --root") as told:
+        Tables(str(tmp_path / name))
+    assert "\n" not in str(told.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["with a blank", "100%", "a#b", "ä", "{x}", "a*b"])
+def test_other_names_of_folders_hold_tables(tmp_path: Path, name: str) -> None:
+    tables = Tables(str(tmp_path / name))
+    tables.create(["runs"])
+    assert tables.exists("runs")
+    assert (tmp_path / name / "runs" / "_delta_log").is_dir()
