@@ -14,6 +14,8 @@ from pipelines.models.elementary import log_losses
 Floats = npt.NDArray[np.float64]
 
 _STANDARD_ERRORS = 2.0
+# A rate of 0 or 1 would be infinitely sure of itself.
+_LEAST_RATE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -73,5 +75,5 @@ def gain_over_rates(
     rows : pyarrow.Table
         With the column p_baseline; shape (n,) like the others.
     """
-    rates = np.asarray(rows["p_baseline"].to_numpy(), dtype=np.float64)
+    rates = np.clip(rows["p_baseline"].to_numpy(), _LEAST_RATE, 1.0 - _LEAST_RATE)
     return gain_of(np.log(rates) - np.log1p(-rates), logit, clicked, user)
