@@ -1,4 +1,4 @@
-"""Write tables.md, flow.md, rules.md and findings.md of docs from the declarations.
+"""Write tables.md, flow.md, rules.md, findings.md and reference.md of docs from the declarations.
 
 ``python -m jobs.commands.document``. They are never edited by hand; a test holds them against
 what this writes.
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from jobs import FLOW, WRITER, Job, Read
 from jobs.commands.document_findings import findings_document
+from jobs.commands.document_reference import reference_document
 from jobs.commands.document_rules import rules_document
 from jobs.setup.environment import project_root
 from jobs.setup.exits import ExitCode
@@ -41,6 +42,7 @@ def documents() -> dict[str, str]:
         "flow.md": flow_document(),
         "rules.md": rules_document(GENERATED),
         "findings.md": findings_document(GENERATED),
+        "reference.md": reference_document(GENERATED),
     }
 
 
@@ -159,9 +161,7 @@ def _cell(text: str) -> str:
 def arg_parser() -> argparse.ArgumentParser:
     """Command line of the module."""
     parser = argparse.ArgumentParser(prog="python -m jobs.commands.document", allow_abbrev=False)
-    parser.description = (
-        "Write tables.md, flow.md, rules.md and findings.md of docs from the declarations."
-    )
+    parser.description = "Write the generated documents of docs from the declarations."
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if they differ")
     return parser
 

@@ -24,6 +24,18 @@ class ExitCode(IntEnum):
     TERMINATED = 143
 
 
+MEANINGS = {
+    ExitCode.DONE: "done, or already done",
+    ExitCode.UNEXPECTED: "unexpected error; `--verbose` shows the trace",
+    ExitCode.USAGE: "usage or configuration: trying again will not help",
+    ExitCode.QUALITY: "stopped by a quality check or a gate; nothing is published",
+    ExitCode.INPUT: "input is not there or unreadable; it may come later",
+    ExitCode.LOCKED: "another run is writing to the same warehouse",
+    ExitCode.NOTHING: "nothing to do for this date: the logs begin later",
+    ExitCode.TERMINATED: "terminated; run again",
+}
+
+
 class JobError(Exception):
     """A reason to stop that is told in one line, without a stack trace."""
 

@@ -30,7 +30,7 @@ def _numbers(values: pa.Array) -> npt.NDArray[np.float64]:
 
 
 def encode_log_band(batch: Batch, inputs: tuple[str, ...]) -> Tokens:
-    """Half powers of two of a number of any size; not positive is band -1, missing has none."""
+    """Half powers of two of a number of any size; not positive is band -99, missing has none."""
     values = _numbers(batch.column(inputs[0]))
     edges = np.array([2.0 ** (k / 2) for k in range(-20, 61)])
     bands = np.searchsorted(edges, np.nan_to_num(values, nan=0.0), side="right") - 20

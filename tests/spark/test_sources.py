@@ -1,5 +1,6 @@
 """The public data sets against what is known of them, and what `check-source` says."""
 
+import re
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -188,6 +189,49 @@ def test_where_files_are_looked_for_is_told(spark, tmp_path):
     looked = [found.text for found in findings(spark, tmp_path) if "looked at" in found.text]
     assert any("impressions/ds={ds}/" in text and "(1 file)" in text for text in looked)
     assert any("clicks/ds={ds}/" in text and "(0 files)" in text for text in looked)
+
+
+def documented_source(folder):
+    """The files of the wide log's source in the documents, and how many lines they have."""
+    text = (Path(__file__).parents[2] / "docs" / "sources.md").read_text(encoding="utf-8")
+    (section,) = re.findall(r"^## A wide log$(.*?)^## ", text, re.M | re.S)
+    blocks = re.findall(r"```\w+\n(?:--|#) (\S+)\n(.*?)```", section, re.S)
+    folder.mkdir()
+    for name, lines in blocks:
+        (folder / name).write_text(lines)
+    return sum(len(lines.splitlines()) for _, lines in blocks)
+
+
+def test_a_raw_log_of_40_columns_takes_at_most_25_lines_and_loses_no_signal(spark, tmp_path):
+    assert documented_source(tmp_path / "shop") <= 25
+    known = {
+        "is_ad": True, "page_id": "p", "visitor": "u", "search": "shoes", "slot": 1,
+        "device": "phone", "country": "de", "shop": "s", "title": "red shoes",
+        "category": "a > b", "price": 3.5,
+    }  # fmt: skip
+    signals = {f"signal_{k}": f"v{k}" if k % 2 else k for k in range(24)}
+    at = datetime(2026, 1, 2, 10, tzinfo=UTC)
+    rows = [
+        {
+            "event_id": f"e{k}", "sku": f"l{k % 3}", "shown_at": at,
+            "clicked_at": at if k == 4 else None, **known, **signals,
+        }
+        for k in range(6)
+    ]  # fmt: skip
+    assert len(rows[0]) + 1 == 40, "and the day, which is the folder's"
+    folder = tmp_path / "landing" / "events" / "ds=2026-01-02"
+    folder.mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(rows), folder / "a.parquet")
+    told = check_source(Source.load(tmp_path / "shop", tmp_path / "landing"), spark)
+    assert not [found for found in told if found.level == "wrong"]
+    days = [date(2026, 1, 2)]
+    step = make_step(spark, tmp_path / "landing", tmp_path, days, str(tmp_path / "shop"))
+    outcome = ingest(step)
+    counts = {log: told["accepted"] for log, told in outcome[days[0]].details["logs"].items()}
+    assert counts == {"impressions": 6, "clicks": 1, "listings": 3}
+    stored = step.tables.read_arrow("impressions")["attributes"].to_pylist()
+    (attributes,) = {tuple(sorted(one)) for one in stored}
+    assert dict(attributes) == {name: str(value) for name, value in signals.items()}
 
 
 def test_a_day_can_be_named(spark, tmp_path):
