@@ -82,7 +82,8 @@ def run(
             done: list[PlannedStep] = []
             began = now()
             try:
-                first = partial(tell_first_use, source, tables, config, _say)
+                look = partial(tell_first_use, source, tables, config, _say)
+                first = look if job is None else nothing
                 done = runner.run(targets, only=job, force=arguments.force, first=first)
             except Exception as stopped:
                 problem = stopped
@@ -111,6 +112,10 @@ def run(
     if not done:
         console.print(f"nothing to do: {span(days)} is made and up to date")
     return ExitCode.DONE
+
+
+def nothing() -> None:
+    """What one job alone does before a warehouse has a day: the whole run looks at its source."""
 
 
 def _say(text: str) -> None:
