@@ -16,7 +16,7 @@ from jobs.planning.checks import record
 from jobs.planning.record import now
 from jobs.setup.exits import QualityStop, leave
 from jobs.step import DayRecord, Outcome, Step
-from pipelines.quality.gates import GATE_MARK, GateResult, failures, gates
+from pipelines.quality.gates import GATE_MARK, GateResult, failures, gates, in_words
 from pipelines.quality.results import QualityResult
 from pipelines.scores.live_listings import live_promoted
 
@@ -38,8 +38,7 @@ def run(step: Step) -> Outcome:
         judged = gates(metrics, _coverage(step, day), step.config.publish)
         results += [_result(gate, day, step.run_id, at) for gate in judged]
         if stopped := failures(judged):
-            why = "; ".join(str(gate) for gate in stopped)
-            reasons.append(f"scores of {day} are not published: {why}")
+            reasons.append(f"scores of {day} are not published: {in_words(stopped)}")
             continue
         scores = step.tables.row_counts("listing_scores", [day]).get(day, 0)
         published[day] = DayRecord(rows_out=scores, published=True)

@@ -33,7 +33,7 @@ AGAINST_BASELINE = NORMALIZED_ENTROPY + "_against_baseline"
 GATE_MARK = "gate:"
 MISCALIBRATED = "promised and observed clicks differ"
 _PARTS = (COLD, WARM)
-# Undecided field values named in words; all of them are in `model_metrics`.
+# Field values and gates named in words; all of them are in `model_metrics`.
 _NAMED = 3
 
 
@@ -139,6 +139,20 @@ def gates(
 def failures(results: Sequence[GateResult]) -> list[GateResult]:
     """Gates that stop publication."""
     return [result for result in results if result.status == "FAIL"]
+
+
+def in_words(failed: Sequence[GateResult]) -> str:
+    """Say why gates stop a day: those that share a cause are one finding with a count."""
+    by_cause: dict[str, list[GateResult]] = {}
+    for gate in failed:
+        by_cause.setdefault(gate.cause, []).append(gate)
+    findings = []
+    for cause, own in by_cause.items():
+        named = "; ".join(str(gate) for gate in own[:_NAMED])
+        if len(own) > _NAMED:
+            named = f"{cause}, say {len(own)} gates: {named}; and {len(own) - _NAMED} more"
+        findings.append(named)
+    return "; ".join(findings)
 
 
 def coverage_gate(coverage: float | None, limits: GateLimits) -> GateResult:

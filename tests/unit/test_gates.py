@@ -12,7 +12,14 @@ from pipelines.models.judged import CALIBRATION_RATIO as RATIO
 from pipelines.models.judged import COMPARED, EXPECTED_CLICKS, Judged
 from pipelines.models.judged import NORMALIZED_ENTROPY as ENTROPY
 from pipelines.models.metrics import METRICS, evaluate
-from pipelines.quality.gates import ENTROPY_DIFFERENCE, GateLimits, failures, gates
+from pipelines.quality.gates import (
+    ENTROPY_DIFFERENCE,
+    GateLimits,
+    GateResult,
+    failures,
+    gates,
+    in_words,
+)
 
 
 def shipped(**changes):
@@ -274,3 +281,16 @@ def test_metrics_of_another_model_are_not_read(config):
     others = [row | {"model": "ensemble"} for row in (*good(*PROVEN.values()), *UNDECIDED)]
     assert not failures(gates([*others, *good()], 1.0, config))
     assert [r.name for r in failures(gates(others, 1.0, config))] == ["evaluation"]
+
+
+def test_many_gates_that_stop_for_one_reason_are_one_finding_with_a_count() -> None:
+    def off(shop: str) -> GateResult:
+        return GateResult("calibration_ratio", "FAIL", 9.0, "in [0.67, 1.5]", "9.0", f"shop={shop}")
+
+    many = [off(f"s{number}") for number in range(12)]
+    coverage = GateResult("coverage", "FAIL", 0.5, ">= 0.99", "50% have a score")
+    told = in_words([*many, coverage])
+    assert "promised and observed clicks differ, say 12 gates" in told
+    assert "and 9 more; coverage: 50% have a score" in told
+    assert told.count("shop=") == 3
+    assert in_words(many[:1]) == str(many[0])
