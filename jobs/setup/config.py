@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipelines.logs.labels import LabelRules
 from pipelines.models.ftrl_parameters import FtrlParameters
@@ -34,6 +34,16 @@ class StorageConfig(Section):
     root: str
     landing: str
     reports: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _beside_the_tables(cls, values: Any) -> Any:
+        """Reports of a warehouse lie in it, so that no other one's take their place."""
+        if not isinstance(values, dict) or values.get("reports") != "":
+            return values
+        root = str(values.get("root", ""))
+        # Pages are files for people, which an object store does not show.
+        return values | {"reports": "data/reports" if "://" in root else f"{root}/reports"}
 
 
 class SparkConfig(Section):

@@ -155,6 +155,18 @@ def test_a_wrong_setting_is_named(settings, told):
         load(settings=settings)
 
 
+@pytest.mark.parametrize(
+    ("given", "reports"),
+    [
+        (["storage.root=/a/w"], "/a/w/reports"),
+        (["storage.root=s3://b/w"], "data/reports"),
+        (["storage.root=/a/w", "storage.reports=/c"], "/c"),
+    ],
+)
+def test_reports_lie_in_the_warehouse_unless_a_place_is_named(given, reports):
+    assert load_config(settings=given, environment={}).storage.reports == reports
+
+
 def test_a_file_that_is_not_there_or_no_toml_is_named(toml, tmp_path):
     with pytest.raises(UsageError, match=r"absent\.toml is not there"):
         load([tmp_path / "absent.toml"])
