@@ -13,6 +13,7 @@ from jobs import FLOW
 from jobs.commands.arguments import Parser, add_common, add_days, effective_config
 from jobs.planning.record import code_version
 from jobs.setup.exits import ExitCode, JobError, exit_code_of, leave
+from jobs.setup.stores import store_problem
 
 EXAMPLES = """examples:
   promoted-ctr simulate                       write a simulated marketplace to data/landing
@@ -79,6 +80,7 @@ def build_parser(command: str | None = None) -> Parser:
         ("report", "write the report of a day again"),
         ("quarantine", "show refused rows, and take them in when what was wrong is mended"),
         ("leave-out", "go on without a day whose logs cannot be mended, or take it back"),
+        ("unlock", "say who writes to a warehouse; take the lease from a run that is gone"),
         ("alerts", "show alerts and act on them: acknowledge, mute, test, raise, late"),
         ("profile", "draft a rule file from what a table's last days hold"),
         ("check", "check tables by rules: stored ones, or any Delta or Parquet table"),
@@ -136,7 +138,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         first = str(problem).strip().splitlines()[0] if str(problem).strip() else ""
         code = exit_code_of(problem)
-        if code is ExitCode.LOCKED:
+        if of_store := store_problem(problem):
+            message = f"object store: {of_store}"
+            code = ExitCode.USAGE
+        elif code is ExitCode.LOCKED:
             message = f"another run wrote at the same time: {first[:500]}"
         else:
             message = (

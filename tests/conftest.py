@@ -11,7 +11,9 @@ import pytest
 from jobs.setup.config import Config
 from jobs.setup.config_layers import load_config
 from jobs.setup.session import start_session
+from jobs.setup.stores import open_store
 from jobs.storage.tables import Tables
+from tests.support.object_store import ObjectStore, object_store
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -28,6 +30,22 @@ SPARK_SETTINGS = {
 def config() -> Config:
     """The base configuration, whatever the environment of the tests says."""
     return load_config(environment={})
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    """A server of S3, started by the first test that asks for one."""
+    with object_store(tmp_path_factory.mktemp("store")) as started:
+        yield started
+
+
+@pytest.fixture
+def reached(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
+    """The server, and an environment that reaches it."""
+    for name, value in {**store.options, **store.credentials}.items():
+        monkeypatch.setenv(name, value)
+    open_store.cache_clear()
+    return store
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from jobs.planning.record import code_version
 from jobs.setup.config import Config
 from jobs.setup.config_layers import load_config
 from jobs.setup.exits import UsageError
+from jobs.setup.stores import use_options
 from jobs.storage.side import main_of
 
 
@@ -122,11 +123,13 @@ def effective_config(arguments: argparse.Namespace) -> Config:
     settings = [f"{key}={_quoted(value)}" for key, value in places.items() if value is not None]
     if side is not None:
         settings.append("alerts.routes=[]")
-    return load_config(
+    config = load_config(
         env=arguments.env,
         files=[Path(f) for f in arguments.conf],
         settings=[*arguments.settings, *settings],
     )
+    use_options(config.storage.options)
+    return config
 
 
 def _quoted(text: str) -> str:

@@ -15,8 +15,9 @@ from jobs.planning.checks import check, listed_causes, record, stop_if_blocked
 from jobs.planning.own_quality import rules_for
 from jobs.planning.record import now
 from jobs.reporting.alerting import Teller, said_on
-from jobs.reporting.expectations import CHECK, confirm, confirm_any, documents
+from jobs.reporting.expectations import CHECK, confirm, confirm_any
 from jobs.reporting.judgements import of_results
+from jobs.reporting.report_folder import reports_at_hand
 from jobs.setup.config import Config
 from jobs.setup.environment import conf_directory
 from jobs.setup.exits import ExitCode, UsageError
@@ -82,8 +83,10 @@ def run(arguments: argparse.Namespace, config: Config, tables: Tables, console: 
     said: Sequence[QualityResult] = ()
     if not arguments.dry_run:
         record(tables, results)
-        said = confirm(tables, config, run_id, arguments.date)
-    _show(console, results, said, documents(config, arguments.date))
+        with reports_at_hand(config) as local:
+            said = confirm(tables, local, run_id, arguments.date)
+    written = f"{config.storage.reports.rstrip('/')}/{CHECK}/{arguments.date}/index.html"
+    _show(console, results, said, written if said else "")
     teller = Teller(tables, config, said_on(console), run_id=run_id, dry_run=arguments.dry_run)
     causes = listed_causes(conf_directory())
     teller.tell(of_results([*results, *said], known, causes, config.alerts.severity))
@@ -101,9 +104,14 @@ def _any(
         tables, config, arguments.rules, address,
         day=arguments.date, day_column=arguments.day_column, run_id=run_id,
     )  # fmt: skip
-    folder = arguments.documents or Path(config.storage.reports) / "checked" / name
-    said = [] if arguments.dry_run else confirm_any(config, results, run_id, folder)
-    _show(console, results, said, folder / "index.html")
+    with reports_at_hand(config) as local:
+        folder = arguments.documents or Path(local.storage.reports) / "checked" / name
+        said = [] if arguments.dry_run else confirm_any(config, results, run_id, folder)
+        page: Path | str = folder / "index.html"
+        written = bool(said) and (folder / "index.html").is_file()
+    if not arguments.documents:
+        page = f"{config.storage.reports.rstrip('/')}/checked/{name}/index.html"
+    _show(console, results, said, page if written else "")
     stop_if_blocked(results, "stopped by quality")
     return ExitCode.DONE
 
@@ -112,7 +120,7 @@ def _show(
     console: Console,
     results: Sequence[QualityResult],
     said: Sequence[QualityResult],
-    page: Path,
+    page: Path | str,
 ) -> None:
     from rich.table import Table
 
@@ -134,5 +142,5 @@ def _show(
     console.print(shown)
     for r in verdicts:
         console.print(f"Great Expectations: {r.details}", highlight=False, markup=False)
-    if said and page.is_file():
+    if page:
         console.print(f"documents: {page}", highlight=False, markup=False, soft_wrap=True)

@@ -7,10 +7,9 @@ import argparse
 from rich.console import Console
 
 from jobs.commands.arguments import iso_date
-from jobs.reporting.collect import collect_report
+from jobs.commands.run import tell
 from jobs.reporting.expectations import confirm_news
-from jobs.reporting.history_page import write_history
-from jobs.reporting.summary import print_summary, write_report
+from jobs.reporting.report_folder import reports_at_hand
 from jobs.setup.config import Config
 from jobs.setup.exits import ExitCode, InputMissing
 from jobs.storage.reading import PUBLISH_JOB, read_runs
@@ -51,9 +50,7 @@ def run(arguments: argparse.Namespace, config: Config, tables: Tables, console: 
     if ds not in made:
         raise InputMissing(f"nothing was run for {ds}; the newest day is {newest}")
     last = max((row for row in runs if row["ds"] == ds), key=lambda row: row["ended"])
-    confirm_news(tables, config, last["run_id"], ds)
-    data = collect_report(tables, config, ds)
-    html, _ = write_report(data, config.storage.reports)
-    write_history(tables, config.storage.reports)
-    print_summary(console, data, html)
+    with reports_at_hand(config) as local:
+        confirm_news(tables, local, last["run_id"], ds)
+        tell(local, tables, ds, console, config.storage.reports)
     return ExitCode.DONE

@@ -8,7 +8,7 @@ import signal
 import sys
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import date
 from functools import partial
 from types import FrameType
@@ -30,6 +30,7 @@ from jobs.reporting.alerting import Teller, said_on
 from jobs.reporting.empty_features import empty_features, newest_day
 from jobs.reporting.judging import Made, tell_run
 from jobs.reporting.progress import progress_for, span
+from jobs.reporting.report_folder import reports_at_hand
 from jobs.setup.config import Config
 from jobs.setup.exits import ExitCode, exit_code_of
 from jobs.storage.tables import Tables
@@ -96,17 +97,18 @@ def run(
         return ExitCode.DONE
     is_judged = problem is None or exit_code_of(problem) is ExitCode.QUALITY
     is_told = job is None and is_judged and (problem is not None or bool(done))
-    if is_told:
-        from jobs.reporting.expectations import CHECK, confirm
+    with reports_at_hand(config) if is_told else nullcontext(config) as local:
+        if is_told:
+            from jobs.reporting.expectations import CHECK, confirm
 
-        said = confirm(tables, config, run_id, days[-1], runner.memory.days)
-        for result in said:
-            if result.check == CHECK and result.status == "ERROR":
-                _say(f"Great Expectations: {result.details}")
-    made = Made(run_id, began, days, job, problem, runner.making)
-    tell_run(tables, config, made, _say)
-    if is_told:
-        _tell(config, tables, days[-1], console)
+            said = confirm(tables, local, run_id, days[-1], runner.memory.days)
+            for result in said:
+                if result.check == CHECK and result.status == "ERROR":
+                    _say(f"Great Expectations: {result.details}")
+        made = Made(run_id, began, days, job, problem, runner.making)
+        tell_run(tables, config, made, _say)
+        if is_told:
+            tell(local, tables, days[-1], console, config.storage.reports)
     if problem is not None:
         raise problem
     if not done:
@@ -143,8 +145,8 @@ def print_plan(
         console.print("steps after ingest_logs may turn out not to be needed")
 
 
-def _tell(config: Config, tables: Tables, day: date, console: Console) -> None:
-    """Write the report of the day and print the summary."""
+def tell(config: Config, tables: Tables, day: date, console: Console, place: str) -> None:
+    """Write the report of the day, which is found at `place`, and print the summary."""
     from jobs.reporting.collect import collect_report
     from jobs.reporting.history_page import write_history
     from jobs.reporting.summary import print_summary, write_report
@@ -152,7 +154,7 @@ def _tell(config: Config, tables: Tables, day: date, console: Console) -> None:
     data = collect_report(tables, config, day)
     html, _ = write_report(data, config.storage.reports)
     write_history(tables, config.storage.reports)
-    print_summary(console, data, html)
+    print_summary(console, data, html, place)
 
 
 @contextmanager

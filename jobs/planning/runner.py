@@ -48,7 +48,8 @@ class Runner:
         self.progress = progress
         self.records = Records(tables)
         self.memory = Memory(tables, config.quality.history_days)
-        self.lock = WriterLock(tables.root)
+        self.lock = WriterLock(tables.root, run_id)
+        tables.before_commit = lambda: self.lock.confirm()
         self.making: PlannedStep | None = None
         """The step that is being made; of a run that broke off, where it did."""
         self.remark: Mapping[str, object] = {}

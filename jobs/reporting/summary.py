@@ -77,8 +77,16 @@ def write_report(data: ReportData, directory: str) -> tuple[Path, Path]:
     return html, machine
 
 
-def print_summary(console: Console, data: ReportData, html: Path | None = None) -> None:
-    """Tell how the day went: open alerts and quality first, then evaluation, scores, reports."""
+def print_summary(
+    console: Console, data: ReportData, html: Path | None = None, place: str = ""
+) -> None:
+    """Tell how the day went: open alerts and quality first, then evaluation, scores, reports.
+
+    Parameters
+    ----------
+    place : str
+        The address of the reports, where that is not the folder of `html`.
+    """
     mark = headline(data)
     style = next(_STATUS_STYLES[s] for s, sign in STATUS_MARKS.items() if mark.startswith(sign))
     scored = f"{number(data.scores.count)} listings scored"
@@ -95,14 +103,15 @@ def print_summary(console: Console, data: ReportData, html: Path | None = None) 
     for remark in data.degraded:
         console.print(f"  simpler form, {remark.job}: {remark.text}", highlight=False, markup=False)
     if html is not None:
-        console.print(f"  report: {html}", highlight=False, markup=False, soft_wrap=True)
-        page = html.parent / PAGE
-        if page.is_file():
-            text = f"  the last 28 days: {page}"
-            console.print(text, highlight=False, markup=False, soft_wrap=True)
+        folder = place.rstrip("/") or html.parent
+        pages = [("report", html.name)]
+        if (html.parent / PAGE).is_file():
+            pages.append(("the last 28 days", PAGE))
         if data.documents:
-            page = html.parent / data.documents
-            console.print(f"  documents: {page}", highlight=False, markup=False, soft_wrap=True)
+            pages.append(("documents", data.documents))
+        for what, page in pages:
+            text = f"  {what}: {folder}/{page}"
+            console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _print_alerts(console: Console, data: ReportData) -> None:

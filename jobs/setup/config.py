@@ -11,8 +11,9 @@ import json
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from jobs.setup.stores import checked_address, checked_options
 from pipelines.logs.labels import LabelRules
 from pipelines.models.ftrl_parameters import FtrlParameters
 from pipelines.models.level_prior import LevelPrior
@@ -34,6 +35,23 @@ class StorageConfig(Section):
     root: str
     landing: str
     reports: str
+    options: dict[str, str]
+
+    @field_validator("root", "reports")
+    @classmethod
+    def _place(cls, address: str) -> str:
+        return checked_address(address)
+
+    @field_validator("landing")
+    @classmethod
+    def _landing(cls, address: str) -> str:
+        # Only read, which Arrow and Spark can do there too.
+        return checked_address(address, also=("hdfs", "viewfs"))
+
+    @field_validator("options")
+    @classmethod
+    def _options(cls, options: dict[str, str]) -> dict[str, str]:
+        return checked_options(options)
 
     @model_validator(mode="before")
     @classmethod
@@ -42,8 +60,7 @@ class StorageConfig(Section):
         if not isinstance(values, dict) or values.get("reports") != "":
             return values
         root = str(values.get("root", ""))
-        # Pages are files for people, which an object store does not show.
-        return values | {"reports": "data/reports" if "://" in root else f"{root}/reports"}
+        return values | {"reports": f"{root.rstrip('/')}/reports"}
 
 
 class SparkConfig(Section):

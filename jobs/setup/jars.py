@@ -15,6 +15,7 @@ import sys
 import tempfile
 import urllib.request
 import zipfile
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -100,20 +101,26 @@ def default_directory() -> Path:
 
 
 def ensure_delta_jars(directory: Path | None = None) -> list[Path]:
-    """Give the local Delta archives, each verified; fetch those that are missing or spoilt.
+    """Give the local Delta archives, as of `ensure_jars`."""
+    return ensure_jars(DELTA_JARS, directory)
+
+
+def ensure_jars(jars: Sequence[Jar], directory: Path | None = None) -> list[Path]:
+    """Give local archives, each verified; fetch those that are missing or spoilt.
 
     An archive is read and hashed again only if its size or modification time has changed since
     it was last verified, so that a warm start costs milliseconds.
 
     Parameters
     ----------
+    jars : sequence of Jar
     directory : Path, optional
         Where they are kept; by default :func:`default_directory`.
 
     Returns
     -------
     list of Path
-        Absolute paths, in the order of `DELTA_JARS`.
+        Absolute paths, in the order of `jars`.
 
     Raises
     ------
@@ -125,7 +132,7 @@ def ensure_delta_jars(directory: Path | None = None) -> list[Path]:
     verified = _read_stamp(stamp)
     paths = []
     current = {}
-    for jar in DELTA_JARS:
+    for jar in jars:
         path = directory / jar.file_name
         if not path.is_file() or not (
             verified.get(path.name) == _identity(path, jar)
@@ -134,10 +141,10 @@ def ensure_delta_jars(directory: Path | None = None) -> list[Path]:
             _fetch(jar, path)
         current[path.name] = _identity(path, jar)
         paths.append(path)
-    if current != verified:
+    if not current.items() <= verified.items():
         # A read-only directory, filled by somebody else, only costs the hashing each time.
         with suppress(OSError):
-            _write_whole(stamp, json.dumps(current, indent=1).encode())
+            _write_whole(stamp, json.dumps(verified | current, indent=1).encode())
     return paths
 
 

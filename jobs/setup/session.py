@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from jobs.setup.config import Config
 from jobs.setup.environment import check_java, conf_directory
-from jobs.setup.jars import ensure_delta_jars
+from jobs.setup.jars import ensure_delta_jars, ensure_jars
+from jobs.setup.s3_jars import s3_jars
+from jobs.setup.stores import is_s3, spark_options
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -42,6 +44,11 @@ def read_properties(path: Path) -> dict[str, str]:
     return {key: value.strip() for key, value in pairs}
 
 
+def uses_s3(config: Config) -> bool:
+    """Whether Spark has to read S3."""
+    return any(map(is_s3, (config.storage.root, config.storage.landing)))
+
+
 def session_settings(
     config: Config, *, submitted: bool, reads_tables: bool = True
 ) -> dict[str, str]:
@@ -58,12 +65,21 @@ def session_settings(
     if not submitted:
         settings |= read_properties(conf_directory() / "spark" / "local.conf")
         settings["spark.master"] = config.spark.master
-        if reads_tables:
-            settings["spark.jars"] = ",".join(str(path) for path in ensure_delta_jars())
+        jars = ensure_delta_jars() if reads_tables else []
+        if uses_s3(config):
+            jars += ensure_jars(s3_jars())
+        own = config.spark.settings.get("spark.jars", "")
+        if listed := [*map(str, jars), *filter(None, [own])]:
+            settings["spark.jars"] = ",".join(listed)
         logging_file = conf_directory() / "log4j2.properties"
         key = "spark.driver.extraJavaOptions"
         settings[key] = f"{settings.get(key, '')} -Dlog4j2.configurationFile={logging_file}".strip()
+    if uses_s3(config):
+        settings |= spark_options(config.storage.options)
     given = dict(config.spark.settings)
+    if not submitted:
+        # A user's own archives have joined the others.
+        given.pop("spark.jars", None)
     if submitted:
         # Its JVM runs already: spark-submit's --driver-memory has said how large it is.
         given.pop("spark.driver.memory", None)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobs.setup.exits import UsageError
+from jobs.setup.stores import check_store
 from schemas.table import Table
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def check_writable(root: str) -> None:
     UsageError
     """
     if "://" in root:
+        check_store(root)
         return
     folder = Path(root)
     try:

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from jobs.setup.exits import LockHeld
+from jobs.storage.lease import Lease
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -19,21 +20,26 @@ SPARK_ENDS_WITHIN_S = 60
 
 
 class WriterLock:
-    """The lock of a storage root on a local file system; elsewhere nothing is locked.
+    """The lock of a storage root: locally it goes with its processes, elsewhere it is a lease.
 
-    Two files: ``.lock`` is held by this process, ``.lock-spark`` by its JVM, which outlives a
-    killed driver by a moment in which it may still write. Delta refuses one of two overlapping
-    overwrites, but takes both of two appends.
+    Locally there are two files: ``.lock`` is held by this process, ``.lock-spark`` by its JVM,
+    which outlives a killed driver by a moment in which its tasks may still write files.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, run_id: str = "") -> None:
         self._folder = None if "://" in root else Path(root)
+        self._root, self._run_id = root, run_id
+        self._lease: Lease | None = None
         self._file: Any = None
         self._spark: SparkSession | None = None
         self._spark_file: Any = None
 
     def __enter__(self) -> Self:
-        if self._folder is not None:
+        if self._folder is None:
+            lease = Lease(self._root, self._run_id)
+            lease.take()
+            self._lease = lease
+        else:
             self._file = (self._folder / ".lock").open("a")
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -52,6 +58,9 @@ class WriterLock:
         problem: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._lease is not None:
+            self._lease.give_back()
+            self._lease = None
         if self._spark_file is not None:
             # A JVM that is gone has let go of its lock.
             with suppress(Exception):
@@ -60,6 +69,17 @@ class WriterLock:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+    def confirm(self) -> None:
+        """See that the lock is still held, where it is; to be called before each commit.
+
+        Raises
+        ------
+        LockHeld
+            It was taken away.
+        """
+        if self._lease is not None:
+            self._lease.confirm()
 
     def extend_to(self, spark: SparkSession) -> None:
         """Have the session's JVM hold the lock as well, now or as soon as it is held here."""

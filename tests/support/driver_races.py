@@ -50,6 +50,7 @@ def _drive(chain: Chain, days: Sequence[date], barrier: Barrier, delay: float) -
         runner = chain.runner
         unlocked: Any = nullcontext()
         runner.lock = unlocked
+        runner.tables.before_commit = lambda: None
         barrier.wait()
         time.sleep(delay)
         runner.run([("publish_scores", day) for day in days])
