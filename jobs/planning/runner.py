@@ -33,6 +33,7 @@ from jobs.step import Outcome, Step
 from jobs.storage.creation import check_writable
 from jobs.storage.lock import WriterLock
 from jobs.storage.tables import Tables
+from jobs.storage.upkeep import keep_runs_short
 
 
 class Runner:
@@ -103,6 +104,7 @@ class Runner:
         """
         check_writable(self.tables.root)
         with self.lock:
+            keep_runs_short(self.tables)
             # Whoever held the lock before may have written.
             self.records.reread()
             self.memory = Memory(self.tables, self.config.quality.history_days)

@@ -15,7 +15,7 @@ from jobs.__main__ import build_parser
 from jobs.setup.exits import ExitCode
 from tests.dags.look import DATES
 
-DAGS = {"ctr_daily", "ctr_backfill", "ctr_check_sources"}
+DAGS = {"ctr_daily", "ctr_backfill", "ctr_check_sources", "ctr_maintain"}
 
 
 @pytest.fixture

@@ -1,0 +1,74 @@
+"""`promoted-ctr maintain`: upkeep of the tables."""
+
+from __future__ import annotations
+
+import argparse
+
+from rich.console import Console
+from rich.table import Table
+
+from jobs.planning.record import now
+from jobs.setup.config import Config
+from jobs.setup.exits import ExitCode, InputMissing
+from jobs.storage.day_files import open_root
+from jobs.storage.lock import WriterLock
+from jobs.storage.tables import Tables
+from jobs.storage.upkeep import Upkeep, maintain
+from schemas.catalog import TABLES
+
+EXAMPLES = """examples:
+  promoted-ctr maintain --dry-run    what would be done
+  promoted-ctr maintain              once a week is enough
+
+Rows stay as they are, and what any run of the last 90 days names can be read as it was. While a
+run writes it ends with 30 and does nothing."""
+
+ASIDE = "_doubtful"
+"""Rows that a killed run had set aside, in the warehouse's folder."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Own flags."""
+    parser.epilog = EXAMPLES
+    parser.add_argument("--dry-run", action="store_true", help="say it, do nothing")
+    parser.add_argument("--run-id", metavar="ID", help="name of this upkeep, for who writes")
+
+
+def run(arguments: argparse.Namespace, config: Config, tables: Tables, console: Console) -> int:
+    """Maintain every table that is there."""
+    if not tables.exists("runs"):
+        raise InputMissing(f"there is no warehouse in {tables.root}")
+    run_id = arguments.run_id or f"maintain-{now():%Y%m%dT%H%M%S}"
+    if arguments.dry_run:
+        done = maintain(tables, sorted(TABLES), dry_run=True)
+        _show(console, done, dry_run=True)
+        return ExitCode.DONE
+    lock = WriterLock(tables.root, run_id)
+    tables.before_commit = lock.confirm
+    with lock:
+        done = maintain(tables, sorted(TABLES), dry_run=False)
+        _remove_aside(tables)
+    _show(console, done, dry_run=False)
+    return ExitCode.DONE
+
+
+def _remove_aside(tables: Tables) -> None:
+    from pyarrow import fs
+
+    filesystem, path = open_root(f"{tables.root.rstrip('/')}/{ASIDE}")
+    if filesystem.get_file_info(path).type is not fs.FileType.NotFound:
+        filesystem.delete_dir(path)
+
+
+def _show(console: Console, done: list[Upkeep], *, dry_run: bool) -> None:
+    worth = [upkeep for upkeep in done if not upkeep.is_idle]
+    if not worth:
+        console.print(f"nothing to do: {len(done)} tables are in order")
+        return
+    would = "would be " if dry_run else ""
+    table = Table("table", box=None, pad_edge=False)
+    for name in ("files merged", "files removed", "log entries summed up"):
+        table.add_column(f"{would}{name}" if dry_run else name, justify="right")
+    for one in worth:
+        table.add_row(one.table, *(f"{n:,}" for n in (one.merged, one.removed, one.entries)))
+    console.print(table)

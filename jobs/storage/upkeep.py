@@ -1,0 +1,125 @@
+"""Upkeep of a warehouse: fewer files, shorter logs, and nothing that no promise needs any more."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from pyarrow import fs
+
+from jobs.storage.commits import once
+from jobs.storage.day_files import open_root
+from jobs.storage.tables import Tables
+from schemas.catalog import TABLES
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+RECORDS = tuple(name for name, table in TABLES.items() if table.stage == "quality")
+"""Tables that are appended to: their files are many and small. Those of days are whole."""
+MANY_FILES = 100
+"""So many small files of the record of runs make reading it cost as much as a short run."""
+_LONG_LOG = 10
+"""Entries since the last checkpoint that are worth another one."""
+_HOURS = 24
+
+
+@dataclass(frozen=True)
+class Upkeep:
+    """What was done to a table, or would be.
+
+    Attributes
+    ----------
+    merged : int
+        Small files that became part of larger ones.
+    removed : int
+        Files that no version within retention holds, those that were never committed included.
+    entries : int
+        Entries of the log that a checkpoint sums up.
+    """
+
+    table: str
+    merged: int
+    removed: int
+    entries: int
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there was nothing to do."""
+        return not (self.merged or self.removed or self.entries)
+
+
+def merge_records(tables: Tables, name: str) -> int:
+    """Merge the small files of a table that is appended to; give how many there were.
+
+    Rows, and what every older version holds, stay as they are.
+    """
+    handle = tables.delta(name)
+    done = handle.optimize.compact(commit_properties=once())
+    return int(done["numFilesRemoved"])
+
+
+def keep_runs_short(tables: Tables) -> None:
+    """Merge the record of runs where reading it has become dear; the caller holds the lock."""
+    if tables.exists("runs") and len(tables.delta("runs").file_uris()) > MANY_FILES:
+        merge_records(tables, "runs")
+        tables.delta("runs").create_checkpoint()
+
+
+def maintain(tables: Tables, names: Iterable[str], *, dry_run: bool = False) -> list[Upkeep]:
+    """Merge, checkpoint and vacuum tables; the caller holds the lock.
+
+    Files of versions within the retention that a table declares stay, so what `runs` names can be
+    read for that long.
+
+    Parameters
+    ----------
+    dry_run : bool
+        Say what would be done, and do nothing.
+    """
+    return [
+        _maintain(tables, name, dry_run=dry_run) for name in names if tables.exists(name)
+    ]  # fmt: skip
+
+
+def _maintain(tables: Tables, name: str, *, dry_run: bool) -> Upkeep:
+    merged = 0
+    if name in RECORDS:
+        merged = _mergeable(tables.delta(name)) if dry_run else merge_records(tables, name)
+    handle = tables.delta(name)
+    entries = _since_checkpoint(tables, name)
+    if not dry_run and entries:
+        handle.create_checkpoint()
+        # Entries that are older than the table's retention, where a checkpoint sums them up.
+        handle.cleanup_metadata()
+    removed = handle.vacuum(
+        retention_hours=TABLES[name].retention_days * _HOURS,
+        dry_run=dry_run,
+        # What a killed run has left is in no version.
+        full=True,
+    )
+    return Upkeep(name, merged, len(removed), entries)
+
+
+def _mergeable(handle: DeltaTable) -> int:
+    """Files of partitions that hold more than one; a table that is full of large ones has none."""
+    entries = pa.table(handle.get_add_actions(flatten=True))
+    days = entries["partition.ds"] if "partition.ds" in entries.column_names else None
+    if days is None:
+        return entries.num_rows if entries.num_rows > 1 else 0
+    counts = days.value_counts().to_pylist()
+    return sum(one["counts"] for one in counts if one["counts"] > 1)
+
+
+def _since_checkpoint(tables: Tables, name: str) -> int:
+    """Entries of the log after its last checkpoint; 0 where they are few."""
+    filesystem, path = open_root(f"{tables.address(name)}/_delta_log/_last_checkpoint")
+    last = -1
+    if filesystem.get_file_info(path).type is fs.FileType.File:
+        with filesystem.open_input_stream(path) as file:
+            last = json.loads(file.read())["version"]
+    entries = tables.version(name) - last
+    return entries if entries >= _LONG_LOG else 0

@@ -1,0 +1,103 @@
+"""Upkeep changes no row, breaks no promise, and keeps planning as quick as it was."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from jobs.__main__ import main
+from jobs.setup.exits import ExitCode
+from jobs.storage.lock import WriterLock
+from jobs.storage.tables import Tables
+from jobs.storage.upkeep import MANY_FILES, keep_runs_short, maintain
+from schemas.catalog import TABLES
+from tests.support.chain import Chain
+from tests.support.races import TABLE
+from tests.support.rows import DAY, row
+from tests.unit.conftest import PUBLISHED
+
+LONG_AGO = time.time() - 100 * 86_400
+
+
+def records(tables: Tables, count: int) -> None:
+    """Append to the record of runs, as many runs do."""
+    rows = tables.read_arrow("runs").slice(0, 1).to_pylist()
+    for number in range(count):
+        tables.write_rows("runs", [rows[0] | {"run_id": f"r{number}", "status": "failed"}], None)
+
+
+@pytest.fixture
+def copy(chain: Chain, tmp_path: Path) -> Chain:
+    return chain.duplicate(tmp_path)
+
+
+def sorted_rows(tables: Tables, name: str) -> list[str]:
+    return sorted(map(repr, tables.read_arrow(name).to_pylist()))
+
+
+def test_upkeep_merges_records_and_leaves_every_row(copy: Chain) -> None:
+    records(copy.tables, 30)
+    before = {name: sorted_rows(copy.tables, name) for name in TABLES}
+    then = copy.tables.version("runs")
+    planned = maintain(copy.tables, TABLES, dry_run=True)
+    assert copy.tables.version("runs") == then
+    done = maintain(copy.tables, TABLES)
+    assert [one.merged for one in planned] == [one.merged for one in done]
+    assert {one.table: one.merged for one in done}["runs"] > 30
+    assert len(copy.tables.delta("runs").file_uris()) == 1
+    assert {name: sorted_rows(copy.tables, name) for name in TABLES} == before
+    old = copy.tables.delta("runs")
+    old.load_as_version(then)
+    assert old.to_pyarrow_table().num_rows == len(before["runs"])
+    # Nothing was made otherwise: nothing is due.
+    assert not copy.runner.run([("publish_scores", PUBLISHED[-1])])
+    assert all(one.is_idle for one in maintain(copy.tables, TABLES))
+
+
+def test_only_files_that_no_version_within_retention_holds_are_removed(tmp_path: Path) -> None:
+    tables = Tables(str(tmp_path))
+    rows = [row(TABLE, ds=DAY)]
+    tables.write_rows(TABLE, rows, [DAY])
+    tables.write_rows(TABLE, rows, [DAY])
+    folder = tmp_path / TABLE / f"ds={DAY}"
+    replaced = set(folder.glob("*.parquet"))
+    # Of a run that was killed long ago, and of one that goes on.
+    (killed := folder / "part-killed.parquet").write_bytes(b"x")
+    (running := folder / "part-running.parquet").write_bytes(b"x")
+    os.utime(killed, (LONG_AGO, LONG_AGO))
+    (would,) = maintain(tables, [TABLE], dry_run=True)
+    assert (would.removed, killed.exists()) == (1, True)
+    (done,) = maintain(tables, [TABLE])
+    assert (done.removed, killed.exists(), running.exists()) == (1, False, True)
+    assert replaced <= set(folder.glob("*.parquet"))
+
+
+def test_the_command_does_nothing_beside_a_run_and_clears_what_killed_runs_left(
+    copy: Chain, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records(copy.tables, 3)
+    left = copy.root / "_doubtful" / "impressions" / "rows.parquet"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"x")
+    version = copy.tables.version("runs")
+    with WriterLock(str(copy.root)):
+        assert main(["maintain", "--root", str(copy.root)]) == ExitCode.LOCKED
+        assert main(["maintain", "--root", str(copy.root), "--dry-run"]) == ExitCode.DONE
+    assert copy.tables.version("runs") == version
+    assert left.exists()
+    assert "runs" in capsys.readouterr().out
+    assert main(["maintain", "--root", str(copy.root)]) == ExitCode.DONE
+    assert not left.parent.exists()
+    assert copy.tables.version("runs") > version
+
+
+def test_a_run_keeps_the_record_of_runs_short_by_itself(copy: Chain) -> None:
+    records(copy.tables, 10)
+    keep_runs_short(copy.tables)
+    assert len(copy.tables.delta("runs").file_uris()) > 10
+    records(copy.tables, MANY_FILES)
+    assert not copy.runner.run([("publish_scores", PUBLISHED[-1])])
+    assert len(copy.tables.delta("runs").file_uris()) == 1
