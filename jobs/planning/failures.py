@@ -45,9 +45,7 @@ def record_failure(
     rows = attempt.rows(outcome, planned.fingerprints, status=status, exit_code=code)
     rows += attempt.rows(passed, planned.fingerprints)
     try:
-        if isinstance(problem, LockHeld):
-            if not committed:
-                return
+        if isinstance(problem, LockHeld) and committed:
             # Whoever else writes must know that these rows are not what was recorded.
             tables.before_commit = lambda: None
             tables.look(["runs"])
