@@ -159,7 +159,7 @@ def test_a_wrong_setting_is_named(settings, told):
     ("given", "reports"),
     [
         (["storage.root=/a/w"], "/a/w/reports"),
-        (["storage.root=s3://b/w"], "data/reports"),
+        (["storage.root=s3://b/w"], "s3://b/w/reports"),
         (["storage.root=/a/w", "storage.reports=/c"], "/c"),
     ],
 )
