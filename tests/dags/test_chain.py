@@ -1,4 +1,4 @@
-"""The real chain by Airflow: a sensor, a spark-submit, a published day."""
+"""The real chain by Airflow: a sensor, a spark-submit, published days, a look at a source."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DAYS = 4
 
 
 @pytest.mark.slow
-def test_airflow_waits_for_a_day_and_publishes_it_by_spark_submit(
+def test_airflow_waits_for_days_publishes_and_checks_them_by_spark_submit(
     airflow_home: Path, tmp_path: Path
 ) -> None:
     write_package(tmp_path / "package", environment=False)
@@ -73,5 +73,21 @@ def test_airflow_waits_for_a_day_and_publishes_it_by_spark_submit(
     assert "state=success" in told
     runs = made.tables.read_arrow("runs").to_pylist()
     assert {row["job"] for row in runs if row["ds"] == day(DAYS)} == {job.name for job in FLOW}
-    assert [row["ds"] for row in runs if row["published"]] == [day(DAYS)]
+    assert published(runs) == [day(DAYS)]
     assert all(row["run_id"].startswith("ctr_daily-run-manual__") for row in runs)
+
+    span = json.dumps({"start": str(day(DAYS - 1)), "end": str(day(DAYS))})
+    assert "state=success" in airflow("dags", "test", "ctr_backfill", "--conf", span)
+    later = [row for row in made.tables.read_arrow("runs").to_pylist() if row not in runs]
+    # The last day is made already.
+    assert published(later) == [day(DAYS - 1)]
+    assert all(row["run_id"].startswith("ctr_backfill-backfill-manual__") for row in later)
+
+    before = made.tables.version("runs")
+    assert "state=success" in airflow("dags", "test", "ctr_check_sources", "--conf", asked)
+    assert made.tables.version("runs") == before
+
+
+def published(runs: list[dict[str, object]]) -> list[object]:
+    """The days that runs have published."""
+    return [row["ds"] for row in runs if row["published"]]
