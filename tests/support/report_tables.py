@@ -110,6 +110,8 @@ def config(reports: str = "reports") -> SimpleNamespace:
         training=SimpleNamespace(search_days=14, promoted_days=30),
         ensemble=SimpleNamespace(days=7),
         calibration=SimpleNamespace(fields=("segment", "device", "shop")),
+        features=SimpleNamespace(more=()),
+        joint=SimpleNamespace(more=()),
     )
 
 
