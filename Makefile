@@ -43,7 +43,7 @@ setup: java $(STAMP) jars ## make .venv from the locks, fetch the Delta jars; no
 test: setup ## all tests
 	@$(MAKE) --no-print-directory airflow-env || \
 		echo "promoted-ctr: Airflow is not to be had: the tests of the DAGs are skipped" >&2
-	@$(BIN)/python -m pytest tests -q -n 2 --dist loadgroup --durations=15 $(ARGS)
+	@$(BIN)/python -m pytest tests -q --durations=15 $(ARGS)
 
 test-fast: $(STAMP) ## the tests that need no Java
 	@$(BIN)/python -m pytest tests/unit tests/property -q $(ARGS)
