@@ -17,8 +17,7 @@ from jobs.landing.feature_inputs import OwnInput, own_inputs
 from jobs.landing.source_findings import check_source
 from jobs.landing.sources import Source, source_names
 from jobs.landing.typed_days import typed_days
-from jobs.planning.inputs import assembler
-from jobs.planning.joint_inputs import joint_registry
+from jobs.planning.joint_inputs import check_registries
 from jobs.setup.config import Config
 from jobs.setup.exits import ExitCode
 from jobs.setup.session import start_session
@@ -49,8 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, config: Config, console: Console) -> int:
     """Check the source that the arguments name."""
     source = Source.load(config.source.name, config.storage.landing)
-    assembler(config, {})
-    joint_registry(config)
+    check_registries(config)
     spark = start_session(config, "check-source", reads_tables=False)
     return run_check(
         source,
@@ -67,11 +65,18 @@ def tell_first_use(source: Source, tables: Tables, config: Config, say: Say) -> 
     """Say what is wrong with a source before the first day is made by it.
 
     Nothing stops here: what the rows are worth, the checks of the tables decide. A day that has
-    landed as Parquet in the canonical types has nothing of this kind to tell.
+    landed as Parquet in the canonical types has nothing of this kind to tell. A large day is not
+    looked at: the ids of its rows would be held here.
     """
     day = source.last_complete_day()
     limit = config.ingest.max_typed_day_bytes
     if day is None or all(typed_days(source, log, [day], max_bytes=limit) for log in source.logs):
+        return
+    if any(_bytes_of(source, log, day) > limit for log in source.logs):
+        say(
+            f"source {source.name}: {day} is too large to be looked at first; promoted-ctr "
+            "check-source looks at a day"
+        )
         return
     findings = check_source(
         source,
@@ -84,6 +89,11 @@ def tell_first_use(source: Source, tables: Tables, config: Config, say: Say) -> 
         if finding.level == "wrong":
             column = f".{finding.column}" if finding.column else ""
             say(f"source {source.name}: {finding.log}{column}: {finding.text}")
+
+
+def _bytes_of(source: Source, log: str, day: date) -> int:
+    views = source.spec.logs[log].views
+    return sum(file.size for view in views for file in source.day_files(view, [day]))
 
 
 def run_check(

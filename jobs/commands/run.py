@@ -18,8 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs.landing.sources import Source
-from jobs.planning.inputs import assembler
-from jobs.planning.joint_inputs import joint_registry
+from jobs.planning.joint_inputs import check_registries
 from jobs.planning.left_out import without_left_out
 from jobs.planning.own_quality import rules_for, suites_for
 from jobs.planning.planner import UNSETTLED, PlannedStep
@@ -57,8 +56,7 @@ def run(
     from jobs.commands.check_source import tell_first_use
 
     # A wrong registry, or a wrong rule, is told before any log is read.
-    assembler(config, {})
-    joint_registry(config)
+    check_registries(config)
     rules_for(config)
     suites_for(config)
     source = Source.load(config.source.name, config.storage.landing)
@@ -84,7 +82,8 @@ def run(
             began = now()
             try:
                 look = partial(tell_first_use, source, tables, config, _say)
-                first = look if job is None else nothing
+                # One job alone is given what is there: the whole run looks at its source.
+                first = look if job is None else None
                 done = runner.run(targets, only=job, force=arguments.force, first=first)
             except Exception as stopped:
                 problem = stopped
@@ -114,10 +113,6 @@ def run(
     if not done:
         console.print(f"nothing to do: {span(days)} is made and up to date")
     return ExitCode.DONE
-
-
-def nothing() -> None:
-    """What one job alone does before a warehouse has a day: the whole run looks at its source."""
 
 
 def _say(text: str) -> None:

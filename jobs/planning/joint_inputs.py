@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 
+from jobs.planning.inputs import assembler
 from jobs.setup.config import Config
 from jobs.setup.exits import InputMissing, UsageError
 from jobs.storage.tables import Tables
@@ -49,6 +50,17 @@ def joint_registry(config: Config) -> JointRegistry:
         )
     except ValueError as problem:
         raise UsageError(f"configuration: joint: {problem}") from None
+
+
+def check_registries(config: Config) -> None:
+    """Refuse features that cannot be made, of any model, before any log is read.
+
+    Raises
+    ------
+    UsageError
+    """
+    assembler(config, {})
+    joint_registry(config)
 
 
 def day_registry(config: Config, namespaces: Sequence[Mapping[str, object]]) -> JointRegistry:
