@@ -25,23 +25,6 @@ SPARK_SETTINGS = {
     "spark.databricks.delta.snapshotPartitions": "2",
 }
 
-TOGETHER = ("dags", "e2e")
-"""Folders whose tests share what takes long to be made; of the others, those of a file do."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests are to run in one process (``-n 2 --dist loadgroup``), the longest first."""
-    root = Path(__file__).parent
-
-    def group(item: pytest.Item) -> str:
-        path = item.path.relative_to(root)
-        return path.parts[0] if path.parts[0] in TOGETHER else str(path)
-
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
-    longest = ("e2e", "dags", "spark")
-    items.sort(key=lambda item: [item.path.relative_to(root).parts[0] != name for name in longest])
-
 
 @pytest.fixture(scope="session")
 def config() -> Config:
