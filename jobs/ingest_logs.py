@@ -140,7 +140,7 @@ def _ingest(step: Step) -> Outcome:
     rows: Counts = {}
     accepted: Counts = {}
     judged: list[JudgedLog] = []
-    aside = Aside.of(step)
+    aside = Aside.of(step.tables)
     aside.clear()
     try:
         for log in LOGS:

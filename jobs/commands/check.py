@@ -15,9 +15,9 @@ from jobs.planning.checks import check, listed_causes, record, stop_if_blocked
 from jobs.planning.own_quality import rules_for
 from jobs.planning.record import now
 from jobs.reporting.alerting import Teller, said_on
-from jobs.reporting.expectations import CHECK, confirm, confirm_any
+from jobs.reporting.expectations import CHECK, confirm, confirm_any, documents
 from jobs.reporting.judgements import of_results
-from jobs.reporting.report_folder import reports_at_hand
+from jobs.reporting.report_folder import found_at, reports_at_hand
 from jobs.setup.config import Config
 from jobs.setup.environment import conf_directory
 from jobs.setup.exits import ExitCode, UsageError
@@ -81,12 +81,13 @@ def run(arguments: argparse.Namespace, config: Config, tables: Tables, console: 
     wanted = [name for name in names if name in (arguments.names or known)]
     results = check(tables, config, run_id, wanted, [arguments.date])
     said: Sequence[QualityResult] = ()
+    page = ""
     if not arguments.dry_run:
         record(tables, results)
         with reports_at_hand(config) as local:
             said = confirm(tables, local, run_id, arguments.date)
-    written = f"{config.storage.reports.rstrip('/')}/{CHECK}/{arguments.date}/index.html"
-    _show(console, results, said, written if said else "")
+            page = found_at(documents(local, arguments.date), local, config) if said else ""
+    _show(console, results, said, page)
     teller = Teller(tables, config, said_on(console), run_id=run_id, dry_run=arguments.dry_run)
     causes = listed_causes(conf_directory())
     teller.tell(of_results([*results, *said], known, causes, config.alerts.severity))
@@ -107,11 +108,8 @@ def _any(
     with reports_at_hand(config) as local:
         folder = arguments.documents or Path(local.storage.reports) / "checked" / name
         said = [] if arguments.dry_run else confirm_any(config, results, run_id, folder)
-        page: Path | str = folder / "index.html"
-        written = bool(said) and (folder / "index.html").is_file()
-    if not arguments.documents:
-        page = f"{config.storage.reports.rstrip('/')}/checked/{name}/index.html"
-    _show(console, results, said, page if written else "")
+        page = found_at(folder / "index.html", local, config) if said else ""
+    _show(console, results, said, page)
     stop_if_blocked(results, "stopped by quality")
     return ExitCode.DONE
 
@@ -120,7 +118,7 @@ def _show(
     console: Console,
     results: Sequence[QualityResult],
     said: Sequence[QualityResult],
-    page: Path | str,
+    page: str,
 ) -> None:
     from rich.table import Table
 

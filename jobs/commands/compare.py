@@ -19,6 +19,7 @@ from jobs.storage.side import main_of
 from jobs.storage.tables import Tables
 from pipelines.models.judged import DIFFERENCE, Judged, MetricRow
 from pipelines.models.metrics import evaluate
+from pipelines.models.segments import COLD, SEGMENTS
 
 EXAMPLES = """examples:
   promoted-ctr run --side data/tried --set sampling.ratio=10   try it beside the warehouse
@@ -79,7 +80,7 @@ def judged_pair(rows: pa.Table) -> Judged:
     """
     values = {name: rows[name].to_numpy() for name in ("user_key", "main", "side")}
     clicked = rows["clicked"].to_numpy(zero_copy_only=False)
-    is_cold = np.asarray(rows["segment"].to_pylist(), dtype=object) == "cold"
+    is_cold = np.asarray(rows["segment"].to_pylist(), dtype=object) == COLD
     return Judged(
         clicked=clicked,
         user=values["user_key"],
@@ -109,7 +110,7 @@ def _table(rows: Sequence[MetricRow]) -> Table:
     for name in ("traffic", "main", "side", "side - main", "95 % interval"):
         table.add_column(name, justify="right", no_wrap=True)
     for name, metric, scale, digits in _SHOWN:
-        for segment in ("mixed", "cold", "warm"):
+        for segment in SEGMENTS:
             main, side = (known.get((model, segment, metric)) for model in ("main", "side"))
             if main is None or side is None or main.value is None or side.value is None:
                 continue

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from jobs import FLOW, WRITER, Job, Read
 from jobs.commands.document_findings import findings_document
-from jobs.commands.document_reference import reference_document
+from jobs.commands.document_reference import cell, reference_document
 from jobs.commands.document_rules import rules_document
 from jobs.setup.environment import project_root
 from jobs.setup.exits import ExitCode
@@ -78,7 +78,7 @@ def _table(table: Table) -> str:
     lines += ["| column | type | null | meaning |", "|---|---|---|---|"]
     lines += [
         f"| `{c.name}` | {c.type.simpleString()} | {'yes' if c.nullable else 'no'} "
-        f"| {_cell(c.comment)} |"
+        f"| {cell(c.comment)} |"
         for c in table.columns
     ]
     if table.constraints:
@@ -152,10 +152,6 @@ def _link(table: str) -> str:
 
 def _code(names: Sequence[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
 
 
 def arg_parser() -> argparse.ArgumentParser:

@@ -57,7 +57,7 @@ def _settings() -> list[str]:
             elif section and (found := _KEY.match(line)):
                 value = found[2].strip()
                 shown = f"`{value}`" if not value.endswith(("[", "{")) else "see the file"
-                row = f"| `{found[1].strip(chr(34))}` | {shown} | {_cell(found[3] or above)} |"
+                row = f"| `{found[1].strip(chr(34))}` | {shown} | {cell(found[3] or above)} |"
                 tables.setdefault(f"{section}` of `conf/base/{path.name}", []).append(row)
             above = ""
     heading = "| setting | default | what it says |\n|---|---|---|\n"
@@ -67,7 +67,7 @@ def _settings() -> list[str]:
 def _encodings() -> str:
     told = {name: (encode.__doc__ or "").strip() for name, encode in ENCODINGS.items()}
     told |= {name: _ELSEWHERE[name] for name in (*PAIR_ENCODINGS, "cross", "usual", "dense")}
-    rows = [f"| `{name}` | {_cell(text.splitlines()[0])} |" for name, text in sorted(told.items())]
+    rows = [f"| `{name}` | {cell(text.splitlines()[0])} |" for name, text in sorted(told.items())]
     return "\n".join(["| encoding | what it makes |", "|---|---|", *rows])
 
 
@@ -121,5 +121,6 @@ def _codes() -> str:
     return "\n".join(["| code | meaning |", "|---|---|", *rows])
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """A text as a cell of a table: in one line, its bars not taken for those of the table."""
     return " ".join(text.split()).replace("|", "\\|")

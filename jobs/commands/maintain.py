@@ -7,10 +7,10 @@ import argparse
 from rich.console import Console
 from rich.table import Table
 
+from jobs.landing.typed_days import Aside
 from jobs.planning.record import now
 from jobs.setup.config import Config
 from jobs.setup.exits import ExitCode, InputMissing
-from jobs.storage.day_files import open_root
 from jobs.storage.lock import WriterLock
 from jobs.storage.tables import Tables
 from jobs.storage.upkeep import Upkeep, maintain
@@ -22,9 +22,6 @@ EXAMPLES = """examples:
 
 Rows stay as they are, and what any run of the last 90 days names can be read as it was. While a
 run writes it ends with 30 and does nothing."""
-
-ASIDE = "_doubtful"
-"""Rows that a killed run had set aside, in the warehouse's folder."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -47,17 +44,9 @@ def run(arguments: argparse.Namespace, config: Config, tables: Tables, console: 
     tables.before_commit = lock.confirm
     with lock:
         done = maintain(tables, sorted(TABLES), dry_run=False)
-        _remove_aside(tables)
+        Aside.of(tables).clear()
     _show(console, done, dry_run=False)
     return ExitCode.DONE
-
-
-def _remove_aside(tables: Tables) -> None:
-    from pyarrow import fs
-
-    filesystem, path = open_root(f"{tables.root.rstrip('/')}/{ASIDE}")
-    if filesystem.get_file_info(path).type is not fs.FileType.NotFound:
-        filesystem.delete_dir(path)
 
 
 def _show(console: Console, done: list[Upkeep], *, dry_run: bool) -> None:

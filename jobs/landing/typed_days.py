@@ -18,6 +18,7 @@ from jobs.landing.typed_files import DayOfFiles, TypedFile, typed_file
 from jobs.step import Step
 from jobs.storage.contracts import arrow_schema
 from jobs.storage.day_files import absolute, open_root
+from jobs.storage.tables import Tables
 from jobs.storage.task_writes import unit_files
 from pipelines.units_spark import Batches
 from schemas.logs import LOGS
@@ -75,9 +76,9 @@ class Aside:
     root: str
 
     @classmethod
-    def of(cls, step: Step) -> Aside:
+    def of(cls, tables: Tables) -> Aside:
         """That of a warehouse: one writer at a time is in it."""
-        return cls(f"{absolute(step.tables.root).rstrip('/')}/_doubtful")
+        return cls(f"{absolute(tables.root).rstrip('/')}/_doubtful")
 
     def file(self, log: str, day: date) -> str:
         """The file of a log and day."""

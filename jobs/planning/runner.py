@@ -76,7 +76,7 @@ class Runner:
         *,
         only: str | None = None,
         force: bool = False,
-        first: Callable[[], None] = lambda: None,
+        first: Callable[[], None] | None = None,
     ) -> list[PlannedStep]:
         """Make the targets: exactly what is missing or outdated.
 
@@ -87,7 +87,7 @@ class Runner:
             Make days of this job only; its inputs must be there.
         force : bool
             Make the targets themselves again, whatever is recorded.
-        first : callable
+        first : callable, optional
             Called before the first day of a warehouse is ingested, under its lock.
 
         Returns
@@ -113,7 +113,7 @@ class Runner:
             self.check_possible(targets)
             forget = frozenset(targets) if force else frozenset()
             done: list[PlannedStep] = []
-            if not any(job == "ingest_logs" for job, _ in self.records.newest):
+            if first and not any(job == "ingest_logs" for job, _ in self.records.newest):
                 first()
             while True:
                 due = self.planner(forget=forget).due(targets)

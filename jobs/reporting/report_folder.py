@@ -41,6 +41,16 @@ def reports_at_hand(config: Config) -> Iterator[Config]:
         _told(address, lambda: _send(address, folder, known))
 
 
+def found_at(page: Path, local: Config, config: Config) -> str:
+    """Where a page that was written at hand is to be found; empty where none was written."""
+    if not page.is_file():
+        return ""
+    folder = Path(local.storage.reports)
+    if not page.is_relative_to(folder):
+        return str(page)
+    return f"{config.storage.reports.rstrip('/')}/{page.relative_to(folder).as_posix()}"
+
+
 def _is_first_page(name: str) -> bool:
     return name.endswith(".html") and ("/" not in name or name.endswith("/index.html"))
 

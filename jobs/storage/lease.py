@@ -58,14 +58,19 @@ class Holder:
 
 def read_lease(root: str) -> tuple[Holder, dict[str, Any]] | None:
     """Who holds the lease of a warehouse, and what the store says of it; None where nobody does."""
+    found = _last(root)
+    return None if found is None or found[0].is_free else found
+
+
+def _last(root: str) -> tuple[Holder, dict[str, Any]] | None:
+    """Who holds the lease or has given it back."""
     import obstore
 
     try:
         found = obstore.get(open_store(root), NAME)
-        holder = Holder(**json.loads(bytes(found.bytes())))
+        return Holder(**json.loads(bytes(found.bytes()))), dict(found.meta)
     except FileNotFoundError:
         return None
-    return None if holder.is_free else (holder, dict(found.meta))
 
 
 def free_lease(root: str) -> None:
@@ -109,7 +114,7 @@ class Lease:
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         try:
-            self._tag = self._put_over(self._current())
+            self._tag = _put(self.root, self._me, self._current())
         except (AlreadyExistsError, PreconditionError):
             raise LockHeld(f"another run began to write to {self.root} just now") from None
         self._renewed = time.monotonic()
@@ -117,14 +122,10 @@ class Lease:
 
     def _current(self) -> Any:
         """The condition on which the lease is free to take."""
-        import obstore
-
-        try:
-            found = obstore.get(open_store(self.root), NAME)
-        except FileNotFoundError:
+        found = _last(self.root)
+        if found is None:
             return "create"
-        content, meta = bytes(found.bytes()), found.meta
-        holder = Holder(**json.loads(content))
+        holder, meta = found
         if not holder.is_free:
             age = datetime.now(UTC) - meta["last_modified"]
             if age < timedelta(seconds=EXPIRES_S) or not self._stays(str(meta["e_tag"])):
@@ -141,9 +142,6 @@ class Lease:
 
         time.sleep(WATCH_S)
         return str(obstore.head(open_store(self.root), NAME)["e_tag"]) == tag
-
-    def _put_over(self, mode: Any) -> str:
-        return _put(self.root, self._me, mode)
 
     def confirm(self) -> None:
         """Renew the lease before a commit.
@@ -164,7 +162,7 @@ class Lease:
 
         self._me = replace(self._me, beat=self._me.beat + 1)
         try:
-            self._tag = self._put_over({"e_tag": self._tag})
+            self._tag = _put(self.root, self._me, {"e_tag": self._tag})
             self._renewed = time.monotonic()
         except (PreconditionError, FileNotFoundError):
             self._look_again()
