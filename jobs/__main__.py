@@ -80,6 +80,8 @@ def build_parser(command: str | None = None) -> Parser:
         ("report", "write the report of a day again"),
         ("quarantine", "show refused rows, and take them in when what was wrong is mended"),
         ("leave-out", "go on without a day whose logs cannot be mended, or take it back"),
+        ("publish", "list publications; publish a day as it was, or what a gate refused"),
+        ("unpublish", "take a day's scores back; consumers go back to the day before"),
         ("maintain", "merge small files, sum up logs, remove what no promise needs any more"),
         ("unlock", "say who writes to a warehouse; take the lease from a run that is gone"),
         ("alerts", "show alerts and act on them: acknowledge, mute, test, raise, late"),

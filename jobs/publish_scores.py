@@ -1,7 +1,8 @@
 """Pass the gates, or leave the last good scores in place.
 
-Grain: day. Writes no table of its own: a day is published when its record in `runs` says so;
-consumers read the scores of the newest published day. What each gate says joins `quality_results`.
+Grain: day. Writes no table of its own: a day is published when its record in `runs` says so, and
+`current_scores` holds the newest of them. What each gate says joins `quality_results`. A day on
+which somebody has decided is judged, and what consumers read of it stays.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import pyarrow.compute as pc
 
 from jobs.commands.job import job_main
 from jobs.planning.checks import record
+from jobs.planning.publications import as_held, held
 from jobs.planning.record import now
 from jobs.setup.exits import QualityStop, leave
 from jobs.step import DayRecord, Outcome, Step
@@ -37,10 +39,13 @@ def run(step: Step) -> Outcome:
         metrics = step.tables.read_arrow("model_metrics", [day]).to_pylist()
         judged = gates(metrics, _coverage(step, day), step.config.publish)
         results += [_result(gate, day, step.run_id, at) for gate in judged]
+        scores = step.tables.row_counts("listing_scores", [day]).get(day, 0)
+        if decision := held(step.records, day):
+            published[day] = as_held(decision, scores)
+            continue
         if stopped := failures(judged):
             reasons.append(f"scores of {day} are not published: {in_words(stopped)}")
             continue
-        scores = step.tables.row_counts("listing_scores", [day]).get(day, 0)
         published[day] = DayRecord(rows_out=scores, published=True)
     record(step.tables, results)
     if reasons:

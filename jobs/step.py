@@ -50,13 +50,20 @@ class Step:
 
 @dataclass
 class DayRecord:
-    """What a job has to say of one day it made; becomes a row of `runs`."""
+    """What a job has to say of one day it made; becomes a row of `runs`.
+
+    Attributes
+    ----------
+    versions_in : dict of str to int
+        Delta version of tables that the day has not from where its step read them.
+    """
 
     rows_in: int | None = None
     rows_out: int | None = None
     rows_quarantined: int | None = None
     published: bool = False
     details: dict[str, Any] = field(default_factory=dict)
+    versions_in: dict[str, int] = field(default_factory=dict)
 
 
 Outcome = dict[date, DayRecord]

@@ -27,6 +27,22 @@ LISTING_SCORES = Table(
     ),
     keys=("listing_id", "ds"),
     constraints={"p_inside": "p_click > 0 AND p_click < 1"},
+    # A version that was published once may be published again by hand until its rows are removed.
+    log_days=180,
 )
 
-TABLES = (LISTING_SCORES,)
+CURRENT_SCORES = Table(
+    name="current_scores",
+    stage="scores",
+    grain="live promoted listing of the newest published day",
+    columns=(
+        *LISTING_SCORES.columns[:-1],
+        Column("scores_version", T.LongType(), "version of listing_scores that holds these rows"),
+        DS,
+    ),
+    keys=("listing_id",),
+    constraints=LISTING_SCORES.constraints,
+    partition_by=(),
+)
+
+TABLES = (LISTING_SCORES, CURRENT_SCORES)

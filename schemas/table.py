@@ -42,6 +42,9 @@ class Table:
         ``("ds",)`` unless the table is not partitioned.
     retention_days : int
         How long rows are promised to be reproducible.
+    log_days : int
+        How long older versions are told apart. Longer than rows are kept where a version can be
+        named again.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Table:
     constraints: Mapping[str, str] = field(default_factory=dict)
     partition_by: tuple[str, ...] = ("ds",)
     retention_days: int = 90
+    log_days: int = 90
 
     @property
     def struct(self) -> T.StructType:

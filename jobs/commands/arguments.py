@@ -65,7 +65,9 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--print-config", action="store_true", help="print the effective configuration and stop"
     )
-    group.add_argument("--version", action="version", version=f"promoted-ctr {code_version()}")
+    if "--version" not in parser._option_string_actions:
+        said = f"promoted-ctr {code_version()}"
+        group.add_argument("--version", action="version", version=said)
 
 
 def add_common_of_action(parser: argparse.ArgumentParser) -> None:

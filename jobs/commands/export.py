@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace, config: Config, tables: Tables, console: 
 
     target: Path = arguments.to
     scores = read_scores(tables, ds=arguments.date, staged=arguments.staged)
-    content = score_file(tables, config, scores)
+    content = score_file(scores.made_from(tables), config, scores)
     beside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         beside.write_bytes(content)

@@ -22,9 +22,10 @@ from jobs.planning.joint_inputs import check_registries
 from jobs.planning.left_out import without_left_out
 from jobs.planning.own_quality import rules_for, suites_for
 from jobs.planning.planner import UNSETTLED, PlannedStep
+from jobs.planning.publications import publish_targets
 from jobs.planning.reasons import why
 from jobs.planning.record import now
-from jobs.planning.runner import Runner, publish_targets
+from jobs.planning.runner import Runner
 from jobs.reporting.alerting import Teller, said_on
 from jobs.reporting.empty_features import empty_features, newest_day
 from jobs.reporting.judging import Made, tell_run

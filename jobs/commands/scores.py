@@ -57,6 +57,7 @@ def run(arguments: argparse.Namespace, config: Config, tables: Tables, console: 
     if arguments.limit < 0:
         raise UsageError("--limit is a number of listings, 0 for all")
     scores = read_scores(tables, ds=arguments.date, staged=arguments.staged)
+    tables = scores.made_from(tables)
     if arguments.listing is not None:
         if arguments.format == "csv":
             raise UsageError("one listing has no CSV form: use --format json or table")

@@ -12,9 +12,9 @@ from typing import Any
 
 from jobs.setup.exits import ExitCode
 from jobs.step import Outcome
+from jobs.storage.reading import DONE
 from jobs.storage.tables import Tables
 
-DONE = "done"
 REFUSED = "refused"
 STARTED = "started"
 """Status of what begins to replace rows of a finished day: until it is done, the day is not."""
@@ -33,6 +33,8 @@ class Record:
     ----------
     versions : mapping of str to int
         Delta version of each table as it left them.
+    versions_in : mapping of str to int
+        Delta version of each table as it was read.
     """
 
     fingerprint: str
@@ -40,6 +42,7 @@ class Record:
     published: bool
     details: Mapping[str, Any]
     versions: Mapping[str, int] = field(default_factory=dict)
+    versions_in: Mapping[str, int] = field(default_factory=dict)
 
 
 def code_version() -> str:
@@ -78,7 +81,7 @@ def read_records(tables: Tables) -> dict[tuple[str, date], Record]:
     refused or has replaced rows, the record no longer says what they were made from.
     """
     columns = ["job", "ds", "status", "ended", "fingerprint", "rows_out", "published", "details"]
-    columns += ["versions_out"]
+    columns += ["versions_out", "versions_in"]
     newest: dict[tuple[str, date], Record] = {}
     # Who adds to what is read here must have read all of it.
     tables.look(["runs"])
@@ -94,7 +97,7 @@ def _take(newest: dict[tuple[str, date], Record], rows: Iterable[Mapping[str, An
         if row["status"] == DONE:
             newest[key] = Record(
                 row["fingerprint"], row["rows_out"], row["published"], details,
-                Details(row["versions_out"]),
+                Details(row["versions_out"]), Details(row["versions_in"]),
             )  # fmt: skip
         elif key in newest and (row["status"] == REFUSED or details.get(COMMITTED)):
             newest[key] = replace(newest[key], fingerprint=UNKNOWN)
@@ -160,7 +163,9 @@ class Attempt:
                 "fingerprint": fingerprints.get(day, ""),
                 "config_hash": self.config_hash,
                 "code_version": code_version(),
-                "versions_in": json.dumps(dict(self.versions_in), sort_keys=True),
+                "versions_in": json.dumps(
+                    {**self.versions_in, **record.versions_in}, sort_keys=True
+                ),
                 "versions_out": json.dumps(dict(self.versions_out), sort_keys=True),
                 "published": record.published,
                 "details": json.dumps(record.details, sort_keys=True, default=str),

@@ -15,6 +15,7 @@ from jobs.planning.left_out import left_out, remove_rows, say_how_to_go_on, with
 from jobs.planning.memory import Memory
 from jobs.planning.planner import JOBS, LANDED, PlannedStep, Planner
 from jobs.planning.progress import Progress
+from jobs.planning.publications import follow
 from jobs.planning.reasons import MADE_FROM
 from jobs.planning.record import (
     Attempt,
@@ -110,6 +111,8 @@ class Runner:
             self.memory = Memory(self.tables, self.config.quality.history_days)
             targets = without_left_out(self.records.newest, targets)
             remove_rows(self.tables, self.records.newest)
+            # A run that was killed may have published a day and not have come to this.
+            follow(self.tables, self.records.newest)
             self.check_possible(targets)
             forget = frozenset(targets) if force else frozenset()
             done: list[PlannedStep] = []
@@ -127,7 +130,9 @@ class Runner:
                 self.making = due[0]
                 try:
                     self.make(due[0])
+                    follow(self.tables, self.records.newest)
                 except QualityStop as stop:
+                    follow(self.tables, self.records.newest)
                     say_how_to_go_on(stop, due[0].days, targets)
                     raise
                 self.making = None
@@ -238,8 +243,3 @@ class Runner:
             made = {day for job, day in self.records.newest if job == name}
             return made - self.source.left_out
         return self.tables.days(name)
-
-
-def publish_targets(days: Sequence[date]) -> list[tuple[str, date]]:
-    """The targets that publish these days."""
-    return [("publish_scores", day) for day in days]

@@ -11,18 +11,13 @@ from typing import Any
 import pyarrow.compute as pc
 
 from jobs import FLOW
+from jobs.planning.publications import decision_of
 from jobs.reporting.alert_listing import told_alerts
 from jobs.reporting.empty_features import empty_features
 from jobs.reporting.expectations import documents
 from jobs.reporting.score_summary import score_summary
 from jobs.setup.config import Config
-from jobs.storage.reading import (
-    PUBLISH_JOB,
-    Row,
-    published_days,
-    read_rows,
-    read_runs,
-)
+from jobs.storage.reading import PUBLISH_JOB, Row, published_days, read_rows, read_runs
 from jobs.storage.tables import Tables
 from pipelines.models.judged import MetricRow, ReliabilityRow
 from pipelines.quality.gates import GATE_MARK
@@ -93,6 +88,8 @@ def _verdict(
 ) -> str:
     made = newest.get(PUBLISH_JOB)
     stays = f" Consumers go on reading the scores of {served}." if served else ""
+    if made is not None and (decision := decision_of(made["details"])):
+        return _sentence(str(decision)) + ("" if published else stays)
     if published:
         counts = Counter(gate.status for gate in gates)
         if counts["PASS"] == len(gates):
@@ -109,7 +106,7 @@ def _verdict(
             if g.status in ("FAIL", "ERROR")
         ]
         reason = "; ".join(failed) or error or "the publish step refused"
-        return f"{str(reason)[:1].upper()}{str(reason)[1:].rstrip('.')}." + stays
+        return _sentence(str(reason)) + stays
     stopped = [row for row in newest.values() if row["status"] != "done"]
     if stopped:
         last = max(stopped, key=lambda row: row["ended"])
@@ -119,6 +116,10 @@ def _verdict(
     if newest:
         return "The run has not reached publishing." + stays
     return "Nothing was run for this day." + stays
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
 def _steps(runs: Sequence[Row], newest: Mapping[str, Row], run_id: str) -> list[RunStep]:

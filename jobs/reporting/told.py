@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from jobs.planning.publications import decision_of
 from jobs.reporting.alert_log import AlertLog, read_alerts
 from jobs.reporting.alerting import Teller
 from jobs.storage.reading import published_days, read_runs
@@ -54,6 +55,8 @@ def tell_late(teller: Teller, day: date) -> None:
     why = f"last was {last['job']}, {last['status']}" if last else "nothing was run for it"
     if last and last["details"].get("error"):
         why += f": {plain(str(last['details']['error']))}"
+    if last and (decision := decision_of(last["details"])):
+        why += f": {decision}"
     teller.say(f"{day} is not published: {why}")
     severity = teller.config.alerts.severity.late
     if _is_told(teller, LATE, day, severity):

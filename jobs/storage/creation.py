@@ -66,7 +66,6 @@ def create_table(path: str, declared: Table) -> None:
     """
     from deltalake import DeltaTable, Schema
 
-    keep = f"interval {declared.retention_days} days"
     if "://" not in path:
         try:
             Path(path).mkdir(parents=True, exist_ok=True)
@@ -82,13 +81,19 @@ def create_table(path: str, declared: Table) -> None:
         name=declared.name,
         description=f"One row per {declared.grain}.",
         configuration={
-            "delta.deletedFileRetentionDuration": keep,
-            "delta.logRetentionDuration": keep,
+            **_retention(declared),
             # Days are found by partition; minima of ids would cost half of a write again.
             "delta.dataSkippingNumIndexedCols": "0",
         },
     )
     _add_constraints(handle, declared)
+
+
+def _retention(declared: Table) -> dict[str, str]:
+    return {
+        "delta.deletedFileRetentionDuration": f"interval {declared.retention_days} days",
+        "delta.logRetentionDuration": f"interval {declared.log_days} days",
+    }
 
 
 def complete_table(handle: DeltaTable, path: str, declared: Table) -> None:
@@ -116,6 +121,9 @@ def complete_table(handle: DeltaTable, path: str, declared: Table) -> None:
     # Creation is two commits: a run killed between them left no constraints.
     if handle.version() == 0:
         _add_constraints(handle, declared)
+    retention, kept = _retention(declared), handle.metadata().configuration
+    if any(kept.get(name) != value for name, value in retention.items()):
+        handle.alter.set_table_properties(retention)
 
 
 def _add_constraints(handle: DeltaTable, declared: Table) -> None:

@@ -16,6 +16,8 @@ from jobs.storage.tables import Tables
 Row = dict[str, Any]
 
 PUBLISH_JOB = "publish_scores"
+DONE = "done"
+"""Status of an attempt that has finished."""
 
 
 def read_where(
@@ -33,9 +35,7 @@ def read_where(
     """
     if not tables.exists(name):
         return None
-    handle = tables.delta(name)
-    if version is not None and version != handle.version():
-        handle.load_as_version(version)
+    handle = tables.delta(name) if version is None else tables.delta_at(name, version)
     dataset = handle.to_pyarrow_dataset(file_pruning_predicate=day_condition(days))
     return dataset.to_table(filter=condition, columns=list(columns) if columns else None)
 
@@ -58,6 +58,16 @@ def read_runs(tables: Tables) -> list[Row]:
     return rows
 
 
+def publications(runs: Sequence[Row]) -> dict[date, Row]:
+    """What consumers may read: of each published day the row of `runs` that published it.
+
+    The newest finished attempt at a day says whether it is published, and at which version of
+    `listing_scores`; one that was refused leaves what there was.
+    """
+    newest = {row["ds"]: row for row in runs if row["job"] == PUBLISH_JOB if row["status"] == DONE}
+    return {day: row for day, row in sorted(newest.items()) if row["published"]}
+
+
 def published_days(runs: Sequence[Row]) -> list[date]:
     """The days whose scores consumers may read, ascending."""
-    return sorted({row["ds"] for row in runs if row["job"] == PUBLISH_JOB and row["published"]})
+    return list(publications(runs))

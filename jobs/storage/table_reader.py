@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from jobs.setup.exits import InputMissing
+from jobs.setup.stores import store_problem
 from jobs.storage.contracts import arrow_schema
 from jobs.storage.creation import check_root
 from jobs.storage.day_files import DataFile, DayReader, absolute
@@ -60,6 +62,27 @@ class TableReader:
         else:
             handle.update_incremental()
         return handle
+
+    def delta_at(self, name: str, version: int) -> DeltaTable:
+        """The delta-rs handle of a table at an older version.
+
+        Raises
+        ------
+        InputMissing
+            There is none, or not any more.
+        """
+        from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError
+
+        try:
+            return DeltaTable(self.path(name), version=version)
+        except DeltaError as problem:
+            if store_problem(problem):
+                raise
+            raise InputMissing(
+                f"version {version} of {self.path(name)} is not there: old ones stay for "
+                f"{TABLES[name].retention_days} days, the newest is {self.version(name)}"
+            ) from problem
 
     def exists(self, name: str) -> bool:
         """Whether the table has been created."""

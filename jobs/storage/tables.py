@@ -170,6 +170,17 @@ class Tables(TableReader):
 
         return self._commit(name, days, write)
 
+    def overwrite(self, name: str, rows: Callable[[], pa.RecordBatchReader]) -> int:
+        """Replace all rows of a table, in one commit."""
+        from deltalake import write_deltalake
+
+        self.create([name])
+
+        def write(handle: DeltaTable) -> None:
+            write_deltalake(handle, rows(), mode="overwrite", commit_properties=once())
+
+        return self._commit(name, None, write)
+
     def write_rows(
         self, name: str, rows: Sequence[dict[str, object]], days: Sequence[date] | None
     ) -> int:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from pyarrow import fs
 
+from jobs.setup.exits import InputMissing
 from jobs.storage.commits import once
 from jobs.storage.day_files import open_root
+from jobs.storage.published import SCORES
+from jobs.storage.reading import publications, read_runs
 from jobs.storage.tables import Tables
 from schemas.catalog import TABLES
 
@@ -100,8 +105,24 @@ def _maintain(tables: Tables, name: str, *, dry_run: bool) -> Upkeep:
         dry_run=dry_run,
         # What a killed run has left is in no version.
         full=True,
+        keep_versions=_published_versions(tables) if name == SCORES else None,
     )
     return Upkeep(name, merged, len(removed), entries)
+
+
+def _published_versions(tables: Tables) -> list[int]:
+    """Versions that publications of the days of retention name, and that are there.
+
+    Rows that somebody went back to may have been replaced before the days of retention.
+    """
+    since = datetime.now(UTC) - timedelta(days=TABLES[SCORES].retention_days)
+    recent = [row for row in publications(read_runs(tables)).values() if row["ended"] >= since]
+    named = {row["versions_in"][SCORES] for row in recent if SCORES in row["versions_in"]}
+    found = []
+    for version in sorted(named):
+        with suppress(InputMissing):
+            found.append(tables.delta_at(SCORES, version).version())
+    return found
 
 
 def _mergeable(handle: DeltaTable) -> int:

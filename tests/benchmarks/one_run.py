@@ -10,7 +10,8 @@ from datetime import date
 
 from jobs.landing.sources import Source
 from jobs.planning.planner import PlannedStep
-from jobs.planning.runner import Runner, publish_targets
+from jobs.planning.publications import publish_targets
+from jobs.planning.runner import Runner
 from jobs.setup.config_layers import load_config
 from jobs.setup.session import start_session
 from jobs.storage.tables import Tables

@@ -13,7 +13,7 @@ from schemas.logs import LOGS
 from schemas.table import STAGES
 
 # Written by the runner and by check_quality, with every step.
-OF_THE_RUNNER = {"runs", "quality_results", "alerts"}
+OF_THE_RUNNER = {"runs", "quality_results", "alerts", "current_scores"}
 EVERY_TABLE = pytest.mark.parametrize("table", TABLES.values(), ids=lambda t: t.name)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import duckdb
 import polars
 import pytest
@@ -9,6 +11,9 @@ from deltalake import DeltaTable
 
 from schemas.catalog import TABLES
 from tests.support.world import Warehouse
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 # An undisturbed run has nothing to alert anybody to.
 WRITTEN = sorted(set(TABLES) - {"alerts"})
@@ -33,11 +38,14 @@ def test_delta_rs_reads_a_table_that_asks_for_no_reader_feature(name: str, made:
     assert kept == set(TABLES[name].constraints)
 
 
-def test_duckdb_and_polars_read_the_scores(made: Warehouse) -> None:
-    path = made.tables.path("listing_scores")
+@pytest.mark.parametrize("name", ["listing_scores", "current_scores"])
+def test_spark_duckdb_and_polars_read_the_scores(
+    name: str, made: Warehouse, spark: SparkSession
+) -> None:
+    path = made.tables.path(name)
     scores = DeltaTable(path).to_pyarrow_dataset()
     query = "SELECT count(*), sum(p_click) FROM scores"
     rows, total = duckdb.connect().register("scores", scores).execute(query).fetchone()
     frame = polars.read_delta(path)
-    assert rows == len(frame) > 0
+    assert rows == len(frame) == spark.read.format("delta").load(path).count() > 0
     assert total == pytest.approx(frame["p_click"].sum())

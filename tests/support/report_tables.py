@@ -143,7 +143,9 @@ def write_runs(
                 rows_out=118_000 - 7_000 * place,
                 rows_quarantined=37 if place == 0 else None,
                 published=published and job.name == "publish_scores" and not failed,
-                versions_out=json.dumps(dict.fromkeys(job.writes, place)),
+                versions_out=json.dumps(
+                    {t: tables.version(t) if tables.exists(t) else place for t in job.writes}
+                ),
                 details=json.dumps(told.get(job.name, {})),
                 **failed,
             )

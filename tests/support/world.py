@@ -152,8 +152,8 @@ class Warehouse:
     def planned(self, *days: date) -> list[str]:
         """Names of the jobs that `run` would do."""
         from jobs.planning.planner import Planner
+        from jobs.planning.publications import publish_targets
         from jobs.planning.record import read_records
-        from jobs.planning.runner import publish_targets
         from jobs.setup.config_layers import load_config
 
         source = Source.load("canonical", self.landing)

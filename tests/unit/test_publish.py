@@ -67,8 +67,9 @@ def publish(tmp_path, config):
             tables.write_rows("model_metrics", judged(day, ratio), [day])
         limited = replace(config.publish, **limits)
         step = SimpleNamespace(
-            tables=tables, config=SimpleNamespace(publish=limited), days=list(ratios), run_id="r"
-        )
+            tables=tables, config=SimpleNamespace(publish=limited), days=list(ratios), run_id="r",
+            records={},
+        )  # fmt: skip
         return publish_scores.run(step)
 
     return run
