@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.landing.canonical_logs import YieldedLog, select_log
-from jobs.setup.exits import UsageError
+from jobs.setup.exits import QualityStop, UsageError
 from jobs.step import Step
 from pipelines.logs.click_matching import with_impression_day
 from pipelines.logs.deduplication import count_ids, id_hash, with_duplicates_refused
@@ -66,14 +66,10 @@ def judge(step: Step, log: str, yielded: YieldedLog, days: Sequence[date]) -> Ju
     ------
     UsageError
         A column is of a type that cannot become the canonical one, or rows are of other days.
+    QualityStop
+        Ids are numbers with a fraction.
     """
-    fractional = fractional_ids(yielded.rows, log)
-    if fractional:
-        raise UsageError(
-            f"source {step.source.name}: {log}.sql yields {fractional[0]} as a number with a "
-            f"fraction, which joins with nothing: write CAST(CAST({fractional[0]} AS BIGINT) AS "
-            "STRING), or mend the export"
-        )
+    _require_whole_ids(step, log, yielded, days)
     rows, repeated = _count_ids(step, log, yielded, days)
     try:
         limit = step.config.ingest.max_string_bytes
@@ -87,6 +83,22 @@ def judge(step: Step, log: str, yielded: YieldedLog, days: Sequence[date]) -> Ju
         checked = with_impression_day(checked, impressions_in_reach(step, days))
     checked = with_duplicates_refused(checked, log, repeated)
     return JudgedLog(log, checked, yielded.refused, rows)
+
+
+def _require_whole_ids(step: Step, log: str, yielded: YieldedLog, days: Sequence[date]) -> None:
+    """Refuse the days whose ids would meet no other log's; one such day makes all look alike."""
+    fractional = fractional_ids(yielded.rows, log)
+    if not fractional:
+        return
+    alone = {day: select_log(step.spark, step.source, log, [day]) for day in days}
+    refused = [day for day, of in alone.items() if of and fractional_ids(of.rows, log)] or days
+    raise QualityStop(
+        f"stopped by quality, nothing published: {log} of {', '.join(map(str, refused))}: "
+        f"{fractional[0]} is a number with a fraction, 1.0 where other logs have 1, so nothing "
+        f"joins: write CAST(CAST({fractional[0]} AS BIGINT) AS STRING) in {log}.sql of source "
+        f"{step.source.name}, or mend the export",
+        refused=refused,
+    )
 
 
 def _count_ids(

@@ -89,6 +89,10 @@ def _as_text(frame: DataFrame, name: str) -> Column:
     value, have = F.col(f"`{name}`"), frame.schema[name].dataType
     if isinstance(have, (T.ArrayType, T.MapType, T.StructType)):
         return F.to_json(value)
+    if isinstance(have, (T.FloatType, T.DoubleType)):
+        # As text elsewhere has it: 7 and not 7.0, which as an id would be another one.
+        whole = value.try_cast("bigint")
+        return F.when(whole == value, whole.cast("string")).otherwise(value.cast("string"))
     return value.cast("string")
 
 

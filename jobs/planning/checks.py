@@ -50,23 +50,28 @@ def check_tables(
     tables: Tables,
     config: Config,
     run_id: str,
-    names: Iterable[str],
-    days: Sequence[date],
+    groups: Iterable[tuple[Sequence[str], Sequence[date]]],
     memory: Memory | None = None,
 ) -> list[QualityResult]:
     """Check, keep the results in one commit, and stop if one of them blocks.
 
     Parameters
     ----------
+    groups : iterable of (tables, days)
+        What is checked, each as of `check`. All of it is, so that a stop names every day that is
+        wrong and the others have passed.
     memory : Memory, optional
         Of a run that checks more than once.
 
     Raises
     ------
     QualityStop
-        A blocking check failed or could not be evaluated.
+        A blocking check failed or could not be evaluated; it names the days.
     """
-    results = check(tables, config, run_id, names, days, memory=memory)
+    memory = memory or Memory(tables, config.quality.history_days)
+    results: list[QualityResult] = []
+    for names, days in groups:
+        results += check(tables, config, run_id, names, days, memory=memory)
     record(tables, results)
     stop_if_blocked(results)
     return results
@@ -114,7 +119,8 @@ def stop_if_blocked(
     """Raise QualityStop, naming what failed, if a result blocks."""
     stopped = blocking(results)
     if stopped:
-        raise QualityStop(f"{said}: {_message(stopped)}")
+        days = {result.ds for result in stopped}
+        raise QualityStop(f"{said}: {_message(stopped)}", refused=days)
 
 
 def record(tables: Tables, results: Sequence[QualityResult]) -> None:

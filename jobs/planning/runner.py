@@ -201,7 +201,12 @@ class Runner:
                 record.details |= {MADE_FROM: planned.made_from(day)}
                 if record.rows_out is None and job.writes:
                     record.rows_out = counts.get(day, 0)
-            self.check_quality(planned)
+            try:
+                self.check_quality(planned)
+            except QualityStop as stop:
+                self.tables.refuse_changed(touched)
+                stop.passed = {d: made for d, made in outcome.items() if d not in stop.refused}
+                raise
             self.tables.refuse_changed(touched)
             self.records.add(attempt().rows(outcome, planned.fingerprints))
         except BaseException as problem:
@@ -231,10 +236,12 @@ class Runner:
             return tuple(day for day in planned.days if day in of_table)
 
         # In the order of the flow: what is compared with another table is checked after it.
-        for days, together in groupby(planned.job.writes, key=days_of):
-            if days:
-                names = list(together)
-                check_tables(self.tables, self.config, self.run_id, names, days, self.memory)
+        groups = [
+            (list(together), days)
+            for days, together in groupby(planned.job.writes, key=days_of)
+            if days
+        ]
+        check_tables(self.tables, self.config, self.run_id, groups, self.memory)
 
     def _available(self, name: str) -> set[date]:
         if name in LANDED:

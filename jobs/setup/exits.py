@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 from enum import IntEnum
 from typing import Any, NoReturn
@@ -58,11 +58,23 @@ class QualityStop(JobError):
         message: str,
         details: Mapping[date, Mapping[str, object]] | None = None,
         passed: Mapping[date, Any] | None = None,
+        refused: Collection[date] = (),
     ) -> None:
-        """Keep what is to be recorded: details of refused days, and the days that passed."""
+        """Keep what is to be recorded.
+
+        Parameters
+        ----------
+        details : mapping, optional
+            Of refused days.
+        passed : mapping, optional
+            Records of the days that passed.
+        refused : collection of date
+            The days that did not, as far as that can be told.
+        """
         super().__init__(message)
         self.details = dict(details or {})
         self.passed = dict(passed or {})
+        self.refused = frozenset(refused)
 
 
 class InputMissing(JobError):

@@ -17,7 +17,7 @@ import pytest
 
 from jobs.landing.parquet_columns import parquet_columns, spark_schema
 from jobs.landing.sources import Source
-from jobs.setup.exits import InputMissing, UsageError
+from jobs.setup.exits import InputMissing, QualityStop
 from jobs.storage.contracts import arrow_schema
 from schemas.logs import LOGS
 from tests.support.ingesting import DAY, ingest, land, make_step, row, stored
@@ -264,13 +264,26 @@ def test_a_column_that_is_used_and_cannot_be_read_is_named_with_its_file(spark, 
         ingest(make_step(spark, tmp_path / "landing", tmp_path / "warehouse"))
 
 
-def test_ids_with_a_fraction_are_refused_before_they_join_with_nothing(spark, tmp_path):
-    folder = tmp_path / "landing/impressions" / f"ds={DAY}"
-    folder.mkdir(parents=True)
-    good = {**row("impressions", ts=START, listing_id=7.0), "attributes": None}
-    write_parquet(folder / "a", "impressions", [good], listing_id=pa.float64())
-    with pytest.raises(UsageError, match="listing_id as a number with a fraction"):
-        ingest(make_step(spark, tmp_path / "landing", tmp_path / "warehouse"))
+def test_ids_with_a_fraction_stop_their_day_alone_before_they_join_with_nothing(spark, tmp_path):
+    whole = DAY - timedelta(days=1)
+    for day, kind in ((whole, pa.int64()), (DAY, pa.float64())):
+        folder = tmp_path / "landing/impressions" / f"ds={day}"
+        folder.mkdir(parents=True)
+        good = {**row("impressions", ts=START, listing_id=7), "attributes": None}
+        write_parquet(folder / "a", "impressions", [good], listing_id=kind)
+    step = make_step(spark, tmp_path / "landing", tmp_path / "warehouse", [whole, DAY])
+    with pytest.raises(QualityStop, match="listing_id is a number with a fraction") as stop:
+        ingest(step)
+    assert stop.value.refused == {DAY}
+
+
+def test_a_whole_number_of_a_column_that_is_text_elsewhere_has_no_point(spark, tmp_path):
+    folder = land(tmp_path / "landing", "impressions", [row("impressions", listing_id="7")]).parent
+    more = {**row("impressions", impression_id="i2", ts=START, listing_id=7), "attributes": None}
+    write_parquet(folder / "a", "impressions", [more], listing_id=pa.float64())
+    step = make_step(spark, tmp_path / "landing", tmp_path / "warehouse")
+    ingest(step)
+    assert step.tables.read_arrow("impressions", [DAY])["listing_id"].to_pylist() == ["7", "7"]
 
 
 def test_a_file_that_is_being_written_is_waited_for(spark, tmp_path):

@@ -210,7 +210,7 @@ def test_a_sound_day_passes_and_is_recorded_in_one_commit(tables, config):
     tables.create(["quality_results"])
     before = tables.version("quality_results")
     results = check_tables(
-        tables, config, "run-1", ("impressions", "clicks", "listings", "quarantine"), [DAY]
+        tables, config, "run-1", [(("impressions", "clicks", "listings", "quarantine"), [DAY])]
     )
     assert not [r for r in results if r.status in ("FAIL", "ERROR", "WARN")]
     stored = tables.read_arrow("quality_results")
@@ -221,11 +221,11 @@ def test_a_sound_day_passes_and_is_recorded_in_one_commit(tables, config):
 
 def test_a_label_joined_twice_stops_the_run_after_it_is_recorded(tables, config):
     tables.write_rows("impressions", [impression(k) for k in range(100)], [DAY])
-    check_tables(tables, config, "run-1", ("impressions",), [DAY])
+    check_tables(tables, config, "run-1", [(("impressions",), [DAY])])
     rows = [labeled(k) for k in range(100)] + [labeled(0)]
     tables.write_rows("labeled_impressions", rows, [DAY])
     with pytest.raises(QualityStop, match="rows_of_impressions") as stop:
-        check_tables(tables, config, "run-1", ("labeled_impressions",), [DAY])
+        check_tables(tables, config, "run-1", [(("labeled_impressions",), [DAY])])
     assert stop.value.exit_code == ExitCode.QUALITY
     stored = tables.read_arrow("quality_results").to_pylist()
     failed = [row["check"] for row in stored if row["status"] == "FAIL"]
@@ -273,7 +273,7 @@ def test_scores_are_held_against_the_live_promoted_listings(tables, config):
     snapshot = [listing(k) for k in range(100)]
     snapshot += [listing(100, is_promoted=False), listing(101, quantity=0)]
     tables.write_rows("listings", snapshot, [DAY])
-    check_tables(tables, config, "r", ("listings",), [DAY])
+    check_tables(tables, config, "r", [(("listings",), [DAY])])
     tables.write_rows("listing_scores", [score(k) for k in range(99)], [DAY])
     names = ("listing_scores",)
     assert status(check(tables, config, "r", names, [DAY]), names[0], "coverage") == "PASS"
@@ -292,7 +292,7 @@ def test_a_listing_scored_twice_or_with_no_number_stops(tables, config):
 def test_a_sample_is_held_against_its_declared_rate(tables, config):
     day_rows = [labeled(k, clicked=k % 50 < 2) for k in range(10_000)]
     tables.write_rows("labeled_impressions", day_rows, [DAY])
-    check_tables(tables, config, "r", ("labeled_impressions",), [DAY])
+    check_tables(tables, config, "r", [(("labeled_impressions",), [DAY])])
     kept = [r for k, r in enumerate(day_rows) if r["clicked"] or k % 10 < 2]
     columns = [c for c in tables_columns("training_samples") if c in kept[0]]
     sample = [{c: r[c] for c in columns} for r in kept]

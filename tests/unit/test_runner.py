@@ -139,6 +139,25 @@ def test_a_day_that_its_quality_check_refuses_is_refused_again_and_never_done(fl
     assert flow.make(writing(GOOD)) == []
 
 
+def test_days_that_pass_the_check_of_a_range_are_done_and_not_marked_with_anothers_reason(
+    flow: Flow,
+) -> None:
+    days, bad = DAYS[1:], DAYS[2]
+
+    def write(step: Step) -> Outcome:
+        rows = [prediction(day, BAD if day == bad else GOOD) for day in step.days]
+        step.tables.write_rows(TABLE, rows, step.days)
+        return {day: DayRecord() for day in step.days}
+
+    with pytest.raises(QualityStop, match=f"not_a_number.* of {bad}"):
+        flow.make(write, days=days)
+    done = {(day, "done", 0) for day in days if day != bad}
+    assert set(flow.recorded()) == {(bad, "refused", 10), *done}
+    told = [row for row in flow.tables.read_arrow("runs").to_pylist() if "error" in row["details"]]
+    assert [row["ds"] for row in told] == [bad]
+    assert flow.make(writing(GOOD), days=days) == [bad]
+
+
 def test_a_day_that_a_gate_refuses_is_refused_again_beside_one_that_passed(flow: Flow) -> None:
     passed, refused = DAYS[-2:]
 
@@ -295,7 +314,7 @@ def test_tables_are_checked_in_the_order_of_the_flow_and_refused_rows_once_impre
     checked: list[tuple[list[str], tuple[date, ...]]] = []
 
     def noted(*given: Any) -> None:
-        checked.append((given[3], given[4]))
+        checked.extend(given[3])
 
     monkeypatch.setattr(runner_module, "check_tables", noted)
     day, morning_after = DAYS[:2]
