@@ -49,10 +49,9 @@ def run(arguments: argparse.Namespace, config: Config, console: Console) -> int:
     """Check the source that the arguments name."""
     source = Source.load(config.source.name, config.storage.landing)
     check_registries(config)
-    spark = start_session(config, "check-source", reads_tables=False)
     return run_check(
         source,
-        spark,
+        lambda: start_session(config, "check-source", reads_tables=False, is_short=True),
         console,
         day=arguments.date,
         max_string_bytes=config.ingest.max_string_bytes,
@@ -80,7 +79,7 @@ def tell_first_use(source: Source, tables: Tables, config: Config, say: Say) -> 
         return
     findings = check_source(
         source,
-        tables.spark,
+        lambda: tables.spark,
         max_string_bytes=config.ingest.max_string_bytes,
         labels=config.labels,
         inputs=own_inputs(config),
@@ -98,7 +97,7 @@ def _bytes_of(source: Source, log: str, day: date) -> int:
 
 def run_check(
     source: Source,
-    spark: SparkSession,
+    session: Callable[[], SparkSession],
     console: Console,
     *,
     day: date | None = None,
@@ -107,9 +106,8 @@ def run_check(
     inputs: Sequence[OwnInput] = (),
 ) -> int:
     """Print the findings as a table; 10 if something is wrong, else 0."""
-    days = None if day is None else [day]
     findings = check_source(
-        source, spark, days, max_string_bytes=max_string_bytes, labels=labels, inputs=inputs
+        source, session, day, max_string_bytes=max_string_bytes, labels=labels, inputs=inputs
     )
     table = Table(title=f"{source.name}: {source.spec.what}", title_justify="left")
     for heading in ("log", "column", "", "finding"):

@@ -71,17 +71,17 @@ def empty_inputs(wanted: Iterable[OwnInput], batches: Iterable[pa.RecordBatch]) 
     """
     missing = list(wanted)
     for batch in batches:
-        missing = [one for one in missing if not _has_value(batch, one)]
+        missing = [one for one in missing if not pc.any(with_value(batch, one)).as_py()]
         if not missing:
             break
     return missing
 
 
-def _has_value(batch: pa.RecordBatch, wanted: OwnInput) -> bool:
+def with_value(batch: pa.RecordBatch, wanted: OwnInput) -> pa.Array:
+    """Which rows have a value of an input."""
     values = batch.column(wanted.column)
     if wanted.key:
         values = pc.map_lookup(values, pa.scalar(wanted.key), "first")
-    values = values.drop_null()
     if pa.types.is_string(values.type):
-        return bool(pc.any(pc.not_equal(values, "")).as_py())
-    return len(values) > 0
+        return pc.fill_null(pc.greater(pc.binary_length(values), 0), False)
+    return pc.is_valid(values)

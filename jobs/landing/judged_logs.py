@@ -87,11 +87,11 @@ def judge(step: Step, log: str, yielded: YieldedLog, days: Sequence[date]) -> Ju
 
 def _require_whole_ids(step: Step, log: str, yielded: YieldedLog, days: Sequence[date]) -> None:
     """Refuse the days whose ids would meet no other log's; one such day makes all look alike."""
-    fractional = fractional_ids(yielded.rows, log)
+    fractional = _fractional(yielded, log)
     if not fractional:
         return
     alone = {day: select_log(step.spark, step.source, log, [day]) for day in days}
-    refused = [day for day, of in alone.items() if of and fractional_ids(of.rows, log)] or days
+    refused = [day for day, of in alone.items() if of and _fractional(of, log)] or days
     raise QualityStop(
         f"stopped by quality, nothing published: {log} of {', '.join(map(str, refused))}: "
         f"{fractional[0]} is a number with a fraction, 1.0 where other logs have 1, so nothing "
@@ -99,6 +99,11 @@ def _require_whole_ids(step: Step, log: str, yielded: YieldedLog, days: Sequence
         f"{step.source.name}, or mend the export",
         refused=refused,
     )
+
+
+def _fractional(yielded: YieldedLog, log: str) -> list[str]:
+    kinds = {field.name: field.dataType for field in yielded.rows.schema.fields}
+    return fractional_ids(kinds, log)
 
 
 def _count_ids(

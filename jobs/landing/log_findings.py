@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 
 import duckdb
 import pyarrow as pa
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from jobs.landing.canonical_logs import YieldedLog
-from jobs.landing.judged_rows import bit
+from jobs.landing.looking import LookedAt
 from pipelines.logs import reasons as R
+from pipelines.logs.certain import reason_bit
 from pipelines.logs.validation import MISSING, fractional_ids
 from schemas.logs import ID_COLUMN, LOGS
 
@@ -36,10 +34,9 @@ class Finding:
     text: str
 
 
-def columns_of(log: str, rows: DataFrame) -> list[Finding]:
-    """What can be said before a row is read: names and types."""
-    have = {field.name: field.dataType for field in rows.schema.fields}
-    fractional = fractional_ids(rows, log)
+def columns_of(log: str, have: Mapping[str, T.DataType]) -> list[Finding]:
+    """What can be said before a row is read: names and types of what a SELECT yields."""
+    fractional = fractional_ids(have, log)
     findings = []
     for column in LOGS[log]:
         if column.name in fractional:
@@ -79,23 +76,21 @@ def columns_of(log: str, rows: DataFrame) -> list[Finding]:
     return findings
 
 
-def rows_of(log: str, judged: pa.Table, yielded: YieldedLog, days: Sequence[date]) -> list[Finding]:
-    """What the rows of the sample say.
-
-    Parameters
-    ----------
-    judged : pyarrow.Table
-        As of `judged_rows`.
-    """
+def rows_of(log: str, looked: LookedAt, day: date) -> list[Finding]:
+    """What the rows of a day say."""
     columns = [column.name for column in LOGS[log]]
-    measured = _measures(log, judged, columns)
-    lines = {} if yielded.refused is None else _line_reasons(yielded.refused)
-    read = measured["rows"] + sum(lines.values())
+    measured = _measures(log, looked.rows, columns, day)
+    read = measured["rows"] + sum(looked.lines.values())
     if not read:
-        return [Finding(log, "", "wrong", f"no rows for {days[0]}")]
-    span = f"{days[0]}" if len(days) == 1 else f"{days[0]} to {days[-1]}"
-    findings = [Finding(log, "", "good", f"{read:,} rows of {span}")]
-    counts: dict[str, int] = {r: measured[f"for {r}"] + lines.get(r, 0) for r in R.REASONS}
+        return [Finding(log, "", "wrong", f"no rows for {day}")]
+    part = f", of one id in {looked.one_in}: the day is large" if looked.one_in > 1 else ""
+    findings = [Finding(log, "", "good", f"{read:,} rows of {day}{part}")]
+    if others := measured["of other days"]:
+        text = (
+            f"{others:,} rows are of other days by their ds, or of none: take it from the raw view"
+        )
+        findings.append(Finding(log, "ds", "wrong", text))
+    counts: dict[str, int] = {r: measured[f"for {r}"] + looked.lines.get(r, 0) for r in R.REASONS}
     counts[R.DUPLICATE_ID] = measured["with id"] - measured["ids"]
     for reason, refused in counts.items():
         if refused > 0:
@@ -104,24 +99,25 @@ def rows_of(log: str, judged: pa.Table, yielded: YieldedLog, days: Sequence[date
             findings.append(Finding(log, "", level, text + _hint(log, reason, measured)))
     for column in LOGS[log]:
         nulls = measured[f"null {column.name}"]
-        if column.name in yielded.rows.columns and column.nullable and nulls:
+        if column.name in looked.types and column.nullable and nulls:
             text = f"null in {nulls / max(measured['rows'], 1):.1%} of the rows"
             findings.append(Finding(log, column.name, "good", text))
     return findings
 
 
-def _measures(log: str, judged: pa.Table, columns: Sequence[str]) -> dict[str, Any]:
+def _measures(log: str, judged: pa.Table, columns: Sequence[str], day: date) -> dict[str, Any]:
     """Counts over the rows, by name."""
     key = ID_COLUMN[log]
     wanted = {
         "rows": "count(*)",
+        "of other days": f"count(*) FILTER (ds IS DISTINCT FROM DATE '{day}')",
         "ids": f"count(DISTINCT nullif({key}, ''))",
         "with id": f"count(*) FILTER ({key} <> '')",
         **{
             f"null {name}": f"count(*) FILTER (nulls & {1 << place} > 0)"
             for place, name in enumerate(columns)
         },
-        **{f"for {r}": f"count(*) FILTER (reasons & {bit(r)} > 0)" for r in R.REASONS},
+        **{f"for {r}": f"count(*) FILTER (reasons & {reason_bit(r)} > 0)" for r in R.REASONS},
     }
     if log == "impressions":
         known = "surface NOT IN ('search', 'promoted')"
@@ -134,11 +130,6 @@ def _measures(log: str, judged: pa.Table, columns: Sequence[str]) -> dict[str, A
         sql = f"SELECT {', '.join(wanted.values())} FROM judged"  # noqa: S608
         row = connection.execute(sql).fetchone()
     return dict(zip(wanted, row or (), strict=True))
-
-
-def _line_reasons(refused: DataFrame) -> dict[str, int]:
-    exploded = refused.select(F.explode("reasons").alias("reason"))
-    return {row["reason"]: row["count"] for row in exploded.groupBy("reason").count().collect()}
 
 
 def _hint(log: str, reason: str, measured: Any) -> str:

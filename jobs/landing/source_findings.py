@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -12,10 +13,10 @@ import pyarrow.compute as pc
 from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 
-from jobs.landing.canonical_logs import select_log
 from jobs.landing.feature_inputs import OwnInput
-from jobs.landing.judged_rows import judged_rows, with_matches
+from jobs.landing.judged_rows import with_matches
 from jobs.landing.log_findings import Finding, Level, columns_of, rows_of
+from jobs.landing.looking import LookedAt, Looker, is_sampled
 from jobs.landing.raw_files import first_line
 from jobs.landing.sources import Source
 from jobs.setup.exits import InputMissing, UsageError
@@ -30,29 +31,35 @@ _MOST, _HALF = 0.95, 0.5
 
 def check_source(
     source: Source,
-    spark: SparkSession,
-    days: Sequence[date] | None = None,
+    session: Callable[[], SparkSession],
+    day: date | None = None,
     *,
     max_string_bytes: int = 4096,
     labels: LabelRules | None = None,
     inputs: Sequence[OwnInput] = (),
 ) -> list[Finding]:
-    """Look at one day (or the days given) of every log of a source.
+    """Look at one day of every log of a source.
 
-    Spark runs each SELECT once; what is to be said of its rows is counted here.
+    Spark runs a SELECT once, and none over files that have the canonical types; what is to be said
+    of its rows is counted here.
 
     Parameters
     ----------
+    session : callable
+        Gives the session, where one is needed.
+    day : datetime.date, optional
+        Without it, the last that has impressions; of a log that has none then, its own last.
     labels : LabelRules, optional
         What makes a user id nobody's; without it, none is looked for.
     inputs : sequence of OwnInput
         What the user's own features read.
     """
+    looker = Looker(source, session, inputs, max_string_bytes)
     findings: list[Finding] = []
-    checked: dict[str, pa.Table] = {}
+    checked: dict[str, LookedAt] = {}
     for log in LOGS:
         landed = source.days(log)
-        findings += [*_looked_at(source, log), *_unread(source, log, days)]
+        findings += [*_looked_at(source, log), *_unread(source, log, day)]
         if log not in source.logs or not landed:
             needed: Level = "wrong" if log == "impressions" else "look"
             where = source.landing.path(source.main_view(log).path) if log in source.logs else ""
@@ -60,33 +67,36 @@ def check_source(
             findings.append(Finding(log, "", needed, what))
             continue
         last = source.last_complete_day()
-        sample = days or [last if last in landed else landed[-1]]
-        told = len(findings)
-        try:
-            yielded = select_log(spark, source, log, sample)
-            if yielded is None:
-                findings.append(Finding(log, "", "wrong", f"no file has landed for {sample[0]}"))
-                continue
-            findings += columns_of(log, yielded.rows)
-            own = [one for one in inputs if one.log == log]
-            checked[log] = judged_rows(yielded.rows, log, own, max_string_bytes)
-            if log == "clicks" and "impressions" in checked:
-                shown = _shown(source, spark, sample, checked["impressions"], max_string_bytes)
-                checked[log] = with_matches(checked[log], shown)
-            findings += rows_of(log, checked[log], yielded, sample)
-            findings += _without_input(log, checked[log], own)
-        except (UsageError, InputMissing) as problem:
-            findings.insert(told, Finding(log, "", "wrong", str(problem)))
-        except AnalysisException as problem:
-            # Mostly told already, per column: a type that cannot be cast.
-            if all(finding.level != "wrong" for finding in findings[told:]):
-                findings.insert(told, Finding(log, "", "wrong", first_line(problem)))
-            checked.pop(log, None)
+        at = day or (last if last in landed else landed[-1])
+        findings += _of_log(looker, log, at, checked)
     if "impressions" in checked:
         if labels is not None:
-            findings += _nobody(checked["impressions"], labels)
+            findings += _nobody(checked["impressions"].rows, labels)
         if "listings" in checked:
             findings += _partners(checked["impressions"], checked["listings"])
+    return findings
+
+
+def _of_log(looker: Looker, log: str, day: date, checked: dict[str, LookedAt]) -> list[Finding]:
+    """What is to be said of a log's day, which joins `checked` if it could be read."""
+    findings: list[Finding] = []
+    try:
+        part = looker.one_in(log, day)
+        looked = looker.look(log, day, part, lambda types: findings.extend(columns_of(log, types)))
+        if looked is None:
+            return [Finding(log, "", "wrong", f"no file has landed for {day}")]
+        if log == "clicks" and "impressions" in checked:
+            shown = _shown(looker, day, checked["impressions"])
+            looked = replace(looked, rows=with_matches(looked.rows, shown))
+        findings += rows_of(log, looked, day)
+        findings += _without_input(log, looked.rows, looker.inputs)
+        checked[log] = looked
+    except (UsageError, InputMissing) as problem:
+        findings.insert(0, Finding(log, "", "wrong", str(problem)))
+    except AnalysisException as problem:
+        # Mostly told already, per column: a type that cannot be cast.
+        if all(finding.level != "wrong" for finding in findings):
+            findings.insert(0, Finding(log, "", "wrong", first_line(problem)))
     return findings
 
 
@@ -102,8 +112,9 @@ def _looked_at(source: Source, log: str) -> list[Finding]:
     return [Finding(log, "", "good", f"looked at {', '.join(places)}")]
 
 
-def _without_input(log: str, rows: pa.Table, inputs: Sequence[OwnInput]) -> list[Finding]:
+def _without_input(log: str, rows: pa.Table, every: Sequence[OwnInput]) -> list[Finding]:
     """Features of the user's own whose input no accepted row has."""
+    inputs = [one for one in every if one.log == log]
     accepted = rows.filter(pc.equal(rows["reasons"], 0))
     if not len(accepted):
         return []
@@ -119,9 +130,9 @@ def _query(sql: str, **tables: pa.Table) -> list[tuple[Any, ...]]:
         return connection.execute(sql).fetchall()
 
 
-def _unread(source: Source, log: str, days: Sequence[date] | None) -> list[Finding]:
+def _unread(source: Source, log: str, day: date | None) -> list[Finding]:
     """The files beside a log's that nothing reads."""
-    files = source.unread(log, days)
+    files = source.unread(log, None if day is None else [day])
     found: list[Finding] = []
     for why in dict.fromkeys(file.why for file in files):
         of_kind = [file for file in files if file.why == why]
@@ -150,8 +161,11 @@ def _nobody(impressions: pa.Table, rules: LabelRules) -> list[Finding]:
     ]
 
 
-def _partners(impressions: pa.Table, listings: pa.Table) -> list[Finding]:
+def _partners(impressions: LookedAt, listings: LookedAt) -> list[Finding]:
     """Whether the listings shown are in the listings' log."""
+    shown = impressions.rows
+    if listings.one_in > 1:
+        shown = shown.filter(pa.array(is_sampled(shown["listing_id"], listings.one_in)))
     ((rows, found, unknown, example),) = _query(
         """
         WITH known AS (SELECT DISTINCT listing_id FROM listings WHERE reasons = 0)
@@ -160,8 +174,8 @@ def _partners(impressions: pa.Table, listings: pa.Table) -> list[Finding]:
           (SELECT min(listing_id) FROM known)
         FROM shown LEFT JOIN known USING (listing_id) WHERE shown.reasons = 0
         """,
-        shown=impressions,
-        listings=listings,
+        shown=shown,
+        listings=listings.rows,
     )
     if not rows or example is None:
         return []
@@ -173,19 +187,9 @@ def _partners(impressions: pa.Table, listings: pa.Table) -> list[Finding]:
     return [Finding("impressions", "listing_id", level, text)]
 
 
-def _shown(
-    source: Source,
-    spark: SparkSession,
-    days: Sequence[date],
-    impressions: pa.Table,
-    max_string_bytes: int,
-) -> pa.Table:
-    """Impressions of the days, which are known, and of the day before each."""
-    before = sorted({day - timedelta(days=1) for day in days} - set(days))
+def _shown(looker: Looker, day: date, impressions: LookedAt) -> pa.Table:
+    """Impressions of the day, which are known, and of the day before."""
     columns = ["impression_id", "ds", "ts", "reasons"]
-    yielded = select_log(spark, source, "impressions", before)
-    shown = impressions.select(columns)
-    if yielded is None:
-        return shown
-    earlier = judged_rows(yielded.rows, "impressions", (), max_string_bytes)
-    return pa.concat_tables([shown, earlier.select(columns)])
+    shown = impressions.rows.select(columns)
+    before = looker.look("impressions", day - timedelta(days=1), impressions.one_in)
+    return shown if before is None else pa.concat_tables([shown, before.rows.select(columns)])

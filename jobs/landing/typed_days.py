@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from jobs.landing.canonical_logs import YieldedLog
 from jobs.landing.sources import Source
-from jobs.landing.typed_files import DayOfFiles, TypedFile, typed_file
+from jobs.landing.typed_files import DayOfFiles, TypedFile, read_typed, typed_file
 from jobs.step import Step
 from jobs.storage.contracts import arrow_schema
 from jobs.storage.day_files import absolute, open_root
@@ -39,7 +39,7 @@ def typed_days(source: Source, log: str, days: Sequence[date], *, max_bytes: int
     """
     if not _selects_all(source, log):
         return {}
-    declared = _declared(log)
+    declared = declared_columns(log)
     required = frozenset(column.name for column in LOGS[log] if not column.nullable)
     typed: TypedDays = {}
     for day in days:
@@ -64,7 +64,13 @@ def _selects_all(source: Source, log: str) -> bool:
     return len(views) == 1 and is_all is not None and required <= {c.name for c in LOGS[log]}
 
 
-def _declared(log: str) -> pa.Schema:
+def day_rows(log: str, files: Sequence[TypedFile]) -> Iterator[pa.RecordBatch]:
+    """The rows of a day's files, canonical columns in canonical types, by row groups."""
+    schema = declared_columns(log)
+    return read_typed(files, schema, schema.names)
+
+
+def declared_columns(log: str) -> pa.Schema:
     """The canonical columns of a log."""
     return pa.schema([arrow_schema(log).field(column.name) for column in LOGS[log]])
 
@@ -116,7 +122,7 @@ def write_good_rows(step: Step, log: str, typed: TypedDays, aside: Aside) -> pa.
     InputMissing
         A file cannot be read; Spark tells it as a failed task.
     """
-    schema = _declared(log)
+    schema = declared_columns(log)
     units = [
         DayOfFiles(
             log, day, files, schema, aside.file(log, day), step.config.ingest.max_string_bytes,

@@ -7,7 +7,7 @@ What tasks do with them: good rows go on as Arrow; what is not certainly good
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 import numpy as np
@@ -26,10 +26,11 @@ _BATCH_ROWS = 131_072
 
 @dataclass(frozen=True)
 class TypedFile:
-    """A file by its address, with the rows that its footer tells."""
+    """A file by its address, with the rows and columns that its footer tells."""
 
     address: str
     rows: int
+    columns: tuple[str, ...] = field(default=(), compare=False)
 
 
 def typed_file(address: str, declared: pa.Schema, required: frozenset[str]) -> TypedFile | None:
@@ -62,7 +63,7 @@ def typed_file(address: str, declared: pa.Schema, required: frozenset[str]) -> T
         return None
     if not all(_is_alike(field.type, declared.field(field.name).type) for field in taken):
         return None
-    return TypedFile(address, rows)
+    return TypedFile(address, rows, tuple(have.names))
 
 
 def _is_alike(have: pa.DataType, want: pa.DataType) -> bool:
@@ -155,25 +156,37 @@ class DayOfFiles:
             pq.write_table(pa.concat_tables(doubtful), path, filesystem=filesystem)
 
     def _read(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """Batches of all files in the canonical types; a column that a file lacks is null."""
-        for file in self.files:
-            try:
-                filesystem, path = open_root(file.address)
-                with filesystem.open_input_file(path) as opened:
-                    stored = pq.ParquetFile(opened, coerce_int96_timestamp_unit="us")
-                    stored_columns = [name for name in columns if name in stored.schema_arrow.names]
-                    for batch in stored.iter_batches(_BATCH_ROWS, columns=stored_columns):
-                        arrays = [
-                            _as_declared(batch.column(name), self.schema.field(name).type)
-                            if name in stored_columns
-                            else pa.nulls(len(batch), self.schema.field(name).type)
-                            for name in columns
-                        ]
-                        yield pa.RecordBatch.from_arrays(arrays, names=list(columns))
-            except (OSError, pa.ArrowException) as problem:
-                raise InputMissing(
-                    f"landing file {file.address} cannot be read: it is damaged or cut short"
-                ) from problem
+        return read_typed(self.files, self.schema, columns)
+
+
+def read_typed(
+    files: Sequence[TypedFile], schema: pa.Schema, columns: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """Batches of all files in the canonical types; a column that a file lacks is null.
+
+    Raises
+    ------
+    InputMissing
+        A file cannot be read.
+    """
+    for file in files:
+        try:
+            filesystem, path = open_root(file.address)
+            with filesystem.open_input_file(path) as opened:
+                stored = pq.ParquetFile(opened, coerce_int96_timestamp_unit="us")
+                stored_columns = [name for name in columns if name in stored.schema_arrow.names]
+                for batch in stored.iter_batches(_BATCH_ROWS, columns=stored_columns):
+                    arrays = [
+                        _as_declared(batch.column(name), schema.field(name).type)
+                        if name in stored_columns
+                        else pa.nulls(len(batch), schema.field(name).type)
+                        for name in columns
+                    ]
+                    yield pa.RecordBatch.from_arrays(arrays, names=list(columns))
+        except (OSError, pa.ArrowException) as problem:
+            raise InputMissing(
+                f"landing file {file.address} cannot be read: it is damaged or cut short"
+            ) from problem
 
 
 def _as_declared(values: pa.Array, kind: pa.DataType) -> pa.Array:
@@ -186,11 +199,11 @@ def _as_declared(values: pa.Array, kind: pa.DataType) -> pa.Array:
 
 def _without_empty(rows: pa.Table, schema: pa.Schema) -> pa.Table:
     """The same rows; an empty text is null where null may be."""
-    for field in schema:
-        if field.nullable and pa.types.is_string(field.type):
-            values = rows[field.name]
+    for column in schema:
+        if column.nullable and pa.types.is_string(column.type):
+            values = rows[column.name]
             is_empty = pc.fill_null(pc.equal(pc.binary_length(values), 0), False)
             if pc.any(is_empty).as_py():
-                place = rows.schema.get_field_index(field.name)
-                rows = rows.set_column(place, field, pc.if_else(is_empty, None, values))
+                place = rows.schema.get_field_index(column.name)
+                rows = rows.set_column(place, column, pc.if_else(is_empty, None, values))
     return rows

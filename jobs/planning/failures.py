@@ -36,6 +36,11 @@ def record_failure(
     status = REFUSED if isinstance(problem, QualityStop) else FAILED
     passed: Outcome = problem.passed if isinstance(problem, QualityStop) else {}
     details = problem.details if isinstance(problem, QualityStop) else {}
+    try:
+        tables.refuse_changed(tables_of(planned.job))
+    except LockHeld:
+        # Whoever else wrote has made them what they are.
+        passed = {}
     error = {"error": str(problem)[:2000], COMMITTED: committed}
     outcome = {
         day: DayRecord(details={**details.get(day, {}), **error})

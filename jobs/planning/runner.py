@@ -201,12 +201,7 @@ class Runner:
                 record.details |= {MADE_FROM: planned.made_from(day)}
                 if record.rows_out is None and job.writes:
                     record.rows_out = counts.get(day, 0)
-            try:
-                self.check_quality(planned)
-            except QualityStop as stop:
-                self.tables.refuse_changed(touched)
-                stop.passed = {d: made for d, made in outcome.items() if d not in stop.refused}
-                raise
+            self.check_quality(planned, outcome)
             self.tables.refuse_changed(touched)
             self.records.add(attempt().rows(outcome, planned.fingerprints))
         except BaseException as problem:
@@ -225,8 +220,8 @@ class Runner:
         rows = [record.rows_out for record in outcome.values() if record.rows_out is not None]
         self.progress.finished(planned, seconds(), sum(rows) if rows else None)
 
-    def check_quality(self, planned: PlannedStep) -> None:
-        """Check the tables of a step."""
+    def check_quality(self, planned: PlannedStep, outcome: Outcome) -> None:
+        """Check the tables of a step; a stop knows the days that passed, with what was made."""
         landed = {table: self._available(table) for table in planned.job.writes if table in LANDED}
         # The first clicks of a day come before its impressions, and are refused until these land.
         landed["quarantine"] = landed.get("impressions", set())
@@ -241,7 +236,11 @@ class Runner:
             for days, together in groupby(planned.job.writes, key=days_of)
             if days
         ]
-        check_tables(self.tables, self.config, self.run_id, groups, self.memory)
+        try:
+            check_tables(self.tables, self.config, self.run_id, groups, self.memory)
+        except QualityStop as stop:
+            stop.passed = {day: made for day, made in outcome.items() if day not in stop.refused}
+            raise
 
     def _available(self, name: str) -> set[date]:
         if name in LANDED:

@@ -1,14 +1,13 @@
-"""Rows that are certainly good, found over Arrow buffers.
+"""Rows in the canonical types: which are good, and why others are refused, over Arrow buffers.
 
-A row that passes is one that `validation.with_checks` refuses for nothing. One that does not pass
-need not be bad: it is only left to Spark, which knows every reason by name.
+What `validation.with_checks` says of a row, without Spark. Whether an id is another row's too, and
+whether a click has an impression, is not said of a row alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
-from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +15,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.days import day_number
-from schemas.logs import ID_COLUMN, LOGS
-from schemas.table import DAY_US, Column
+from pipelines.logs import reasons as R
+from schemas.logs import LOGS
+from schemas.table import DAY_US
 
 Mask = npt.NDArray[np.bool_]
 Sizes = npt.NDArray[np.int64]
+Bits = npt.NDArray[np.int64]
+_REASONS = tuple(R.REASONS)
 
 _CLICKED = {
     "impression_ds": pa.date32(),
@@ -45,14 +47,7 @@ def certain_rows(rows: pa.Table, log: str, day: date, *, max_string_bytes: int) 
     numpy.ndarray of bool, shape (len(rows),)
     """
     chunks = [
-        reduce(
-            np.logical_and,
-            (
-                _column_is_certain(column, batch.column(column.name), max_string_bytes)
-                for column in LOGS[log]
-            ),
-            _log_is_certain(batch, log, day),
-        )
+        refusals(batch, log, day, max_string_bytes=max_string_bytes) == 0
         for batch in rows.to_batches()
     ]
     return np.concatenate([np.zeros(0, dtype=np.bool_), *chunks])
@@ -106,44 +101,80 @@ def clicked_impressions(clicks: pa.Table, shown: Mapping[date, Callable[[], pa.T
     return matched.set_column(0, "impression_ds", certain)
 
 
-def _log_is_certain(batch: pa.RecordBatch, log: str, day: date) -> Mask:
-    certain = _truth(pc.not_equal(batch.column(ID_COLUMN[log]), ""))
-    if "ts" in batch.schema.names:
-        start = day_number(day) * DAY_US
-        since = pc.subtract(batch.column("ts").cast(pa.int64()), start)
-        certain &= _truth(pc.and_(pc.greater_equal(since, 0), pc.less(since, DAY_US)))
-    if log == "impressions":
-        certain &= _truth(pc.greater_equal(batch.column("position"), 1))
-        surfaces = pa.array(["search", "promoted"])
-        certain &= _truth(pc.is_in(batch.column("surface"), surfaces))
-    if log == "listings":
-        certain &= _truth(pc.fill_null(pc.greater_equal(batch.column("price"), 0.0), True))
-    return certain
+def refusals(batch: pa.RecordBatch, log: str, day: date, *, max_string_bytes: int) -> Bits:
+    """Why rows of a log's day are refused, each taken alone: as `validation.with_checks` says.
+
+    Parameters
+    ----------
+    batch : pyarrow.RecordBatch
+        Canonical columns of the log in their canonical types; one that must be there and is not is
+        told of every row.
+    day : datetime.date
+    max_string_bytes : int
+        As of `with_checks`.
+
+    Returns
+    -------
+    numpy.ndarray of int64, shape (len(batch),)
+        Of each reason its `reason_bit`; 0 where nothing is wrong.
+    """
+    bits = np.zeros(len(batch), dtype=np.int64)
+
+    def refuse(reason: str, is_wrong: Mask) -> None:
+        bits[is_wrong] |= reason_bit(reason)
+
+    for column in LOGS[log]:
+        if column.name not in batch.schema.names:
+            if not column.nullable:
+                refuse(R.MISSING_COLUMN, np.ones(len(batch), dtype=np.bool_))
+            continue
+        values = batch.column(column.name)
+        if not column.nullable:
+            refuse(R.NULL_KEY, _truth(pc.is_null(values)))
+            if column.name.endswith("_id"):
+                refuse(R.EMPTY_KEY, _truth(pc.equal(values, "")))
+        for reason, is_wrong in _wrong_values(values, max_string_bytes):
+            refuse(reason, is_wrong)
+    names = set(batch.schema.names)
+    if "ts" in names:
+        since = pc.subtract(batch.column("ts").cast(pa.int64()), day_number(day) * DAY_US)
+        refuse(R.OUTSIDE_DAY, _truth(pc.or_(pc.less(since, 0), pc.greater_equal(since, DAY_US))))
+    if "position" in names:
+        refuse(R.POSITION_BELOW_1, _truth(pc.less(batch.column("position"), 1)))
+    if "surface" in names:
+        surface = batch.column("surface")
+        is_known = _truth(pc.is_in(surface, pa.array(["search", "promoted"])))
+        refuse(R.UNKNOWN_SURFACE, ~is_known & _truth(pc.is_valid(surface)))
+    if "price" in names:
+        refuse(R.NEGATIVE_PRICE, _truth(pc.less(batch.column("price"), 0.0)))
+    return bits
 
 
-def _column_is_certain(column: Column, values: pa.Array, limit: int) -> Mask:
-    certain = np.ones(len(values), dtype=np.bool_)
-    if not column.nullable:
-        certain &= _truth(pc.is_valid(values))
-        if column.name.endswith("_id"):
-            certain &= _truth(pc.not_equal(values, ""))
+def reason_bit(reason: str) -> int:
+    """The bit of `refusals` that says so."""
+    return 1 << _REASONS.index(reason)
+
+
+def _wrong_values(values: pa.Array, limit: int) -> Iterator[tuple[str, Mask]]:
+    """What is wrong with the values of a column, whatever it holds."""
     if pa.types.is_string(values.type):
-        certain &= is_utf8(values) & (_lengths(values) <= limit)
+        yield R.INVALID_UTF8, ~is_utf8(values)
+        yield R.OVERSIZED_STRING, _lengths(values) > limit
     elif pa.types.is_floating(values.type):
-        certain &= _truth(pc.fill_null(pc.is_finite(values), True))
+        yield R.UNPARSABLE_NUMBER, ~_truth(pc.fill_null(pc.is_finite(values), True))
     elif pa.types.is_map(values.type):
         parts = [values.keys, values.items]
-        good = is_utf8(parts[0]) & is_utf8(parts[1])
-        # A space between any two: the text that is measured has as many.
-        certain &= _sums(_lengths(parts[0]) + _lengths(parts[1]) + 2, values) <= limit
-        certain &= _sums(~good, values) == 0
+        yield R.INVALID_UTF8, _sums(~is_utf8(parts[0]) | ~is_utf8(parts[1]), values) > 0
+        # The text that is measured has a space between any two.
+        pieces = 1 + _truth(pc.is_valid(parts[1])).astype(np.int64)
+        sizes = _sums(_lengths(parts[0]) + _lengths(parts[1]) + pieces, values)
+        yield R.OVERSIZED_STRING, sizes - 1 > limit
     elif pa.types.is_list(values.type) and pa.types.is_string(values.type.value_type):
-        certain &= _sums(_lengths(values.values) + 1, values) <= limit
-        certain &= _sums(~is_utf8(values.values), values) == 0
+        yield R.INVALID_UTF8, _sums(~is_utf8(values.values), values) > 0
+        pieces = _truth(pc.is_valid(values.values)).astype(np.int64)
+        yield R.OVERSIZED_STRING, _sums(_lengths(values.values) + pieces, values) - 1 > limit
     elif pa.types.is_list(values.type):
-        finite = _truth(pc.is_finite(values.values))
-        certain &= _sums(~finite, values) == 0
-    return certain
+        yield R.UNPARSABLE_NUMBER, _sums(~_truth(pc.is_finite(values.values)), values) > 0
 
 
 def _truth(values: pa.Array | pa.ChunkedArray) -> Mask:

@@ -74,9 +74,8 @@ def raw_json() -> Column:
     return F.to_json(F.col(RAW), told)
 
 
-def fractional_ids(yielded: DataFrame, log: str) -> list[str]:
+def fractional_ids(kinds: Mapping[str, T.DataType], log: str) -> list[str]:
     """Ids that are numbers with a fraction: as text, 1 becomes `1.0` and meets no other log's 1."""
-    kinds = {field.name: field.dataType for field in yielded.schema.fields}
     return [
         column.name
         for column in LOGS[log]

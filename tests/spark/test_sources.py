@@ -73,16 +73,15 @@ class TestTrivago:
 
 
 def findings(spark, landing):
-    return check_source(Source.load("canonical", landing), spark)
+    return check_source(Source.load("canonical", landing), lambda: spark)
 
 
 def test_a_good_source_has_nothing_wrong(spark, tmp_path):
     for log in ("impressions", "clicks", "listings"):
         land(tmp_path, log, [row(log)])
     assert {found.level for found in findings(spark, tmp_path)} == {"good"}
-    assert (
-        run_check(Source.load("canonical", tmp_path), spark, Console(quiet=True)) == ExitCode.DONE
-    )
+    quiet = Console(quiet=True)
+    assert run_check(Source.load("canonical", tmp_path), lambda: spark, quiet) == ExitCode.DONE
 
 
 def test_local_time_clicks_of_others_and_unknown_surfaces_are_told(spark, tmp_path):
@@ -101,7 +100,7 @@ def test_local_time_clicks_of_others_and_unknown_surfaces_are_told(spark, tmp_pa
     assert "click_without_impression" in " ".join(told["clicks", "", "wrong"])
     assert "no file has landed as" in " ".join(told["listings", "", "look"])
     console = Console(quiet=True)
-    assert run_check(Source.load("canonical", tmp_path), spark, console) == ExitCode.QUALITY
+    assert run_check(Source.load("canonical", tmp_path), lambda: spark, console) == ExitCode.QUALITY
 
 
 def test_columns_that_are_missing_unexpected_or_of_a_wrong_type_are_told(spark, tmp_path):
@@ -116,7 +115,7 @@ def test_columns_that_are_missing_unexpected_or_of_a_wrong_type_are_told(spark, 
         "1 AS extra, ds FROM impressions"
     )
     land(tmp_path, "impressions", [row("impressions")])
-    told = check_source(Source.load(own, tmp_path), spark)
+    told = check_source(Source.load(own, tmp_path), lambda: spark)
     texts = {found.column: (found.level, found.text) for found in told if found.column}
     assert texts["listing_id"][0] == "wrong"
     assert "missing" in texts["listing_id"][1]
@@ -139,7 +138,7 @@ def test_nobodys_ids_and_what_is_not_read_are_told_by_name(spark, tmp_path):
     labels = load_config(
         settings=["labels.max_user_share=0.2", "labels.max_user_impressions=10"], environment={}
     ).labels
-    told = check_source(Source.load("canonical", tmp_path), spark, labels=labels)
+    told = check_source(Source.load("canonical", tmp_path), lambda: spark, labels=labels)
     users = [found.text for found in told if (found.column, found.level) == ("user_id", "look")]
     assert ["'visitor'" in users[0], "48.8%" in users[0], "'NULL'" in users[1]] == [True] * 3
     assert len(users) == 2
@@ -179,7 +178,7 @@ def test_an_input_that_no_row_has_is_told_with_its_feature(spark, tmp_path):
     shown = [row("impressions", impression_id=f"i{k}", attributes={"there": "1"}) for k in range(3)]
     land(tmp_path / "landing", "impressions", shown)
     source = Source.load("canonical", tmp_path / "landing")
-    told = check_source(source, spark, inputs=own_inputs(config))
+    told = check_source(source, lambda: spark, inputs=own_inputs(config))
     named = [(f.column, "feature nope" in f.text) for f in told if f.level == "wrong"]
     assert named == [("attributes.nope", True)]
 
@@ -222,7 +221,7 @@ def test_a_raw_log_of_40_columns_takes_at_most_25_lines_and_loses_no_signal(spar
     folder = tmp_path / "landing" / "events" / "ds=2026-01-02"
     folder.mkdir(parents=True)
     pq.write_table(pa.Table.from_pylist(rows), folder / "a.parquet")
-    told = check_source(Source.load(tmp_path / "shop", tmp_path / "landing"), spark)
+    told = check_source(Source.load(tmp_path / "shop", tmp_path / "landing"), lambda: spark)
     assert not [found for found in told if found.level == "wrong"]
     days = [date(2026, 1, 2)]
     step = make_step(spark, tmp_path / "landing", tmp_path, days, str(tmp_path / "shop"))
@@ -236,6 +235,6 @@ def test_a_raw_log_of_40_columns_takes_at_most_25_lines_and_loses_no_signal(spar
 
 def test_a_day_can_be_named(spark, tmp_path):
     land(tmp_path, "impressions", [row("impressions")])
-    told = check_source(Source.load("canonical", tmp_path), spark, [date(2026, 2, 1)])
+    told = check_source(Source.load("canonical", tmp_path), lambda: spark, date(2026, 2, 1))
     assert any("2026-02-01" in found.text for found in told if found.level == "wrong")
     assert any(f"{DAY}" in found.text for found in findings(spark, tmp_path))

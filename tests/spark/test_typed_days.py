@@ -7,6 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from jobs.landing import looking
+from jobs.landing.source_findings import check_source
 from jobs.landing.typed_days import typed_days
 from jobs.storage.contracts import arrow_schema
 from schemas.logs import LOGS
@@ -144,6 +146,15 @@ def test_what_is_told_is_the_same_as_by_spark(both_ways):
         for reason in counts["reasons"]
     }
     assert len(told) == 12
+
+
+def test_a_look_without_spark_finds_what_a_look_with_it_finds(both_ways, spark, monkeypatch):
+    step, _ = both_ways[0]
+    by_arrow = check_source(step.source, pytest.fail, DAYS[1])
+    monkeypatch.setattr(looking, "typed_days", lambda *_, **__: {})
+    by_spark = check_source(step.source, lambda: spark, DAYS[1])
+    assert by_arrow == by_spark
+    assert sum("rows (" in found.text for found in by_arrow) >= 12
 
 
 def test_nothing_stays_of_what_was_set_aside(both_ways, tmp_path):

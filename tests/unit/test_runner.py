@@ -319,7 +319,7 @@ def test_tables_are_checked_in_the_order_of_the_flow_and_refused_rows_once_impre
     monkeypatch.setattr(runner_module, "check_tables", noted)
     day, morning_after = DAYS[:2]
     runner = flow.runner(Landed(impressions=[day], listings=[day]))
-    runner.check_quality(PlannedStep(JOBS["ingest_logs"], (day, morning_after), {}))
+    runner.check_quality(PlannedStep(JOBS["ingest_logs"], (day, morning_after), {}), {})
     assert checked == [
         (["impressions"], (day,)),
         (["clicks"], (day, morning_after)),
