@@ -17,12 +17,7 @@ from jobs.planning.planner import JOBS, LANDED, PlannedStep, Planner
 from jobs.planning.progress import Progress
 from jobs.planning.publications import follow
 from jobs.planning.reasons import MADE_FROM
-from jobs.planning.record import (
-    Attempt,
-    Records,
-    now,
-    table_versions,
-)
+from jobs.planning.record import Attempt, Records, now, table_versions
 from jobs.setup.config import Config
 from jobs.setup.exits import (
     InputMissing,
