@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOCKS := requirements/build.lock requirements/installer.lock requirements/dev.lock
+# Tests run in as many processes; half of the time of one with Spark is waiting.
+WORKERS ?= 2
 ARGS ?=
 
 # The scheduler has an environment of its own: its Spark provider would overwrite pyspark.
@@ -43,7 +45,7 @@ setup: java $(STAMP) jars ## make .venv from the locks, fetch the Delta jars; no
 test: setup ## all tests
 	@$(MAKE) --no-print-directory airflow-env || \
 		echo "promoted-ctr: Airflow is not to be had: the tests of the DAGs are skipped" >&2
-	@$(BIN)/python -m pytest tests -q --durations=15 $(ARGS)
+	@$(BIN)/python -m pytest tests -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=15 $(ARGS)
 
 test-fast: $(STAMP) ## the tests that need no Java
 	@$(BIN)/python -m pytest tests/unit tests/property -q $(ARGS)

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from jobs.setup.config import Config
 from jobs.setup.config_layers import load_config
@@ -24,6 +26,21 @@ SPARK_SETTINGS = {
     "spark.ui.enabled": "false",
     "spark.databricks.delta.snapshotPartitions": "2",
 }
+
+# Their tests share a session and the tables of one run, which take a minute to be made.
+TOGETHER = ("tests/e2e/", "tests/spark/")
+
+
+class ByFile(LoadFileScheduling):
+    """Gives each process whole files, and what shares a session to one of them."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "session" if nodeid.startswith(TOGETHER) else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    """Take the order above where tests run in several processes."""
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

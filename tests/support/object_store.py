@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import random
 import socket
 import subprocess
 import sys
@@ -90,7 +90,7 @@ def object_store(folder: Path) -> Iterator[ObjectStore]:
 def free_ports(count: int) -> list[int]:
     """Ports that are free, and those 10,000 above them too, which the server takes beside them."""
     found: list[int] = []
-    candidate = 20_000 + os.getpid() % 10_000
+    candidate = random.randrange(20_000, 30_000)
     while len(found) < count:
         candidate += 1
         with ExitStack() as opened:
