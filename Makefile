@@ -30,7 +30,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 PIP = $(BIN)/python -m pip --quiet
 
-.PHONY: help run setup test test-fast lint format bench bench-peers wheel package airflow airflow-env lock clean purge python java jars
+.PHONY: help run setup test test-fast lint format bench bench-peers chaos wheel package airflow airflow-env lock clean purge python java jars
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,10 @@ bench: setup ## benchmarks: medians and ratios of one run
 
 bench-peers: setup ## the product against what one would write in its place, on drawn markets
 	@$(BIN)/python -m tests.benchmarks.peers $(ARGS)
+
+chaos: $(STAMP) ## bad nights drawn from seeds, on a disk and in a server of S3 (ARGS="--faults 10")
+	@$(BIN)/python -m tests.benchmarks.chaos $(ARGS)
+	@$(BIN)/python -m tests.benchmarks.chaos --root s3 $(ARGS)
 
 wheel: $(STAMP) ## build dist/*.whl
 	@rm -rf build

@@ -13,6 +13,7 @@ from jobs import FLOW
 from jobs.commands.arguments import Parser, add_common, add_days, effective_config
 from jobs.planning.record import code_version
 from jobs.setup.exits import ExitCode, JobError, exit_code_of, leave
+from jobs.setup.problems import machine_problem, said_of
 from jobs.setup.stores import store_problem
 
 EXAMPLES = """examples:
@@ -139,17 +140,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as problem:
         if verbose:
             traceback.print_exc()
-        first = str(problem).strip().splitlines()[0] if str(problem).strip() else ""
-        code = exit_code_of(problem)
-        if of_store := store_problem(problem):
+        said, code = said_of(problem), exit_code_of(problem)
+        if of_machine := machine_problem(problem):
+            message = f"{of_machine} ({said})"
+        elif of_store := store_problem(problem):
             message = f"object store: {of_store}"
             code = ExitCode.USAGE
         elif code is ExitCode.LOCKED:
-            message = f"another run wrote at the same time: {first[:500]}"
+            message = f"another run wrote at the same time: {said}"
         else:
-            message = (
-                f"unexpected {type(problem).__name__}: {first[:500]} (--verbose shows the trace)"
-            )
+            message = f"unexpected {type(problem).__name__}: {said} (--verbose shows the trace)"
         print(f"promoted-ctr: {message}", file=sys.stderr)
         return int(code)
 

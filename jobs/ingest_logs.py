@@ -26,6 +26,7 @@ from jobs.landing.judged_logs import JudgedLog, judge
 from jobs.landing.mends import Mend
 from jobs.landing.stored_days import take_in
 from jobs.landing.typed_days import Aside, TypedDays, typed_days, write_good_rows
+from jobs.landing.unchanged import unchanged
 from jobs.landing.unread import nothing_landed, require_finished, unread
 from jobs.planning.record import Record, table_versions
 from jobs.setup.exits import InputMissing, leave
@@ -47,7 +48,7 @@ def run(step: Step) -> Outcome:
     Raises
     ------
     InputMissing
-        If nothing has ever landed for a day, or a file cannot be read.
+        If nothing has ever landed for a day, or a file cannot be read or changes meanwhile.
     """
     landed = set[date]().union(*(step.source.days(log) for log in LOGS))
     before = _recorded(step)
@@ -58,7 +59,8 @@ def run(step: Step) -> Outcome:
     require_finished(step.source, step.days)
     here = [day for day in step.days if day in landed]
     try:
-        outcome = _ingest(replace(step, days=here)) if here else {}
+        with unchanged(step.source, here):
+            outcome = _ingest(replace(step, days=here)) if here else {}
         # What was taken in later is part of what the day is made from.
         for day, mends in ((day, _mends(before.get(day))) for day in here):
             for mend in mends:

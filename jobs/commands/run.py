@@ -8,7 +8,7 @@ import signal
 import sys
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import date
 from functools import partial
 from types import FrameType
@@ -28,11 +28,11 @@ from jobs.planning.record import now
 from jobs.planning.runner import Runner
 from jobs.reporting.alerting import Teller, said_on
 from jobs.reporting.empty_features import empty_features, newest_day
-from jobs.reporting.judging import Made, tell_run
+from jobs.reporting.judging import Made, tell_run, untold
 from jobs.reporting.progress import progress_for, span
 from jobs.reporting.report_folder import reports_at_hand
 from jobs.setup.config import Config
-from jobs.setup.exits import ExitCode, exit_code_of
+from jobs.setup.exits import ExitCode, UsageError, exit_code_of
 from jobs.storage.tables import Tables
 
 if TYPE_CHECKING:
@@ -95,25 +95,46 @@ def run(
             console.print(f"{empty.text} (looked at {stored})", markup=False, highlight=False)
         Teller(tables, config, said_on(console), dry_run=True).tell([])
         return ExitCode.DONE
+    made = Made(run_id, began, days, job, problem, runner.making)
     is_judged = problem is None or exit_code_of(problem) is ExitCode.QUALITY
     is_told = job is None and is_judged and (problem is not None or bool(done))
-    with reports_at_hand(config) if is_told else nullcontext(config) as local:
+    if job is None and problem is None and not done:
+        before = untold(tables, config, days)
+        made, is_told = before or made, before is not None
+    try:
         if is_told:
-            from jobs.reporting.expectations import CHECK, confirm
-
-            said = confirm(tables, local, run_id, days[-1], runner.memory.days)
-            for result in said:
-                if result.check == CHECK and result.status == "ERROR":
-                    _say(f"Great Expectations: {result.details}")
-        made = Made(run_id, began, days, job, problem, runner.making)
-        tell_run(tables, config, made, _say)
-        if is_told:
-            tell(local, tables, days[-1], console, config.storage.reports)
+            _report(tables, config, made, runner, console)
+        else:
+            tell_run(tables, config, made, _say)
+    except UsageError as unwritten:
+        # Why nothing is published is told last, whatever becomes of the report.
+        if problem is None:
+            raise
+        _say(str(unwritten))
     if problem is not None:
         raise problem
     if not done:
         console.print(f"nothing to do: {span(days)} is made and up to date")
     return ExitCode.DONE
+
+
+def _report(tables: Tables, config: Config, made: Made, runner: Runner, console: Console) -> None:
+    """Tell how a run ended: to whom alerts go, then in the report, which so says that it is told.
+
+    Raises
+    ------
+    UsageError
+        The report cannot be written.
+    """
+    from jobs.reporting.expectations import CHECK, confirm
+
+    day = made.days[-1]
+    with reports_at_hand(config) as local:
+        for result in confirm(tables, local, made.run_id, day, runner.memory.days):
+            if result.check == CHECK and result.status == "ERROR":
+                _say(f"Great Expectations: {result.details}")
+        tell_run(tables, config, made, _say)
+        tell(local, tables, day, console, config.storage.reports)
 
 
 def _say(text: str) -> None:

@@ -12,9 +12,12 @@ from jobs.planning.planner import PlannedStep
 from jobs.reporting.alert_log import read_alerts
 from jobs.reporting.alerting import Teller
 from jobs.reporting.judgements import of_results, of_run, published_since, read_results
+from jobs.reporting.report_folder import has_report
 from jobs.setup.config import Config
 from jobs.setup.environment import conf_directory
 from jobs.setup.exits import ExitCode, exit_code_of
+from jobs.setup.problems import said_of
+from jobs.storage.reading import PUBLISH_JOB, read_runs
 from jobs.storage.tables import Tables
 from pipelines.quality.alerts import Judgement
 
@@ -48,8 +51,27 @@ def tell_run(tables: Tables, config: Config, made: Made, say: Callable[[str], No
         teller = Teller(tables, config, say, run_id=made.run_id, is_quiet=True)
         teller.tell(judgements(tables, config, made))
     except Exception as problem:
-        first = str(problem).strip().splitlines()[0][:300] if str(problem).strip() else ""
-        say(f"alerts could not be told: {type(problem).__name__}: {first}")
+        say(f"alerts could not be told: {type(problem).__name__}: {said_of(problem)}")
+
+
+def untold(tables: Tables, config: Config, days: Sequence[date]) -> Made | None:
+    """The run that made the last of these days, where it ended before it had told how it went.
+
+    The report comes last: a run that was killed, or could not write it, has left none.
+
+    Raises
+    ------
+    UsageError
+        The folder of reports cannot be read.
+    """
+    if has_report(config, days[-1]):
+        return None
+    runs = read_runs(tables)
+    judged = [row for row in runs if (row["job"], row["ds"]) == (PUBLISH_JOB, days[-1])]
+    if not judged:
+        return None
+    run_id = judged[-1]["run_id"]
+    return Made(run_id, min(row["started"] for row in runs if row["run_id"] == run_id), days)
 
 
 def judgements(tables: Tables, config: Config, made: Made) -> list[Judgement]:

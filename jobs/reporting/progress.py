@@ -14,6 +14,7 @@ from rich.table import Table
 
 from jobs.planning.planner import PlannedStep
 from jobs.planning.record import now
+from jobs.setup.problems import said_of
 
 
 def span(days: Sequence[date]) -> str:
@@ -66,7 +67,7 @@ class Lines:
         """A step did not end well."""
         self.say(
             "failed", job=step.job.name, days=span(step.days), seconds=round(seconds, 1),
-            problem=str(problem).splitlines()[0] if str(problem) else type(problem).__name__,
+            problem=said_of(problem) or type(problem).__name__,
         )  # fmt: skip
 
 

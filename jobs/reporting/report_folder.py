@@ -6,6 +6,7 @@ import mimetypes
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 
 from jobs.setup.config import Config
@@ -41,6 +42,20 @@ def reports_at_hand(config: Config) -> Iterator[Config]:
         _told(address, lambda: _send(address, folder, known))
 
 
+def has_report(config: Config, day: date) -> bool:
+    """Whether the report of a day is in the folder of reports.
+
+    Raises
+    ------
+    UsageError
+        The store cannot be read.
+    """
+    address, name = config.storage.reports, f"{day}.html"
+    if "://" not in address:
+        return (Path(address) / name).is_file()
+    return bool(_told(address, lambda: _known(address, name)))
+
+
 def found_at(page: Path, local: Config, config: Config) -> str:
     """Where a page that was written at hand is to be found; empty where none was written."""
     if not page.is_file():
@@ -55,10 +70,15 @@ def _is_first_page(name: str) -> bool:
     return name.endswith(".html") and ("/" not in name or name.endswith("/index.html"))
 
 
-def _known(address: str) -> list[str]:
+def _known(address: str, only: str | None = None) -> list[str]:
     import obstore
 
-    return [found["path"] for batch in obstore.list(open_store(address)) for found in batch]
+    if only is None:
+        return [found["path"] for batch in obstore.list(open_store(address)) for found in batch]
+    try:
+        return [obstore.head(open_store(address), only)["path"]]
+    except FileNotFoundError:
+        return []
 
 
 def _send(address: str, folder: Path, known: list[str]) -> list[str]:

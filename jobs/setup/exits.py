@@ -10,6 +10,8 @@ from datetime import date
 from enum import IntEnum
 from typing import Any, NoReturn
 
+from jobs.setup.problems import machine_problem
+
 
 class ExitCode(IntEnum):
     """What the exit status of a command says."""
@@ -98,11 +100,13 @@ class NothingToDo(JobError):
 def exit_code_of(problem: Exception) -> ExitCode:
     """What a process ends with that a problem has stopped.
 
-    A commit that came second is told apart: Delta, through Spark or delta-rs, found that somebody
-    else had committed first.
+    A machine without space needs somebody who mends it. A commit that came second is told apart:
+    Delta, through Spark or delta-rs, found that somebody else had committed first.
     """
     if isinstance(problem, JobError):
         return problem.exit_code
+    if machine_problem(problem):
+        return ExitCode.USAGE
     is_conflict = type(problem).__name__ == "CommitFailedError"
     if is_conflict or "[DELTA_CONCURRENT_" in str(problem):
         return ExitCode.LOCKED

@@ -1,0 +1,53 @@
+"""What stopped a command, in one line that keeps its cause."""
+
+from __future__ import annotations
+
+import errno
+import re
+
+from pipelines.plain import one_line
+
+_LONGEST = 500
+_TRACE = re.compile(r"\n\s*(?:at |JVM stacktrace|Driver stacktrace|Caused by|\d+: )")
+_PYTHON = "Traceback (most recent call last):"
+_MACHINE = (
+    (
+        ("No space left on device", "Disk quota exceeded", "File too large"),
+        (errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+        "the disk is full: free space where the tables, the reports or Spark's own files are, and "
+        "run again",
+    ),
+    (
+        ("Read-only file system",),
+        (errno.EROFS,),
+        "the disk can only be read: mend that, or set storage.root and storage.reports, and run "
+        "again",
+    ),
+    (
+        ("Too many open files",),
+        (errno.EMFILE, errno.ENFILE),
+        "this machine allows too few open files: raise `ulimit -n`, and run again",
+    ),
+)  # fmt: skip
+
+
+def said_of(problem: BaseException) -> str:
+    """What a problem says: without its traces, but with the cause at the end of one of Python's."""
+    text = str(problem)
+    if _PYTHON in text:
+        # What Spark tells of a task: the last line of the trace is what went wrong in it.
+        text = _TRACE.split(text.rpartition(_PYTHON)[2])[0].strip().rpartition("\n")[2] or text
+    return one_line(_TRACE.split(text)[0])[:_LONGEST]
+
+
+def machine_problem(problem: BaseException) -> str:
+    """What the machine lacks, and what to do; empty for any other problem.
+
+    delta-rs and Arrow tell what the system said in the text of errors of their own.
+    """
+    number = getattr(problem, "errno", None)
+    text = str(problem)
+    for marks, numbers, advice in _MACHINE:
+        if number in numbers or any(mark in text for mark in marks):
+            return advice
+    return ""

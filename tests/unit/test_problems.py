@@ -1,0 +1,68 @@
+"""What stopped a command is told in one line that keeps its cause."""
+
+from __future__ import annotations
+
+import doctest
+import errno
+
+import pytest
+
+from jobs.__main__ import main
+from jobs.setup.exits import ExitCode, exit_code_of
+from jobs.setup.problems import machine_problem, said_of
+from pipelines import plain
+
+OF_DELTA = OSError(
+    "Generic LocalFileSystem error\n   \x1b[31m↳\x1b[0m Unable to copy data to file\n"
+    "      \x1b[31m↳\x1b[0m No space left on device (os error 28)\n"
+)
+OF_A_TASK = RuntimeError(
+    "An exception was thrown from the Python worker. Please see the stack trace below.\n"
+    "Traceback (most recent call last):\n"
+    '  File "rows.py", line 1, in run\n'
+    "ValueError: the price is no number\n"
+    "\n\tat org.apache.spark.api.python.BasePythonRunner.compute(PythonRunner.scala:1)\n"
+)
+
+
+def test_the_cause_is_in_the_line_and_no_trace_is():
+    assert said_of(OF_DELTA) == (
+        "Generic LocalFileSystem error ↳ Unable to copy data to file ↳ No space left on device "
+        "(os error 28)"
+    )
+    assert said_of(OF_A_TASK) == "ValueError: the price is no number"
+    assert said_of(ValueError("two\nlines\n  at somewhere")) == "two lines"
+
+
+@pytest.mark.parametrize(
+    ("problem", "advice"),
+    [
+        (OF_DELTA, "free space"),
+        (OSError(errno.EDQUOT, "whatever this system calls it"), "free space"),
+        (OSError("Generic error: Read-only file system (os error 30)"), "can only be read"),
+        (OSError(errno.EMFILE, "Too many open files"), "ulimit -n"),
+    ],
+)
+def test_what_the_machine_lacks_is_named_with_what_to_do(problem: OSError, advice: str):
+    assert advice in machine_problem(problem)
+    assert exit_code_of(problem) is ExitCode.USAGE
+    assert machine_problem(OSError(errno.ENOENT, "No such file")) == ""
+
+
+def test_a_command_that_ends_for_it_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def fail(_: object) -> int:
+        raise OF_DELTA
+
+    monkeypatch.setattr("jobs.__main__._dispatch", fail)
+    assert main(["config"]) == ExitCode.USAGE
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("promoted-ctr: the disk is full: free space")
+    assert "No space left on device" in line
+    assert "\x1b" not in line
+
+
+def test_text_from_outside_does_nothing():
+    assert doctest.testmod(plain).failed == 0
+    assert plain.escaped("a\u202eb\x9b2J\u2028c") == r"a\u202eb\x9b2J\u2028c"
