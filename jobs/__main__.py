@@ -14,7 +14,7 @@ from jobs.commands.arguments import Parser, add_common, add_days, effective_conf
 from jobs.planning.record import code_version
 from jobs.setup.exits import ExitCode, JobError, exit_code_of, leave
 from jobs.setup.problems import machine_problem, said_of
-from jobs.setup.stores import store_problem
+from jobs.setup.store_errors import store_cause
 
 EXAMPLES = """examples:
   promoted-ctr simulate                       write a simulated marketplace to data/landing
@@ -143,9 +143,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         said, code = said_of(problem), exit_code_of(problem)
         if of_machine := machine_problem(problem):
             message = f"{of_machine} ({said})"
-        elif of_store := store_problem(problem):
-            message = f"object store: {of_store}"
-            code = ExitCode.USAGE
+        elif of_store := store_cause(problem):
+            message = f"object store: {of_store.text}"
         elif code is ExitCode.LOCKED:
             message = f"another run wrote at the same time: {said}"
         else:

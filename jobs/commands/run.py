@@ -33,6 +33,7 @@ from jobs.reporting.progress import progress_for, span
 from jobs.reporting.report_folder import reports_at_hand
 from jobs.setup.config import Config
 from jobs.setup.exits import ExitCode, UsageError, exit_code_of
+from jobs.storage.creation import check_writable
 from jobs.storage.tables import Tables
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def run(
             steps = planner.due(targets)
             plan = [s for s in steps if job is None or s.job.name == job]
         else:
+            check_writable(tables.root)
             tables.create(["runs"])
             problem: Exception | None = None
             done: list[PlannedStep] = []
@@ -183,6 +185,7 @@ def start_runner(
     source = Source.load(config.source.name, config.storage.landing)
     tables = Tables(config.storage.root, lambda: _start(config, runner))
     signal.signal(signal.SIGTERM, _terminated)
+    check_writable(tables.root)
     tables.create(["runs"])
     with progress_for(console, run_id, arguments.log_format) as progress:
         runner = Runner(config, source, tables, run_id, progress)

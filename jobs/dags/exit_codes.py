@@ -11,7 +11,7 @@ RETRIES = {
     1: 1,  # unexpected; a lost executor or a full disk ends so as well, and a second run is safe
     2: 0,  # usage or configuration: the same call fails again
     10: 0,  # refused by a check or a gate: the same data are refused again
-    20: 8,  # input is not there or stale: it may come
+    20: 8,  # input is not there or stale, or a store does not answer: it may come
     30: 8,  # another run is writing: it will end
     143: 3,  # terminated: what was made is kept, the next run goes on from there
 }
@@ -21,7 +21,7 @@ MEANING = {
     1: "unexpected error",
     2: "wrong usage or configuration",
     10: "stopped by quality, nothing published",
-    20: "input not there or stale",
+    20: "input not there or stale, or a store does not answer",
     30: "another run is writing",
     99: "nothing to do for this date",
     143: "terminated",
@@ -31,7 +31,8 @@ WHAT_TO_DO = {
     1: "read the last lines of the task's log; run the command with `--verbose` for the trace",
     2: "the line names the argument or key; correct the variable `promoted_ctr` and clear the task",
     10: "the last good scores stay; open the report of the day, mend the source or the rule, clear",
-    20: "the line names the file; once it has landed, clear the task if its attempts are spent",
+    20: "the line names the file, or what the store said; once it has landed, or the store "
+    "answers, clear the task if its attempts are spent",
     30: "`promoted-ctr runs` shows who writes; nothing to do unless it stays for hours",
     99: "the date is before the first log: nothing",
     143: "killed, or out of memory or time; what was made is kept, the next attempt goes on",

@@ -13,6 +13,7 @@ from functools import cached_property
 from pyarrow import fs
 
 from jobs.setup.exits import InputMissing, UsageError
+from jobs.setup.store_errors import store_error
 
 _PLACEHOLDER = re.compile(r"\{ds(?::([^{}]*))?\}")
 _DATE_PARTS = {"%Y": r"(?P<Y>\d{4})", "%m": r"(?P<m>\d{2})", "%d": r"(?P<d>\d{2})"}
@@ -200,7 +201,8 @@ class Landing:
             selector = fs.FileSelector(fixed, recursive=True, allow_not_found=True)
             infos = self.filesystem.get_file_info(selector)
         except OSError as problem:
-            raise InputMissing(f"landing directory {self.root} cannot be read: {problem}") from None
+            told = f"landing directory {self.root} cannot be read"
+            raise store_error(problem, told) or InputMissing(f"{told}: {problem}") from None
         return [info for info in infos if info.type == fs.FileType.File]
 
 

@@ -16,6 +16,7 @@ from pyspark.sql.pandas.types import from_arrow_type
 from jobs.landing.files import Landing, LandingFile
 from jobs.landing.raw_files import first_line
 from jobs.setup.exits import InputMissing
+from jobs.setup.store_errors import store_error
 
 _WIDER: dict[pa.DataType, pa.DataType] = {
     pa.uint8(): pa.int16(),
@@ -66,8 +67,9 @@ def parquet_columns(landing: Landing, file: LandingFile) -> tuple[ParquetColumn,
                 if column.physical_type == "INT96"
             }
     except (OSError, pa.ArrowException) as problem:
-        raise InputMissing(
-            f"landing file {file.address} cannot be read as Parquet: {first_line(problem)}"
+        told = f"landing file {file.address} cannot be read as Parquet"
+        raise (
+            store_error(problem, told) or InputMissing(f"{told}: {first_line(problem)}")
         ) from None
     return tuple(_column(field, field.name in int96) for field in schema)
 

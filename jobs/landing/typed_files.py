@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from jobs.setup.exits import InputMissing
+from jobs.setup.store_errors import store_error
 from jobs.storage.day_files import open_root
 from pipelines.days import with_day
 from pipelines.logs.certain import certain_rows, clicked_impressions, repeated_ids
@@ -49,7 +50,9 @@ def typed_file(address: str, declared: pa.Schema, required: frozenset[str]) -> T
             footer = pq.ParquetFile(opened, coerce_int96_timestamp_unit="us")
             have = footer.schema_arrow
             rows = footer.metadata.num_rows
-    except (OSError, pa.ArrowException):
+    except (OSError, pa.ArrowException) as problem:
+        if of_store := store_error(problem, f"{address} cannot be read"):
+            raise of_store from problem
         return None
     # Names must be those of the log to the letter: Spark, which judges all other files, takes
     # `Listing_ID` for `listing_id`, and of two such columns neither.
@@ -184,8 +187,9 @@ def read_typed(
                     ]
                     yield pa.RecordBatch.from_arrays(arrays, names=list(columns))
         except (OSError, pa.ArrowException) as problem:
-            raise InputMissing(
-                f"landing file {file.address} cannot be read: it is damaged or cut short"
+            told = f"landing file {file.address} cannot be read"
+            raise (
+                store_error(problem, told) or InputMissing(f"{told}: it is damaged or cut short")
             ) from problem
 
 

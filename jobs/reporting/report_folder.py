@@ -10,8 +10,9 @@ from datetime import date
 from pathlib import Path
 
 from jobs.setup.config import Config
-from jobs.setup.exits import UsageError
-from jobs.setup.stores import open_store, said_of_store
+from jobs.setup.exits import StoreUnavailable, UsageError
+from jobs.setup.store_errors import said_of_store
+from jobs.setup.stores import open_store
 
 
 @contextmanager
@@ -105,6 +106,8 @@ def _told(address: str, act: Callable[[], list[str]]) -> list[str]:
     try:
         return act()
     except (BaseError, OSError) as problem:
-        raise UsageError(
-            f"cannot write the report to {address}: {said_of_store(problem)}; set storage.reports"
-        ) from problem
+        cause = said_of_store(problem)
+        told = f"cannot write the report to {address}: {cause.text}"
+        if cause.passes:
+            raise StoreUnavailable(told) from problem
+        raise UsageError(f"{told}; set storage.reports") from problem

@@ -31,7 +31,7 @@ MEANINGS = {
     ExitCode.UNEXPECTED: "unexpected error; `--verbose` shows the trace",
     ExitCode.USAGE: "usage or configuration: trying again will not help",
     ExitCode.QUALITY: "stopped by a quality check or a gate; nothing is published",
-    ExitCode.INPUT: "input is not there or unreadable; it may come later",
+    ExitCode.INPUT: "input is not there or unreadable, or a store does not answer: try again later",
     ExitCode.LOCKED: "another run is writing to the same warehouse",
     ExitCode.NOTHING: "nothing to do for this date: the logs begin later",
     ExitCode.TERMINATED: "terminated; run again",
@@ -85,6 +85,12 @@ class InputMissing(JobError):
     exit_code = ExitCode.INPUT
 
 
+class StoreUnavailable(JobError):
+    """An object store does not answer, or asks for patience; trying again later may help."""
+
+    exit_code = ExitCode.INPUT
+
+
 class LockHeld(JobError):
     """Another run holds the lock, or wrote at the same time."""
 
@@ -100,13 +106,18 @@ class NothingToDo(JobError):
 def exit_code_of(problem: Exception) -> ExitCode:
     """What a process ends with that a problem has stopped.
 
-    A machine without space needs somebody who mends it. A commit that came second is told apart:
-    Delta, through Spark or delta-rs, found that somebody else had committed first.
+    A machine without space needs somebody who mends it, an object store may be well again, as of
+    `store_errors`. A commit that came second is told apart: Delta, through Spark or delta-rs, found
+    that somebody else had committed first.
     """
     if isinstance(problem, JobError):
         return problem.exit_code
     if machine_problem(problem):
         return ExitCode.USAGE
+    from jobs.setup.store_errors import store_cause
+
+    if cause := store_cause(problem):
+        return ExitCode.INPUT if cause.passes else ExitCode.USAGE
     is_conflict = type(problem).__name__ == "CommitFailedError"
     if is_conflict or "[DELTA_CONCURRENT_" in str(problem):
         return ExitCode.LOCKED

@@ -1,4 +1,4 @@
-"""Object stores: which addresses can work, how they are reached, and what goes wrong in one line.
+"""Object stores: which addresses can work, and how they are reached.
 
 delta-rs, Arrow and Spark take their settings from the environment alike: endpoint, region and
 credentials. `storage.options` are such variables, for all of them; credentials are none.
@@ -124,51 +124,6 @@ def open_store(address: str) -> ObjectStore:
     return from_url(address, retry_config={"max_retries": 3, "retry_timeout": patience})
 
 
-_NO_KEYS = (
-    "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role"
-)
-_CAUSES = (
-    ("169.254.169.254", _NO_KEYS),
-    ("loading credentials", _NO_KEYS),
-    ("NoSuchBucket", "the bucket is not there: create it, or mend the address"),
-    ("bucket does not exist", "the bucket is not there: create it, or mend the address"),
-    ("InvalidBucketName", "that is no name of a bucket: mend the address"),
-    ("URL scheme is not allowed", "the endpoint is http://, which AWS_ALLOW_HTTP=true allows"),
-    ("InvalidAccessKeyId", "the store does not know AWS_ACCESS_KEY_ID"),
-    ("SignatureDoesNotMatch", "AWS_SECRET_ACCESS_KEY is wrong"),
-    ("AccessDenied", "these credentials may not do this there"),
-    ("Forbidden", "these credentials may not do this there"),
-    ("ExpiredToken", "the credentials have expired"),
-    ("error sending request", "the endpoint does not answer: is AWS_ENDPOINT_URL right?"),
-    ("Couldn't connect", "the endpoint does not answer: is AWS_ENDPOINT_URL right?"),
-    ("dns error", "the endpoint does not answer: is AWS_ENDPOINT_URL right?"),
-)
-
-
-_OF_STORES = (
-    "Generic S3 error",
-    "Generic GCS error",
-    "Generic MicrosoftAzure error",
-    "AWS Error",
-    "loading credentials",
-)
-
-
-def store_problem(problem: BaseException) -> str:
-    """What a problem comes from where it comes from an object store; empty for any other."""
-    is_of_store = any(mark in str(problem) for mark in _OF_STORES)
-    return said_of_store(problem) if is_of_store else ""
-
-
-def said_of_store(problem: BaseException) -> str:
-    """What a problem with an object store comes from, in one line."""
-    text = " ".join(str(problem).split())
-    for mark, cause in _CAUSES:
-        if mark.lower() in text.lower():
-            return cause
-    return text.split(" Debug source:")[0][:300]
-
-
 def check_store(address: str) -> None:
     """See that an object store can be written, before any work.
 
@@ -176,14 +131,21 @@ def check_store(address: str) -> None:
     ------
     UsageError
         The message says what is wrong.
+    StoreUnavailable
+        It may be over soon.
     """
     import obstore
     from obstore.exceptions import BaseError
 
-    from jobs.setup.exits import UsageError
+    from jobs.setup.exits import StoreUnavailable, UsageError
+    from jobs.setup.store_errors import said_of_store
 
     try:
+        # Some servers make a bucket that is not there of the first object that is put into it.
+        next(iter(obstore.list(open_store(address))), None)
         obstore.put(open_store(address), ".probe", b"")
         obstore.delete(open_store(address), ".probe")
     except (BaseError, OSError, ValueError) as problem:
-        raise UsageError(f"cannot write to {address}: {said_of_store(problem)}") from problem
+        cause = said_of_store(problem)
+        kind = StoreUnavailable if cause.passes else UsageError
+        raise kind(f"cannot write to {address}: {cause.text}") from problem

@@ -20,7 +20,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from jobs.setup.exits import LockHeld
-from jobs.setup.stores import open_store, said_of_store
+from jobs.setup.store_errors import said_of_store
+from jobs.setup.stores import open_store
 
 NAME = ".lease"
 HEARTBEAT_S = 15.0
@@ -168,7 +169,7 @@ class Lease:
             self._look_again()
         except Exception as problem:
             if time.monotonic() - self._renewed > EXPIRES_S - HEARTBEAT_S:
-                self._lost = f"it could not be renewed ({said_of_store(problem)})"
+                self._lost = f"it could not be renewed ({said_of_store(problem).text})"
 
     def _look_again(self) -> None:
         """Tell a renewal that came through, though its answer did not, from a lost lease."""

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.setup.exits import InputMissing
-from jobs.setup.stores import store_problem
+from jobs.setup.store_errors import store_cause
 from jobs.storage.contracts import arrow_schema
 from jobs.storage.creation import check_root
 from jobs.storage.day_files import DataFile, DayReader, absolute
@@ -77,7 +77,7 @@ class TableReader:
         try:
             return DeltaTable(self.path(name), version=version)
         except DeltaError as problem:
-            if store_problem(problem):
+            if store_cause(problem):
                 raise
             raise InputMissing(
                 f"version {version} of {self.path(name)} is not there: old ones stay for "

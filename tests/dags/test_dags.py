@@ -176,7 +176,7 @@ def test_how_a_process_ends_says_what_becomes_of_its_task(seen: dict[str, Any]) 
     assert {str(int(code)) for code in ExitCode} <= set(expected)
     assert seen["endings"]["became"] == expected
     said = seen["endings"]["said"]
-    assert said["20"] == "run ended with 20: input not there or stale"
+    assert said["20"] == "run ended with 20: input not there or stale, or a store does not answer"
     assert said["0"] == "{'date': '2026-01-07'}"
     assert said["no connection"].startswith("AirflowFailException: there is no Spark connection")
     assert seen["endings"]["retries"] == 8

@@ -90,14 +90,14 @@ def test_what_keeps_a_store_from_being_reached_is_said_in_one_line(
 ) -> None:
     root = f"{reached.bucket()}/warehouse"
 
-    def said(address: str = root, **changed: str | None) -> str:
+    def said(address: str = root, *, ends: ExitCode = ExitCode.USAGE, **changed: str | None) -> str:
         with monkeypatch.context() as patched:
             for name, value in changed.items():
                 patched.delenv(name) if value is None else patched.setenv(name, value)
             open_store.cache_clear()
             code = main(["run", "--root", address, "--date", "2026-01-01"])
         told = capsys.readouterr().err
-        assert code == ExitCode.USAGE
+        assert code == ends
         assert len(told.splitlines()) == 1
         assert "planted" not in told
         return told
@@ -106,7 +106,8 @@ def test_what_keeps_a_store_from_being_reached_is_said_in_one_line(
     assert "AWS_ALLOW_HTTP=true" in said(AWS_ALLOW_HTTP=None)
     assert "does not know AWS_ACCESS_KEY_ID" in said(AWS_ACCESS_KEY_ID="wrong")
     assert "AWS_SECRET_ACCESS_KEY is wrong" in said(AWS_SECRET_ACCESS_KEY="wrong")
-    assert "does not answer" in said(AWS_ENDPOINT_URL="http://127.0.0.1:9")
+    nowhere = "http://127.0.0.1:9"
+    assert "does not answer" in said(ends=ExitCode.INPUT, AWS_ENDPOINT_URL=nowhere)
 
 
 @pytest.mark.parametrize(
