@@ -29,6 +29,7 @@ class Memory:
         self.history_days = history_days
         self.days: set[date] = set()
         self._past = Past()
+        self._added: list[QualityResult] = []
         self._first = date.max
         self._last = date.min
 
@@ -38,13 +39,20 @@ class Memory:
         if first < self._first or last > self._last:
             self._first, self._last = min(first, self._first), max(last, self._last)
             self._past = self._read()
+            # What was measured a moment ago is not stored yet.
+            for result in self._added:
+                self._remember(result)
         return self._past
 
     def add(self, results: Iterable[QualityResult]) -> None:
         """Remember what was measured."""
-        for r in results:
-            self.days.add(r.ds)
-            self._past.add((r.table, r.check, r.slice), r.ds, r.status, r.observed, r.state)
+        for result in results:
+            self.days.add(result.ds)
+            self._added.append(result)
+            self._remember(result)
+
+    def _remember(self, r: QualityResult) -> None:
+        self._past.add((r.table, r.check, r.slice), r.ds, r.status, r.observed, r.state)
 
     def _read(self) -> Past:
         past = Past()
