@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 import traceback
@@ -12,6 +13,7 @@ from types import ModuleType
 from jobs import FLOW
 from jobs.commands.arguments import Parser, add_common, add_days, effective_config
 from jobs.planning.record import code_version
+from jobs.setup.environment import check_readable
 from jobs.setup.exits import ExitCode, JobError, exit_code_of, leave
 from jobs.setup.problems import machine_problem, said_of
 from jobs.setup.store_errors import store_cause
@@ -123,7 +125,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     verbose = "--verbose" in words
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Letters that a terminal's locale has not are no reason to stop.
+            stream.reconfigure(errors="replace")
     try:
+        check_readable(words)
         command = next((word for word in words if not word.startswith("-")), None)
         return int(_dispatch(build_parser(command).parse_args(words)))
     except JobError as problem:

@@ -21,7 +21,7 @@ from pyspark.sql import DataFrame
 
 from jobs.commands.job import job_main
 from jobs.landing.accounts import Counts, account, day_record
-from jobs.landing.canonical_logs import select_log
+from jobs.landing.canonical_logs import failed_select, select_log
 from jobs.landing.judged_logs import JudgedLog, judge
 from jobs.landing.mends import Mend
 from jobs.landing.stored_days import take_in
@@ -29,7 +29,7 @@ from jobs.landing.typed_days import Aside, TypedDays, typed_days, write_good_row
 from jobs.landing.unchanged import unchanged
 from jobs.landing.unread import nothing_landed, require_finished, unread
 from jobs.planning.record import Record, table_versions
-from jobs.setup.exits import InputMissing, leave
+from jobs.setup.exits import InputMissing, UsageError, leave
 from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.day_files import WRITTEN
 from jobs.storage.task_writes import frame_files, write_frame
@@ -73,10 +73,11 @@ def run(step: Step) -> Outcome:
             outcome[day] = _again_accounted(step, day, before[day].details, before[day])
         return outcome
     except (PySparkException, Py4JJavaError) as problem:
-        unreadable = _unreadable(problem)
-        if unreadable is None:
-            raise
-        raise InputMissing(unreadable) from problem
+        if unreadable := _unreadable(problem):
+            raise InputMissing(unreadable) from problem
+        if failed := failed_select(step.source, problem):
+            raise UsageError(failed) from problem
+        raise
 
 
 def replay(step: Step, mend: Mend, told: Mapping[str, Any], begin: Callable[[], None]) -> Outcome:

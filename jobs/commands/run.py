@@ -32,6 +32,7 @@ from jobs.reporting.judging import Made, tell_run, untold
 from jobs.reporting.progress import progress_for, span
 from jobs.reporting.report_folder import reports_at_hand
 from jobs.setup.config import Config
+from jobs.setup.environment import check_user
 from jobs.setup.exits import ExitCode, UsageError, exit_code_of
 from jobs.storage.creation import check_writable
 from jobs.storage.tables import Tables
@@ -57,7 +58,8 @@ def run(
     from jobs.commands.arguments import chosen_days, names_days
     from jobs.commands.check_source import tell_first_use
 
-    # A wrong registry, or a wrong rule, is told before any log is read.
+    # A wrong machine, registry or rule is told before any log is read.
+    check_user()
     check_registries(config)
     rules_for(config)
     suites_for(config)

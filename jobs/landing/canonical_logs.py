@@ -13,6 +13,7 @@ from pyspark.sql import types as T
 
 from jobs.landing.raw_files import RawView
 from jobs.landing.raw_views import read_view
+from jobs.landing.select_problems import failed_expression, sql_problem
 from jobs.landing.sources import Source
 from jobs.setup.exits import InputMissing, UsageError
 from schemas.logs import LOGS
@@ -83,6 +84,23 @@ def select_log(
     return YieldedLog(rows, refused)
 
 
+def failed_select(source: Source, problem: BaseException) -> str | None:
+    """What is to be said where a SELECT fails on a row; None for any other problem.
+
+    All that is done to its rows afterwards is done so that bad ones are refused.
+    """
+    failed = failed_expression(problem)
+    if failed is None:
+        return None
+    said, line, part = failed
+    of = [name for name, select in source.selects.items() if part in select]
+    where = source.directory / f"{of[0]}.sql" if of else source.directory
+    return (
+        f"{where}, line {line}: {said}, in {part[:80]}: let it be null instead (try_cast, "
+        "try_divide, get), and the row is refused with its reason"
+    )
+
+
 def _run_select(
     spark: SparkSession, source: Source, log: str, views: dict[str, RawView]
 ) -> DataFrame:
@@ -91,13 +109,14 @@ def _run_select(
             view.rows.createOrReplaceTempView(name)
         return spark.sql(source.selects[log])
     except (AnalysisException, ParseException) as problem:
-        text = str(problem).split("; line", 1)[0].split("\nJVM stacktrace", 1)[0].strip()
+        text, line = sql_problem(problem)
         for told in (told for view in views.values() for told in view.unread):
             if f"`{told.partition(' ')[0]}`" in text:
                 raise InputMissing(
                     f"the SELECT of {log} reads a column of a type that cannot be read: {told}"
                 ) from None
-        raise UsageError(f"source {source.name}: the SELECT of {log}: {text[:400]}") from None
+        at = f", line {line}" if line else ""
+        raise UsageError(f"{source.directory / f'{log}.sql'}{at}: {text}") from None
     finally:
         for name in views:
             spark.catalog.dropTempView(name)

@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from jobs.landing.select_problems import sql_problem
 from jobs.setup.exits import UsageError
 from jobs.step import Step
 from pipelines.logs.reasons import INVALID_UTF8
@@ -85,7 +86,8 @@ def _select(step: Step, log: str, view: DataFrame, select: str) -> DataFrame:
         # Another ds would put the row into a day that is not made.
         return yielded.join(view.select(NUMBER, "ds"), [NUMBER, "ds"], how="left_semi")
     except (AnalysisException, ParseException) as problem:
-        text = str(problem).split("\nJVM stacktrace", 1)[0].strip().split("\n")[0]
-        raise UsageError(f"the SELECT of {log}: {text[:400]}") from None
+        text, line = sql_problem(problem)
+        at = f", line {line}" if line else ""
+        raise UsageError(f"the SELECT of {log}{at}: {text}") from None
     finally:
         step.spark.catalog.dropTempView(VIEW)

@@ -10,9 +10,11 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.errors import AnalysisException
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import SparkSession
 
+from jobs.landing.canonical_logs import failed_select
 from jobs.landing.feature_inputs import OwnInput
 from jobs.landing.judged_rows import with_matches
 from jobs.landing.log_findings import Finding, Level, columns_of, rows_of
@@ -97,6 +99,11 @@ def _of_log(looker: Looker, log: str, day: date, checked: dict[str, LookedAt]) -
         # Mostly told already, per column: a type that cannot be cast.
         if all(finding.level != "wrong" for finding in findings):
             findings.insert(0, Finding(log, "", "wrong", first_line(problem)))
+    except (PySparkException, Py4JJavaError) as problem:
+        failed = failed_select(looker.source, problem)
+        if failed is None:
+            raise
+        findings.append(Finding(log, "", "wrong", failed))
     return findings
 
 

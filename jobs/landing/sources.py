@@ -33,6 +33,7 @@ class Source:
     spec: SourceFile
     selects: Mapping[str, str]
     landing: Landing
+    directory: Path
     left_out: frozenset[date] = frozenset()
     """Days that count as if nothing had landed."""
     _looked: dict[str, tuple[list[LandingFile], list[UnreadFile]]] = field(default_factory=dict)
@@ -61,7 +62,7 @@ class Source:
             raise UsageError(f"{directory / 'source.toml'}: {where}: {what}") from None
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
             raise UsageError(f"source {directory}: {problem}") from None
-        return cls(directory.name, spec, selects, Landing(str(landing)))
+        return cls(directory.name, spec, selects, Landing(str(landing)), directory)
 
     @property
     def logs(self) -> tuple[str, ...]:

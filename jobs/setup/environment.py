@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -82,6 +83,45 @@ def check_java() -> Path:
             f"{java} is Java {version[1]}, Spark needs {MINIMUM_JAVA} or newer: {JAVA_ADVICE}"
         )
     return java
+
+
+def check_user() -> None:
+    """Check that this process' user has a name, without which no Spark starts.
+
+    Raises
+    ------
+    UsageError
+        The system knows none, as in a container that is given a number.
+    """
+    try:
+        import pwd
+    except ImportError:  # no such system
+        return
+    user = os.getuid()
+    try:
+        pwd.getpwuid(user)
+    except KeyError:
+        raise UsageError(
+            f"user id {user} has no name, and Spark's Hadoop classes do not start without one: add "
+            f"it to the image (echo 'ctr:x:{user}:0::/tmp:/bin/false' >> /etc/passwd), or run as a "
+            "user who has one"
+        ) from None
+
+
+def check_readable(words: Sequence[str]) -> None:
+    """Check that the locale could read the arguments.
+
+    Raises
+    ------
+    UsageError
+    """
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise UsageError(
+                f"the locale cannot read the argument {word!a}: set LC_ALL=C.UTF-8 or PYTHONUTF8=1"
+            ) from None
 
 
 def project_root() -> Path:

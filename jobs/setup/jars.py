@@ -97,7 +97,12 @@ DELTA_JARS = (
 def default_directory() -> Path:
     """Give the directory of the archives: below PROMOTED_CTR_HOME, else the user's cache."""
     home = os.environ.get("PROMOTED_CTR_HOME")
-    return (Path(home) if home else Path.home() / ".cache" / "promoted-ctr").absolute() / "jars"
+    try:
+        return (Path(home) if home else Path.home() / ".cache" / "promoted-ctr").absolute() / "jars"
+    except RuntimeError:
+        raise UsageError(
+            "this user has no home: set PROMOTED_CTR_HOME to a directory that it can write"
+        ) from None
 
 
 def ensure_delta_jars(directory: Path | None = None) -> list[Path]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobs.setup.config import Config
-from jobs.setup.environment import check_java, conf_directory
+from jobs.setup.environment import check_java, check_user, conf_directory
 from jobs.setup.jars import ensure_delta_jars, ensure_jars
 from jobs.setup.s3_jars import s3_jars
 from jobs.setup.stores import is_s3, spark_options
@@ -103,17 +106,52 @@ def start_session(
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
     if not submitted:
         check_java()
+        check_user()
+        # Java takes the letters of file names, and how it writes numbers and letters, from the
+        # locale: it shall not matter who calls.
+        os.environ["LC_ALL"] = "C.UTF-8"
         # Workers would take the system's python otherwise.
         os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    from pyspark.logger import PySparkLogger
     from pyspark.sql import SparkSession
 
     settings = session_settings(
         config, submitted=submitted, reads_tables=reads_tables, is_short=is_short
     )
+    if not submitted:
+        _start_java(settings)
     builder = SparkSession.builder.appName(name)
     for key, value in settings.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
+    for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
+        # What they tell, with traces, is told again by the error itself.
+        PySparkLogger.getLogger(name).setLevel(logging.CRITICAL)
     return spark
+
+
+def _start_java(settings: Mapping[str, str]) -> None:
+    """Start the JVM, where there is none yet, without the note that Java writes of a module of it.
+
+    Spark asks for that module, and Java has no setting against the note.
+    """
+    from pyspark import SparkConf, SparkContext
+    from pyspark.java_gateway import launch_gateway
+
+    if SparkContext._gateway is not None:
+        return
+    ours, of_java = os.pipe()
+
+    def pass_on() -> None:
+        with os.fdopen(ours, errors="replace") as lines:
+            for line in lines:
+                if "Using incubator modules" not in line:
+                    sys.stderr.write(line)
+
+    threading.Thread(target=pass_on, name="java-stderr", daemon=True).start()
+    conf = SparkConf(loadDefaults=False).setAll(list(settings.items()))
+    SparkContext._gateway = launch_gateway(conf, {"stderr": of_java})
+    SparkContext._jvm = SparkContext._gateway.jvm
+    os.close(of_java)

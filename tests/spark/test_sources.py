@@ -15,7 +15,7 @@ from jobs.landing.feature_inputs import own_inputs
 from jobs.landing.source_findings import check_source
 from jobs.landing.sources import Source
 from jobs.setup.config_layers import load_config
-from jobs.setup.exits import ExitCode
+from jobs.setup.exits import ExitCode, UsageError
 from tests.support.ingesting import DAY, ingest, land, make_step, row
 
 DATASETS = Path(__file__).parents[3] / "shared" / "datasets"
@@ -127,6 +127,36 @@ def test_columns_that_are_missing_unexpected_or_of_a_wrong_type_are_told(spark, 
     assert texts["request_id"][0] == "wrong"
     assert "CAST(request_id AS STRING)" in texts["request_id"][1]
     assert texts["position"][0] == "good"
+
+
+@pytest.mark.parametrize(
+    ("position", "says"),
+    [
+        ("nope", "line 2: [UNRESOLVED_COLUMN"),
+        ("CAST(query AS INT)", "line 2: [CAST_INVALID_INPUT] The value 'blue mug'"),
+        ("1 / (position - 1)", "line 2: [DIVIDE_BY_ZERO] Division by zero, in 1 / (position - 1)"),
+        ("position FROM", "[PARSE_SYNTAX_ERROR]"),
+    ],
+    ids=["column", "cast", "division", "syntax"],
+)
+def test_a_bad_select_is_told_with_its_file_and_line(spark, tmp_path, position, says):
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "source.toml").write_text(
+        'what = "own"\n[views.shown]\npath = "impressions/ds={ds}/*"\n'
+        '[logs.impressions]\nviews = ["shown"]\n'
+    )
+    columns = "impression_id, ts, surface, request_id, listing_id, query, ds"
+    sql = f"SELECT {columns},\n{position} AS position FROM shown"
+    (own / "impressions.sql").write_text(sql)
+    land(tmp_path / "landing", "impressions", [row("impressions")])
+    step = make_step(spark, tmp_path / "landing", tmp_path / "warehouse", source=own)
+    with pytest.raises(UsageError) as stop:
+        ingest(step)
+    assert f"{own / 'impressions.sql'}, line" in str(stop.value)
+    assert says in str(stop.value)
+    found = check_source(Source.load(own, tmp_path / "landing"), lambda: spark)
+    assert any(says in f.text for f in found if f.level == "wrong")
 
 
 def test_nobodys_ids_and_what_is_not_read_are_told_by_name(spark, tmp_path):

@@ -13,7 +13,13 @@ from pathlib import Path
 import pytest
 
 from jobs.setup import environment, jars
-from jobs.setup.environment import check_java, conf_directory, project_root
+from jobs.setup.environment import (
+    check_java,
+    check_readable,
+    check_user,
+    conf_directory,
+    project_root,
+)
 from jobs.setup.exits import ExitCode, UsageError
 from jobs.setup.jars import DELTA_JARS, Jar, ensure_delta_jars
 
@@ -206,3 +212,38 @@ def test_unreachable_repository_ends_in_one_line_without_its_password(tmp_path: 
     (line,) = ended.stderr.splitlines()
     assert "DEFAULT_ARTIFACT_REPOSITORY" in line
     assert "secret" not in line
+
+
+def test_a_user_id_without_a_name_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_user()
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 7)
+    with pytest.raises(UsageError, match=r"user id 2147483641 has no name.*/etc/passwd"):
+        check_user()
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("PROMOTED_CTR_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", nowhere)
+    with pytest.raises(UsageError, match="set PROMOTED_CTR_HOME"):
+        jars.default_directory()
+
+
+def test_an_argument_that_the_locale_cannot_read_is_told() -> None:
+    check_readable(["run", "--landing", "/data/ü"])
+    with pytest.raises(UsageError, match="LC_ALL"):
+        check_readable(["run", "--landing", b"/data/\xfc".decode("ascii", "surrogateescape")])
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_what_a_terminal_cannot_show_does_not_stop_a_command(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "landing ü ✓").mkdir()
+    called = subprocess.run(
+        [sys.executable, "-m", "jobs", "config", "--landing", str(tmp_path / "landing ü ✓")],
+        env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "1"},
+        capture_output=True, check=False,
+    )  # fmt: skip
+    assert (called.returncode, called.stderr) == (0, b"")
+    assert b"landing " in called.stdout
