@@ -21,7 +21,7 @@ from jobs.landing.log_findings import Finding, Level, columns_of, rows_of
 from jobs.landing.looking import LookedAt, Looker, is_sampled
 from jobs.landing.raw_files import first_line
 from jobs.landing.sources import Source
-from jobs.setup.exits import InputMissing, UsageError
+from jobs.setup.exits import InputMissing, JobError, UsageError
 from pipelines.logs.labels import LabelRules
 from pipelines.logs.nobody import frequent_ids
 from schemas.logs import LOGS
@@ -55,8 +55,13 @@ def check_source(
         What makes a user id nobody's; without it, none is looked for.
     inputs : sequence of OwnInput
         What the user's own features read.
+
+    Raises
+    ------
+    JobError
+        No session can be started.
     """
-    looker = Looker(source, session, inputs, max_string_bytes)
+    looker = Looker(source, _started(session), inputs, max_string_bytes)
     findings: list[Finding] = []
     checked: dict[str, LookedAt] = {}
     for log in LOGS:
@@ -70,13 +75,34 @@ def check_source(
             continue
         last = source.last_complete_day()
         at = day or (last if last in landed else landed[-1])
-        findings += _of_log(looker, log, at, checked)
+        try:
+            findings += _of_log(looker, log, at, checked)
+        except _NoSession as problem:
+            raise problem.reason from None
     if "impressions" in checked:
         if labels is not None:
             findings += _nobody(checked["impressions"].rows, labels)
         if "listings" in checked:
             findings += _partners(checked["impressions"], checked["listings"])
     return findings
+
+
+class _NoSession(Exception):
+    """Why no session can be started, which is no finding of a source."""
+
+    def __init__(self, reason: JobError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+def _started(session: Callable[[], SparkSession]) -> Callable[[], SparkSession]:
+    def start() -> SparkSession:
+        try:
+            return session()
+        except JobError as problem:
+            raise _NoSession(problem) from problem
+
+    return start
 
 
 def _of_log(looker: Looker, log: str, day: date, checked: dict[str, LookedAt]) -> list[Finding]:

@@ -15,6 +15,7 @@ from jobs.landing.log_findings import Finding
 from jobs.landing.looking import is_sampled
 from jobs.landing.source_findings import check_source
 from jobs.landing.sources import Source
+from jobs.setup.exits import UsageError
 from jobs.storage.contracts import arrow_schema
 from schemas.logs import LOGS
 from tests.support.rows import DAY, arrow_rows, row
@@ -126,3 +127,15 @@ def test_clicks_on_impressions_of_the_day_before_are_known(tmp_path: Path) -> No
     click = {"click_id": "late", "impression_id": "night", "ts": datetime(2026, 2, 10, tzinfo=UTC)}
     land(tmp_path, "clicks", [click])
     assert not any("rows (" in f.text for f in findings(tmp_path))
+
+
+def test_a_machine_that_starts_no_session_is_no_finding(tmp_path: Path) -> None:
+    folder = tmp_path / "impressions" / f"ds={DAY}"
+    folder.mkdir(parents=True)
+    (folder / "part.jsonl").write_text("{}\n")
+
+    def session() -> None:
+        raise UsageError("no Java found")
+
+    with pytest.raises(UsageError, match="no Java found"):
+        check_source(Source.load("canonical", tmp_path), session)  # type: ignore[arg-type]
