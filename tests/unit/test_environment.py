@@ -104,8 +104,9 @@ def test_checkout_has_its_settings() -> None:
 def test_settings_are_found_when_the_code_runs_out_of_an_archive(tmp_path: Path) -> None:
     archive = tmp_path / "code.zip"
     sources = ["jobs/__init__.py", "jobs/setup/__init__.py", "jobs/setup/environment.py"]
+    plain = ["pipelines/__init__.py", "pipelines/plain.py"]
     with zipfile.ZipFile(archive, "w") as packed:
-        for name in [*sources, "jobs/setup/exits.py"]:
+        for name in [*sources, "jobs/setup/exits.py", "jobs/setup/problems.py", *plain]:
             packed.write(project_root() / name, name)
         packed.writestr("conf/base/a.toml", "x = 1")
     code = (
