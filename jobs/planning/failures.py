@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jobs import Job
 from jobs.planning.planner import PlannedStep
-from jobs.planning.record import COMMITTED, FAILED, REFUSED, Attempt, Records
+from jobs.planning.record import COMMITTED, FAILED, REFUSED, STARTED, Attempt, Records
 from jobs.setup.exits import LockHeld, QualityStop, exit_code_of
 from jobs.step import DayRecord, Outcome
 from jobs.storage.tables import Tables
@@ -15,6 +15,20 @@ def tables_of(job: Job) -> list[str]:
     """The tables that a job reads or writes and that only runs write."""
     names = {read.table for read in job.reads} | set(job.writes)
     return sorted(name for name in names if name in TABLES and TABLES[name].stage != "quality")
+
+
+def announce(records: Records, attempt: Attempt, planned: PlannedStep) -> None:
+    """Record that rows of finished days are about to be replaced.
+
+    A run that is killed between its commit and its record would leave the old record with the new
+    rows, and nobody could tell.
+    """
+    if planned.job.writes:
+        about = {COMMITTED: True, "error": "the run broke off while it replaced rows"}
+        again = [day for day in planned.days if (planned.job.name, day) in records.newest]
+        outcome = {day: DayRecord(details=dict(about)) for day in again}
+        if rows := attempt.rows(outcome, planned.fingerprints, status=STARTED):
+            records.add(rows)
 
 
 def record_failure(

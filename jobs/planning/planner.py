@@ -7,7 +7,6 @@ modification times. A day is outdated when its recorded fingerprint is another o
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -16,13 +15,13 @@ from typing import Any
 
 from jobs import FLOW, WRITER, Job, Read
 from jobs.landing.sources import Source
+from jobs.planning.landed_logs import LANDED, LandedLogs, digest
 from jobs.planning.reasons import made_from
 from jobs.planning.record import Record
 from jobs.setup.config import Config
 from pipelines.days import contiguous
 
 JOBS: dict[str, Job] = {job.name: job for job in FLOW}
-LANDED = ("impressions", "clicks", "listings")
 UNSETTLED = "unsettled"
 """Fingerprint part of a day whose head digest is known only once it has been ingested."""
 
@@ -63,7 +62,8 @@ class Planner:
         self.present = present
         self._sections = {job.name: config.section_hash(job.sections) for job in FLOW}
         self._known: dict[tuple[str, date], str | None] = {}
-        self._landed = {log: set(source.days(log)) for log in LANDED}
+        self.landed = LandedLogs(config, source, records)
+        self._landed = self.landed.days
 
     def read_days(self, read: Read, day: date) -> list[date]:
         """The days of a table that a job reads for `day`, whether they can be had or not."""
@@ -114,36 +114,17 @@ class Planner:
                 return None
             # Clicks are matched with the impressions of the day before too.
             before = self.landing_digests(day - timedelta(days=1)).get("impressions")
-            return _digest([*parts, repr(sorted(landed.items())), repr(before)])
+            return digest([*parts, repr(sorted(landed.items())), repr(before)])
         for read in job.reads:
             inputs = self.read_fingerprints(read, day)
             if read.window == 1 and read.kind == "days" and not read.optional and not inputs:
                 return None
             parts += [f"{read.table}@{read_day}={value}" for read_day, value in inputs]
-        return _digest(parts)
+        return digest(parts)
 
     def landing_digests(self, day: date) -> dict[str, str]:
         """Digest per log of what a day is ingested from: its files, and rows taken in later."""
-        digests = self.file_digests(day)
-        record = self.records.get(("ingest_logs", day))
-        for replay in record.details.get("replays", ()) if record is not None else ():
-            for log in replay["rows"]:
-                digests[log] = _digest([digests.get(log, ""), replay["id"]])
-        return digests
-
-    def file_digests(self, day: date) -> dict[str, str]:
-        """Digest of the landing files of a day per log; as recorded where they are removed."""
-        if day in self.source.left_out:
-            return {}
-        digests = {
-            log: _digest([repr(file) for file in sorted(self.source.files(log, day))])
-            for log in LANDED
-            if day in self._landed[log]
-        }
-        record = self.records.get(("ingest_logs", day))
-        if digests or record is None:
-            return digests
-        return dict(record.details.get("landing", {}))
+        return self.landed.digests(day)
 
     def read_fingerprints(self, read: Read, day: date) -> list[tuple[date, str]]:
         """The days of a table that a job reads for `day`, each with what it is made from."""
@@ -244,7 +225,3 @@ def refit_day(day: date, every: int, listing_days: set[date]) -> date:
     last = day - timedelta(days=day.toordinal() % every)
     candidates = (last + timedelta(days=ahead) for ahead in range((day - last).days + 1))
     return next((candidate for candidate in candidates if candidate in listing_days), day)
-
-
-def _digest(parts: Sequence[str]) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:20]

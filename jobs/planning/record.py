@@ -35,6 +35,8 @@ class Record:
         Delta version of each table as it left them.
     versions_in : mapping of str to int
         Delta version of each table as it was read.
+    begun : tuple
+        Run and time of the attempt that has begun to replace rows, and the fingerprint before it.
     """
 
     fingerprint: str
@@ -43,6 +45,7 @@ class Record:
     details: Mapping[str, Any]
     versions: Mapping[str, int] = field(default_factory=dict)
     versions_in: Mapping[str, int] = field(default_factory=dict)
+    begun: tuple[str, datetime | None, str] = ("", None, UNKNOWN)
 
 
 def code_version() -> str:
@@ -81,7 +84,7 @@ def read_records(tables: Tables) -> dict[tuple[str, date], Record]:
     refused or has replaced rows, the record no longer says what they were made from.
     """
     columns = ["job", "ds", "status", "ended", "fingerprint", "rows_out", "published", "details"]
-    columns += ["versions_out", "versions_in"]
+    columns += ["versions_out", "versions_in", "run_id", "started"]
     newest: dict[tuple[str, date], Record] = {}
     # Who adds to what is read here must have read all of it.
     tables.look(["runs"])
@@ -100,7 +103,13 @@ def _take(newest: dict[tuple[str, date], Record], rows: Iterable[Mapping[str, An
                 Details(row["versions_out"]), Details(row["versions_in"]),
             )  # fmt: skip
         elif key in newest and (row["status"] == REFUSED or details.get(COMMITTED)):
-            newest[key] = replace(newest[key], fingerprint=UNKNOWN)
+            begun = newest[key].begun
+            if row["status"] == STARTED:
+                begun = (row["run_id"], row["started"], newest[key].fingerprint)
+            newest[key] = replace(newest[key], fingerprint=UNKNOWN, begun=begun)
+        elif key in newest and newest[key].begun[:2] == (row["run_id"], row["started"]):
+            # What began has replaced nothing.
+            newest[key] = replace(newest[key], fingerprint=newest[key].begun[2])
 
 
 class Records:

@@ -70,7 +70,7 @@ def replay(runner: Runner, days: Sequence[date], mend: Mend, *, who: str, why: s
         if outcome:
             planner = runner.planner()
             for day, record in outcome.items():
-                record.details["landing"] = planner.file_digests(day)
+                record.details["landing"] = planner.landed.file_digests(day)
             prints = _fingerprints(runner, outcome)
             runner.check_quality(PlannedStep(JOB, tuple(outcome), prints), outcome)
             runner.records.add(attempt().rows(outcome, prints))

@@ -10,10 +10,11 @@ from itertools import groupby
 from jobs import FLOW
 from jobs.landing.sources import Source
 from jobs.planning.checks import check_tables
-from jobs.planning.failures import record_failure, tables_of
+from jobs.planning.failures import announce, record_failure, tables_of
+from jobs.planning.landed_logs import LANDED
 from jobs.planning.left_out import left_out, remove_rows, say_how_to_go_on, without_left_out
 from jobs.planning.memory import Memory
-from jobs.planning.planner import JOBS, LANDED, PlannedStep, Planner
+from jobs.planning.planner import JOBS, PlannedStep, Planner
 from jobs.planning.progress import Progress
 from jobs.planning.publications import follow
 from jobs.planning.reasons import MADE_FROM
@@ -184,11 +185,12 @@ class Runner:
             self.tables.look(job.writes)
             # What was planned must still be so where the step begins.
             self.tables.refuse_changed(["runs"])
+            announce(self.records, attempt(), planned)
             outcome: Outcome = importlib.import_module(f"jobs.{job.name}").run(step)
             if job.name == "ingest_logs":
-                landing = self.planner()
+                landed = self.planner().landed
                 for day, record in outcome.items():
-                    record.details |= {"landing": landing.file_digests(day), **self.remark}
+                    record.details |= {"landing": landed.file_digests(day), **self.remark}
             counts = self.tables.row_counts(job.writes[0], planned.days) if job.writes else {}
             for day, record in outcome.items():
                 record.details |= {MADE_FROM: planned.made_from(day)}

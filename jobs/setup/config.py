@@ -35,6 +35,7 @@ class StorageConfig(Section):
     root: str
     landing: str
     reports: str
+    restate_days: Annotated[int, Field(ge=0)]
     options: dict[str, str]
 
     @field_validator("root", "reports")
@@ -59,8 +60,7 @@ class StorageConfig(Section):
         """Reports of a warehouse lie in it, so that no other one's take their place."""
         if not isinstance(values, dict) or values.get("reports") != "":
             return values
-        root = str(values.get("root", ""))
-        return values | {"reports": f"{root.rstrip('/')}/reports"}
+        return values | {"reports": f"{str(values.get('root', '')).rstrip('/')}/reports"}
 
 
 class SparkConfig(Section):

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from jobs.setup.exits import JobError, StoreUnavailable, UsageError
+from pipelines.plain import one_line
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,6 @@ _OF_STORES = re.compile(
     r"Generic (S3|GCS|MicrosoftAzure) error|AWS Error|loading credentials|NoSuchBucket"
     r"|necessary privileges|valid authentication credentials|fs\.s3a|awssdk"
 )
-# delta-rs colours what it says, in place of colons.
-_COLOURED = re.compile(r"\s*\x1b\[[0-9;]*m↳\x1b\[[0-9;]*m|\x1b\[[0-9;]*m")
 
 
 def store_cause(problem: BaseException) -> Cause | None:
@@ -101,4 +100,5 @@ def store_error(problem: BaseException, doing: str) -> JobError | None:
 
 
 def _plain(problem: BaseException) -> str:
-    return " ".join(_COLOURED.sub(":", str(problem)).split())
+    # delta-rs writes an arrow in place of a colon.
+    return one_line(str(problem)).replace(" ↳", ":")

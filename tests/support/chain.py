@@ -11,7 +11,8 @@ from pathlib import Path
 
 from jobs import FLOW
 from jobs.landing.sources import Source
-from jobs.planning.planner import LANDED, PlannedStep
+from jobs.planning.landed_logs import LANDED
+from jobs.planning.planner import PlannedStep
 from jobs.planning.record import Record, read_records
 from jobs.planning.runner import Runner
 from jobs.setup.config import Config

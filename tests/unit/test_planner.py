@@ -8,8 +8,9 @@ import pytest
 
 from jobs import FLOW
 from jobs.landing.sources import Source
+from jobs.planning.landed_logs import LANDED
 from jobs.planning.planner import JOBS as DECLARED
-from jobs.planning.planner import LANDED, Planner, refit_day
+from jobs.planning.planner import Planner, refit_day
 from jobs.planning.reasons import MADE_FROM, why
 from jobs.planning.record import Record
 from jobs.setup.config_layers import load_config
@@ -374,3 +375,40 @@ class TestWhy:
         told = self.reasons(world)
         assert told["sample_training"] == ["its rows are gone"]
         assert "refused" in told["build_history"][0]
+
+
+def test_files_of_made_days_further_back_than_is_restated_are_not_looked_at(world):
+    world.configure("storage.restate_days=2")
+    assert world.run(("publish_scores", 5)) == {}
+    for log in LANDED:
+        world.land(log, 2, size=200)
+    assert world.run(("publish_scores", 5)) == {}
+    world.landed.pop(("clicks", day(1)))
+    assert world.run(("publish_scores", 5)) == {}
+    world.land("clicks", 3, size=200)
+    made = world.run(("publish_scores", 5))
+    assert made["ingest_logs"] == {3}
+    assert made["build_history"] == {3, 4, 5}
+    # Asked for again, they count.
+    world.configure()
+    assert 2 in world.run(("publish_scores", 5))["ingest_logs"]
+
+
+def test_a_log_that_lands_for_a_settled_day_changes_nothing_and_a_day_never_made_is_made():
+    world = World()
+    world.landed.pop(("clicks", day(2)))
+    world.run(("publish_scores", 5))
+    world.configure("storage.restate_days=1")
+    world.land("clicks", 2)
+    assert world.run(("publish_scores", 5)) == {}
+    fresh = World()
+    fresh.configure("storage.restate_days=1")
+    assert fresh.run(("publish_scores", 5))["ingest_logs"] == {0, 1, 2, 3, 4, 5}
+
+
+def test_scores_of_days_before_are_restated_only_where_they_are_asked_for(world):
+    world.run(("publish_scores", 4))
+    world.land("impressions", 3, size=200)
+    made = world.run(("publish_scores", 5))
+    assert (made["score_listings"], made["publish_scores"]) == ({5}, {5})
+    assert world.run(("publish_scores", 4))["publish_scores"] == {4}
