@@ -12,6 +12,7 @@ from typing import Any
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from jobs import FLOW
 from jobs.commands.arguments import iso_date
@@ -29,7 +30,6 @@ EXAMPLES = """examples:
   promoted-ctr runs --date 2025-03-14 --format json"""
 
 _STYLES = {"done": "green", "refused": "yellow", "failed": "bold red"}
-_NOTE_LENGTH = 300
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -118,7 +118,7 @@ def attempts(rows: list[Row]) -> list[Row]:
 
 
 def _print(console: Console, lines: list[Row]) -> None:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False)
     for name in ("started", "job", "last day"):
         table.add_column(name, no_wrap=True)
     for name in ("days", "rows out", "time"):
@@ -140,8 +140,9 @@ def _print(console: Console, lines: list[Row]) -> None:
         notes = [f"{number(refused)} rows refused"] if refused else []
         notes += [_first_line(line["note"])] if line["note"] else []
         for text in notes:
-            note = f"  {line['job']} {line['last_day']}: {text}"
-            console.print(note, highlight=False, markup=False)
+            note = Text(f"{line['job']} {line['last_day']}: {text}")
+            for at, part in enumerate(note.wrap(console, console.width - 4, tab_size=4)):
+                console.print(Text("    " if at else "  ") + part, highlight=False)
 
 
 def _status(line: Row) -> str:
@@ -151,8 +152,8 @@ def _status(line: Row) -> str:
 
 
 def _first_line(text: str) -> str:
-    line = text.strip().split("\n")[0]
-    return line if len(line) <= _NOTE_LENGTH else line[: _NOTE_LENGTH - 1] + "…"
+    """All of it: what to do often comes last."""
+    return text.strip().split("\n")[0]
 
 
 def _plain(value: object) -> object:

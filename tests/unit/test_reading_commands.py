@@ -56,6 +56,22 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+def test_the_table_and_its_notes_fit_80_columns_and_keep_what_to_do(root: Path) -> None:
+    what = 'later days go on after promoted-ctr leave-out --date 2025-02-02 --reason "..."'
+    row_of = row(
+        "runs", job="predict_traffic", ds=date(2025, 2, 2), status="refused", exit_code=10,
+        rows_out=12_345_678, rows_quarantined=3,
+        details=json.dumps({"error": "stopped by quality: " + "rows of a day: 0; " * 40 + what}),
+    )  # fmt: skip
+    Tables(str(root)).write_rows("runs", [row_of], None)
+    shown = call(runs, root, "--date", "2025-02-02")
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "…" not in shown
+    assert "predict_traffic" in shown
+    assert "12,345,678" in shown
+    assert what in " ".join(shown.split())
+
+
 @pytest.mark.parametrize("command", [runs, scores])
 def test_own_flags_go_together_with_the_common_ones(command: ModuleType) -> None:
     parser = Parser()
