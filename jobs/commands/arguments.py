@@ -42,6 +42,9 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("common options")
     group.add_argument("--root", metavar="DIR", help="where the tables are (storage.root)")
     group.add_argument("--landing", metavar="DIR", help="where raw files land (storage.landing)")
+    group.add_argument(
+        "--project", metavar="DIR", help="your own settings, rules and sources (storage.project)"
+    )
     group.add_argument("--source", metavar="NAME", help="source name or folder (source.name)")
     group.add_argument("--env", metavar="NAME", help="a file of conf/env: dev, test, prod")
     group.add_argument(
@@ -114,6 +117,7 @@ def effective_config(arguments: argparse.Namespace) -> Config:
         "storage.root": arguments.root,
         "storage.landing": arguments.landing,
         "source.name": arguments.source,
+        "storage.project": getattr(arguments, "project", None),
     }
     side = getattr(arguments, "side", None)
     if side is not None and arguments.dry_run and not main_of(side):

@@ -15,11 +15,12 @@ from rich.table import Table
 
 from jobs.landing.feature_inputs import OwnInput, own_inputs
 from jobs.landing.source_findings import check_source
-from jobs.landing.sources import Source, source_names
+from jobs.landing.sources import Source
 from jobs.landing.typed_days import typed_days
 from jobs.planning.joint_inputs import check_registries
 from jobs.setup.config import Config
 from jobs.setup.exits import ExitCode
+from jobs.setup.project import source_names
 from jobs.setup.session import start_session
 from jobs.storage.tables import Tables
 from pipelines.logs.labels import LabelRules
@@ -47,7 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, config: Config, console: Console) -> int:
     """Check the source that the arguments name."""
-    source = Source.load(config.source.name, config.storage.landing)
+    source = Source.of(config)
     check_registries(config)
     return run_check(
         source,

@@ -18,9 +18,9 @@ from pipelines.quality.rules import Rule
 INTRO = """# Rules of quality
 
 A rule file holds the rules of one table, in TOML. Those that come with the project are in
-`conf/quality/`. Your own go into a folder of yours: `quality.rules` names it, and a folder
-`quality/` beside a source's `source.toml` is read as well. Rules for a table that has some join
-them; a rule with a name that is taken is refused unless it says `override = true`.
+`conf/quality/`. Your own are in `quality/` of your project (`--project DIR`) or beside a source's
+`source.toml`: [sources.md](sources.md#your-own-folder). Rules for a table that has some join them;
+a rule with a name that is taken is refused unless it says `override = true`.
 
 Every measure is SQL of DuckDB over the rows of a day, and all rules of a table are one pass.
 `promoted-ctr profile TABLE` drafts a file from what the last days hold, and

@@ -63,7 +63,7 @@ def run(
     check_registries(config)
     rules_for(config)
     suites_for(config)
-    source = Source.load(config.source.name, config.storage.landing)
+    source = Source.of(config)
     last = None if names_days(arguments) else source.last_complete_day()
     days = chosen_days(arguments, last)
     run_id = arguments.run_id or f"{now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
@@ -184,7 +184,7 @@ def start_runner(
 ) -> Iterator[Runner]:
     """A runner, told of on a console, for as long as it is needed."""
     run_id = arguments.run_id or f"{now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
-    source = Source.load(config.source.name, config.storage.landing)
+    source = Source.of(config)
     tables = Tables(config.storage.root, lambda: _start(config, runner))
     signal.signal(signal.SIGTERM, _terminated)
     check_writable(tables.root)

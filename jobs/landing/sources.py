@@ -17,8 +17,9 @@ from pydantic import ValidationError
 
 from jobs.landing.files import Landing, LandingFile, UnreadFile
 from jobs.landing.source_file import SourceFile, View
-from jobs.setup.environment import conf_directory
+from jobs.setup.config import Config
 from jobs.setup.exits import UsageError
+from jobs.setup.project import project_folder, source_folder, source_names
 from schemas.logs import LOGS
 
 NO_FORMAT = "its ending tells no format: name the view's format in source.toml"
@@ -40,15 +41,20 @@ class Source:
     _beside: dict[str, list[UnreadFile]] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, name_or_directory: str | Path, landing: str | Path) -> Source:
-        """Read a source: a directory, or the name of one under ``conf/sources``.
+    def of(cls, config: Config) -> Source:
+        """Read the source that a configuration names; raises as `load` does."""
+        return cls.load(config.source.name, config.storage.landing, config.storage.project)
+
+    @classmethod
+    def load(cls, name_or_directory: str | Path, landing: str | Path, project: str = "") -> Source:
+        """Read a source: a directory, or the name of one in the project or ``conf/sources``.
 
         Raises
         ------
         UsageError
             If there is no such source, or it says something that is not understood.
         """
-        directory = source_directory(str(name_or_directory))
+        directory = source_directory(str(name_or_directory), project)
         try:
             values = tomllib.loads((directory / "source.toml").read_text(encoding="utf-8"))
             spec = SourceFile.model_validate(values)
@@ -159,23 +165,19 @@ class Source:
         return max(self.days("impressions"), default=None)
 
 
-def source_names() -> list[str]:
-    """The sources that come with the project."""
-    return sorted(path.parent.name for path in (conf_directory() / "sources").glob("*/source.toml"))
-
-
-def source_directory(name: str) -> Path:
-    """Folder of a source: a directory, or the name of one under ``conf/sources``.
+def source_directory(name: str, project: str = "") -> Path:
+    """Folder of a source: a directory, or the name of one in the project or ``conf/sources``.
 
     Raises
     ------
     UsageError
         There is no such source.
     """
-    for directory in (Path(name), conf_directory() / "sources" / name):
-        if (directory / "source.toml").is_file():
-            return directory
-    raise UsageError(
-        f"no source {name!r}: give a directory with a source.toml, or one of "
-        + ", ".join(source_names())
-    )
+    own = project_folder(project)
+    folder = source_folder(name, own)
+    if folder is None:
+        raise UsageError(
+            f"no source {name!r}: give a directory with a source.toml, or one of "
+            + ", ".join(source_names(own))
+        )
+    return folder

@@ -12,33 +12,19 @@ from jobs.landing.sources import source_directory
 from jobs.setup.config import Config
 from jobs.setup.environment import conf_directory
 from jobs.setup.exits import UsageError
+from jobs.setup.project import QUALITY, project_folder
 from pipelines.quality.own_rules import joined
 from pipelines.quality.rule_files import RuleError, TableRules, load_rules
 from pipelines.quality.suites import Suite, load_suite
 from schemas.catalog import TABLES
 
-FOLDER = "quality"
-"""Of rules, in the configuration that comes with the project and beside a source."""
-
 
 def own_folders(config: Config) -> tuple[Path, ...]:
-    """Folders of a user's rules (`*.toml`) and suites (`*.json`): the source's, the setting's.
-
-    Raises
-    ------
-    UsageError
-        The folder that the setting names is not there.
-    """
-    found = []
-    beside = source_directory(config.source.name) / FOLDER
-    if beside.is_dir():
-        found.append(beside)
-    if config.quality.rules:
-        named = Path(config.quality.rules)
-        if not named.is_dir():
-            raise UsageError(f"quality.rules: there is no folder {named}")
-        found.append(named)
-    return tuple(found)
+    """Folders of a user's rules (`*.toml`) and suites (`*.json`): the project's, the source's."""
+    project = project_folder(config.storage.project)
+    beside = source_directory(config.source.name, config.storage.project)
+    folders = [folder / QUALITY for folder in (project, beside) if folder is not None]
+    return tuple(folder for folder in folders if folder.is_dir())
 
 
 def rules_for(config: Config) -> dict[str, TableRules]:
@@ -49,7 +35,7 @@ def rules_for(config: Config) -> dict[str, TableRules]:
     UsageError
         A file cannot be read, or a rule cannot be checked.
     """
-    return rules_of(conf_directory() / FOLDER, *own_folders(config))
+    return rules_of(conf_directory() / QUALITY, *own_folders(config))
 
 
 def suites_for(config: Config) -> list[Suite]:

@@ -36,6 +36,7 @@ class StorageConfig(Section):
     landing: str
     reports: str
     restate_days: Annotated[int, Field(ge=0)]
+    project: str
     options: dict[str, str]
 
     @field_validator("root", "reports")
@@ -200,7 +201,6 @@ class ScoringConfig(Section):
 class QualityConfig(Section):
     great_expectations: bool
     documents_kept: Annotated[int, Field(ge=1)]
-    rules: str
     suite_rows: Annotated[int, Field(ge=1000)]
     history_days: Days
     min_history_days: Days

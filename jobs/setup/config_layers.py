@@ -1,4 +1,7 @@
-"""Where settings come from: base < environment < source < --conf files < variables < --set."""
+"""Where settings come from.
+
+Base < environment < project < source < --conf files < variables < --set.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,11 @@ from pydantic import ValidationError
 from jobs.setup.config import Config
 from jobs.setup.environment import conf_directory
 from jobs.setup.exits import UsageError
+from jobs.setup.project import project_folder, source_folder
 
 ENVIRONMENT_PREFIX = "PROMOTED_CTR__"
+PROJECT = "PROMOTED_CTR_PROJECT"
+"""The variable that names the user's own folder, as ``--project`` does."""
 UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 """What pydantic calls a key too many, of a model and of a dataclass."""
 
@@ -68,12 +74,16 @@ def _read(path: Path) -> dict[str, Any]:
         raise UsageError(f"configuration file {path} cannot be read: {problem}") from None
 
 
-def _source_settings(name: str) -> list[dict[str, Any]]:
-    """The settings that a source brings, in ``settings.toml`` beside its ``source.toml``."""
-    for directory in (Path(name), conf_directory() / "sources" / name):
-        if (directory / "source.toml").is_file() and (directory / "settings.toml").is_file():
-            return [_read(directory / "settings.toml")]
-    return []
+def _settings_of(folder: Path | None) -> list[dict[str, Any]]:
+    """The settings that a folder of the user's own brings, where it has any."""
+    path = folder / "settings.toml" if folder is not None else None
+    return [_read(path)] if path is not None and path.is_file() else []
+
+
+def _named(layers: Sequence[Mapping[str, Any]], section: str, key: str) -> str:
+    """A setting as the layers have it, before they are checked."""
+    found = _merge(layers).get(section, {})
+    return str(found.get(key, "")) if isinstance(found, dict) else ""
 
 
 def _value(text: str) -> Any:
@@ -148,7 +158,8 @@ def load_config(
     settings : sequence of str
         ``section.key=value`` strings, a key with dots in quotes; they win over everything.
     environment : mapping, optional
-        Environment variables; ``PROMOTED_CTR__SECTION__KEY=value`` ones count.
+        Environment variables; ``PROMOTED_CTR__SECTION__KEY=value`` ones count, and
+        ``PROMOTED_CTR_PROJECT``.
 
     Raises
     ------
@@ -164,14 +175,18 @@ def load_config(
             raise UsageError(f"unknown environment {env!r}: there are {known}")
         below.append(_read(chosen))
     above = [_read(Path(file)) for file in files]
-    for key, text in sorted((os.environ if environment is None else environment).items()):
+    variables = os.environ if environment is None else environment
+    if variables.get(PROJECT):
+        above.append({"storage": {"project": variables[PROJECT]}})
+    for key, text in sorted(variables.items()):
         if key.startswith(ENVIRONMENT_PREFIX):
             keys = key.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
             above.append(_setting(keys, text))
     above += [_given(setting) for setting in settings]
-    source = _merge([*below, *above]).get("source", {})
-    name = str(source.get("name", "")) if isinstance(source, dict) else ""
-    values = _merge([_flat(layer) for layer in (*below, *_source_settings(name), *above)])
+    own = project_folder(_named([*below, *above], "storage", "project"))
+    below += _settings_of(own)
+    of_source = _settings_of(source_folder(_named([*below, *above], "source", "name"), own))
+    values = _merge([_flat(layer) for layer in (*below, *of_source, *above)])
     try:
         return Config.model_validate(values)
     except ValidationError as problem:

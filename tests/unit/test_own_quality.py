@@ -54,19 +54,17 @@ SUITE = {
 
 @pytest.fixture
 def folder(tmp_path):
-    made = tmp_path / "mine"
-    made.mkdir()
+    made = tmp_path / "mine" / "quality"
+    made.mkdir(parents=True)
     return made
 
 
 @pytest.fixture
 def config(tmp_path, folder):
     return SimpleNamespace(
-        quality=SimpleNamespace(
-            great_expectations=True, documents_kept=28, rules=str(folder), suite_rows=1000
-        ),
+        quality=SimpleNamespace(great_expectations=True, documents_kept=28, suite_rows=1000),
         source=SimpleNamespace(name="canonical"),
-        storage=SimpleNamespace(reports=str(tmp_path / "reports")),
+        storage=SimpleNamespace(reports=str(tmp_path / "reports"), project=str(folder.parent)),
     )
 
 
@@ -85,10 +83,10 @@ def test_a_name_that_is_taken_is_refused_unless_it_says_override(config, folder)
     (folder / "mine.toml").write_text(clash)
     with pytest.raises(UsageError, match=r"there is a rule listings\.rows already.*override"):
         rules_for(config)
-    other = folder.parent / "other"
-    other.mkdir()
+    other = folder.parents[1] / "other" / "quality"
+    other.mkdir(parents=True)
     (other / "mine.toml").write_text(clash + "override = true\n")
-    config.quality.rules = str(other)
+    config.storage.project = str(other.parent)
     assert rules_for(config)["listings"].named("rows").kind == "share"
     (other / "more.toml").write_text(MINE.replace('"cheap"', '"new"') + "override = true\n")
 
@@ -105,13 +103,24 @@ def test_a_folder_beside_the_source_is_read_too(config, folder, tmp_path):
     (source / "source.toml").write_text("")
     (source / "quality" / "listings.toml").write_text(MINE)
     config.source.name = str(source)
-    config.quality.rules = ""
+    config.storage.project = ""
     assert rules_for(config)["listings"].named("cheap").max == 0.5
 
 
+def test_rules_of_the_project_and_of_its_source_are_read_together(config, folder):
+    (folder / "mine.toml").write_text(MINE)
+    source = folder.parent / "sources" / "shop"
+    (source / "quality").mkdir(parents=True)
+    (source / "source.toml").write_text("")
+    (source / "quality" / "more.toml").write_text(MINE.replace("cheap", "dear"))
+    config.source.name = "shop"
+    names = [rule.name for rule in rules_for(config)["listings"].rule]
+    assert {"cheap", "dear"} <= set(names)
+
+
 def test_a_folder_that_is_not_there_is_told(config):
-    config.quality.rules = "/nowhere"
-    with pytest.raises(UsageError, match=r"quality\.rules: there is no folder /nowhere"):
+    config.storage.project = "/nowhere"
+    with pytest.raises(UsageError, match="project /nowhere is not there"):
         rules_for(config)
 
 

@@ -98,9 +98,9 @@ def test_the_draft_of_a_stored_table_joins_the_rules_that_come_with_it(tmp_path)
     tables.write_rows("listings", rows, DAYS[:3])
     places = ["--root", str(tmp_path / "warehouse")]
     own = tmp_path / "own"
-    called = call(["profile", "listings", "--output", str(own / "mine.toml"), *places])
+    called = call(["profile", "listings", "--output", str(own / "quality" / "mine.toml"), *places])
     assert called.code == 0, called.err
-    settings = ["--set", f"quality.rules={str(own)!r}", "--set", "quality.great_expectations=false"]
+    settings = ["--project", str(own), "--set", "quality.great_expectations=false"]
     called = call(["check", "--date", str(DAYS[2]), "--table", "listings", *places, *settings])
     assert called.code == 0, called.err
     results = tables.read_arrow("quality_results").to_pylist()

@@ -31,11 +31,10 @@ def tables(tmp_path):
 
 @pytest.fixture
 def config(tmp_path):
-    quality = SimpleNamespace(history_days=28, min_history_days=7, rules="")
+    quality = SimpleNamespace(history_days=28, min_history_days=7)
     source = SimpleNamespace(name="canonical")
-    return SimpleNamespace(
-        quality=quality, source=source, storage=SimpleNamespace(reports=str(tmp_path))
-    )
+    storage = SimpleNamespace(reports=str(tmp_path), project="")
+    return SimpleNamespace(quality=quality, source=source, storage=storage)
 
 
 def impression(number, day=DAY, **changes):

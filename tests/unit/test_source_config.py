@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from jobs.landing.files import PathPattern
-from jobs.landing.sources import Source, source_names
+from jobs.landing.sources import Source
 from jobs.setup.exits import InputMissing, UsageError
+from jobs.setup.project import source_names
 from pipelines.logs.reasons import REASONS
 from schemas.logs import LOGS
 
