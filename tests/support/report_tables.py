@@ -104,7 +104,7 @@ def row(table: str, /, **changes: Any) -> Row:
 def config(reports: str = "reports") -> SimpleNamespace:
     """The parts of the configuration that reading needs."""
     return SimpleNamespace(
-        storage=SimpleNamespace(reports=reports),
+        storage=SimpleNamespace(reports=reports, project=""),
         quality=SimpleNamespace(great_expectations=False),
         history=SimpleNamespace(search_days=14, promoted_days=30, window_days=30),
         training=SimpleNamespace(search_days=14, promoted_days=30),

@@ -33,7 +33,7 @@ def config(tmp_path):
     return SimpleNamespace(
         quality=quality,
         source=SimpleNamespace(name="canonical"),
-        storage=SimpleNamespace(reports=str(tmp_path / "reports")),
+        storage=SimpleNamespace(reports=str(tmp_path / "reports"), project=""),
     )
 
 
