@@ -86,6 +86,7 @@ def build_parser(command: str | None = None) -> Parser:
         ("publish", "list publications; publish a day as it was, or what a gate refused"),
         ("unpublish", "take a day's scores back; consumers go back to the day before"),
         ("maintain", "merge small files, sum up logs, remove what no promise needs any more"),
+        ("mend", "find damaged tables, and go back to what is whole of them"),
         ("unlock", "say who writes to a warehouse; take the lease from a run that is gone"),
         ("alerts", "show alerts and act on them: acknowledge, mute, test, raise, late"),
         ("profile", "draft a rule file from what a table's last days hold"),

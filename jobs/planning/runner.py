@@ -27,9 +27,11 @@ from jobs.setup.exits import (
     QualityStop,
 )
 from jobs.step import Outcome, Step
+from jobs.storage.damage import refuse_empty_entries
 from jobs.storage.lock import WriterLock
 from jobs.storage.tables import Tables
 from jobs.storage.upkeep import keep_runs_short
+from schemas.catalog import TABLES
 
 
 class Runner:
@@ -99,6 +101,7 @@ class Runner:
             As of the job that stopped; what was made before it stays.
         """
         with self.lock:
+            refuse_empty_entries(self.tables.root, sorted(TABLES))
             keep_runs_short(self.tables)
             # Whoever held the lock before may have written.
             self.records.reread()

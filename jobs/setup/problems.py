@@ -10,6 +10,8 @@ from pipelines.plain import one_line
 _LONGEST = 500
 _TRACE = re.compile(r"\n\s*(?:at |JVM stacktrace|Driver stacktrace|Caused by|\d+: )")
 _PYTHON = "Traceback (most recent call last):"
+_DATA_FILE = re.compile(r"[^\s'/]*/?part-[\w-]*[0-9a-f]{12}[\w.-]*\.parquet")
+_LOST = re.compile(r"not found|No such file|NotFound", re.IGNORECASE)
 _MACHINE = (
     (
         ("No space left on device", "Disk quota exceeded", "File too large"),
@@ -47,6 +49,8 @@ def machine_problem(problem: BaseException) -> str:
     """
     number = getattr(problem, "errno", None)
     text = str(problem)
+    if (lost := _DATA_FILE.search(text)) and _LOST.search(text):
+        return f"{lost[0]} of a table is lost: `promoted-ctr mend` takes it out, then run again"
     for marks, numbers, advice in _MACHINE:
         if number in numbers or any(mark in text for mark in marks):
             return advice

@@ -14,6 +14,7 @@ from jobs.setup.exits import InputMissing
 from jobs.setup.store_errors import store_cause
 from jobs.storage.contracts import arrow_schema
 from jobs.storage.creation import check_root
+from jobs.storage.damage import told_if_damaged
 from jobs.storage.day_files import DataFile, DayReader, absolute
 from jobs.storage.delta_log import day_condition, logged_days, logged_files, logged_rows
 from schemas.catalog import TABLES
@@ -57,10 +58,11 @@ class TableReader:
 
         # Following the log from where it was last read costs a tenth of opening the table.
         handle = self._handles.get(name)
-        if handle is None:
-            handle = self._handles[name] = DeltaTable(self.path(name))
-        else:
-            handle.update_incremental()
+        with told_if_damaged(self.path(name)):
+            if handle is None:
+                handle = self._handles[name] = DeltaTable(self.path(name))
+            else:
+                handle.update_incremental()
         return handle
 
     def delta_at(self, name: str, version: int) -> DeltaTable:

@@ -25,7 +25,7 @@ from pyarrow import fs
 
 from jobs import FLOW
 from jobs.setup.exits import ExitCode
-from jobs.setup.problems import said_of
+from jobs.setup.problems import machine_problem, said_of
 from jobs.storage.reading import published_days, read_runs
 from jobs.storage.tables import Tables
 from tests.golden.digests import table_digest
@@ -203,15 +203,38 @@ def spend(night: Night, fault: Fault, draw: random.Random) -> Ending:
         mend = command_in(last.err)
         if mend is None:
             break
-        mended = night.command(*mend)
-        steps.append(f"{' '.join(mend)}: {mended.code}: {mended.err.strip()}")
+        steps += mend_by(night, mend)
         mends += 1
+        last = night.run()
+    if last.code == ExitCode.DONE and (mend := damage_said(night)):
+        steps += mend_by(night, mend)
         last = night.run()
     if last.code != ExitCode.DONE:
         wrong.append(f"the run ended with {last.code}: {last.err.strip()}")
     else:
         wrong += differences(night)
     return Ending(what, steps, "; ".join(wrong))
+
+
+def mend_by(night: Night, mend: Sequence[str]) -> list[str]:
+    """Do what a line has said, and then what that says; how it ended, in words."""
+    steps = []
+    pending = [list(mend)]
+    while pending:
+        words = pending.pop(0)
+        mended = night.command(*words)
+        steps.append(f"{' '.join(words)}: {mended.code}: {mended.err.strip()}")
+        pending += [shlex.split(named) for named in _COMMAND.findall(mended.out)]
+    return steps
+
+
+def damage_said(night: Night) -> list[str] | None:
+    """The command that a reader of the tables is told, where one of them cannot be read."""
+    try:
+        digests(night.root)
+    except Exception as problem:
+        return command_in(f"x: {machine_problem(problem) or problem}")
+    return None
 
 
 def differences(night: Night) -> list[str]:

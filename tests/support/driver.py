@@ -116,7 +116,9 @@ def started(
             process.kill()
             process.join()
             raise RuntimeError(f"{words} did not end within {ENDS_WITHIN_S} s")
-        out, err = (said.with_suffix(f".{name}").read_text() for name in ("out", "err"))
+        # One that is killed at once has said nothing, and nowhere.
+        files = [said.with_suffix(f".{name}") for name in ("out", "err")]
+        out, err = (file.read_text() if file.is_file() else "" for file in files)
         return Called(int(process.exitcode or 0), out, err)
 
     return end
