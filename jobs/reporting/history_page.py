@@ -73,12 +73,7 @@ def read_history(
 
 
 def _results(tables: Tables, days: Sequence[date]) -> list[dict[str, Any]]:
-    """Results of the days; a table that an older version made may lack a column."""
-    if not tables.exists("quality_results"):
-        return []
-    stored = {field.name for field in tables.delta("quality_results").schema().fields}
-    columns = [name for name in _COLUMNS if name in stored]
-    return read_rows(tables, "quality_results", days, columns=columns)
+    return read_rows(tables, "quality_results", days, columns=_COLUMNS)
 
 
 def last_judged(runs: Sequence[Mapping[str, Any]]) -> date:

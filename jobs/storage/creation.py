@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,25 +99,24 @@ def _retention(declared: Table) -> dict[str, str]:
 def complete_table(handle: DeltaTable, path: str, declared: Table) -> None:
     """See that a table that is there is the one declared, and whole.
 
-    Records of what happened (stage quality) cannot be made again: columns that they lack are
-    added, empty in the old rows.
+    Columns that an older version of the code did not know are added, empty in the old rows: days
+    are made again where a job's output version was raised, and records stay as they are.
 
     Raises
     ------
     UsageError
-        Another version of the code has made it.
+        It has columns that are not declared, or others of that name.
     """
-    from deltalake import Schema
+    from deltalake import Field, Schema
 
-    stored = [field.name for field in handle.schema().fields]
-    lacking = [c for c in declared.columns if c.name not in stored and c.nullable]
-    if lacking and declared.stage == "quality":
-        struct = Schema.from_json(declared.struct.json())
+    stored = {field.name: field.type for field in handle.schema().fields}
+    wanted = {field.name: field for field in Schema.from_json(declared.struct.json()).fields}
+    _refuse_other_columns(path, stored, {name: field.type for name, field in wanted.items()})
+    lacking = [field for name, field in wanted.items() if name not in stored]
+    if lacking:
         handle.alter.add_columns(
-            [field for field in struct.fields if field.name in {c.name for c in lacking}]
+            [Field(f.name, f.type, nullable=True, metadata=f.metadata) for f in lacking]
         )
-        stored += [column.name for column in lacking]
-    _check_columns(path, declared, stored)
     # Creation is two commits: a run killed between them left no constraints.
     if handle.version() == 0:
         _add_constraints(handle, declared)
@@ -131,8 +130,10 @@ def _add_constraints(handle: DeltaTable, declared: Table) -> None:
         handle.alter.add_constraint(dict(declared.constraints))
 
 
-def _check_columns(path: str, declared: Table, stored: Sequence[str]) -> None:
-    changed = sorted(set(stored) ^ set(declared.column_names))
+def _refuse_other_columns(
+    path: str, stored: Mapping[str, object], wanted: Mapping[str, object]
+) -> None:
+    changed = sorted(name for name, kind in stored.items() if wanted.get(name) != kind)
     if changed:
         raise UsageError(
             f"{path} was made by another version, with other columns ({', '.join(changed)}): "

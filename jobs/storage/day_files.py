@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
@@ -75,7 +76,21 @@ def read_file(file: DataFile, schema: pa.Schema, columns: Sequence[str] | None =
     ).read([column for column in wanted if column != "ds"])
     if "ds" in wanted:
         stored = with_day(stored, file.ds)
-    return stored.select(wanted).cast(pa.schema([schema.field(column) for column in wanted]))
+    return _whole(stored, pa.schema([schema.field(column) for column in wanted]))
+
+
+def _whole(rows: Any, wanted: pa.Schema) -> Any:
+    """Rows, of a table or a batch, in declared types; null where the file is older than a column.
+
+    Raises
+    ------
+    ValueError
+        Nulls where none may be.
+    """
+    for column in wanted:
+        if column.name not in rows.schema.names:
+            rows = rows.append_column(column.name, pa.nulls(rows.num_rows, column.type))
+    return rows.select(wanted.names).cast(wanted)
 
 
 def read_files(
@@ -94,7 +109,7 @@ def read_batches(file: DataFile, schema: pa.Schema, columns: Sequence[str]) -> B
     with filesystem.open_input_file(path) as opened:
         stored = pq.ParquetFile(opened, coerce_int96_timestamp_unit="us")
         for batch in stored.iter_batches(columns=[name for name in columns if name != "ds"]):
-            yield with_day(batch, file.ds).select(wanted.names).cast(wanted)
+            yield _whole(with_day(batch, file.ds), wanted)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,9 @@ import pyarrow.compute as pc
 from jobs.setup.exits import InputMissing
 from jobs.storage.as_of import TablesAsOf
 from jobs.storage.reading import DONE, Row, publications, read_runs, read_where
+from jobs.storage.table_reader import open_dataset
 from jobs.storage.tables import Tables
+from schemas.catalog import TABLES
 
 SCORES = "listing_scores"
 CURRENT = "current_scores"
@@ -136,8 +138,13 @@ def follow(tables: Tables, day: date | None, version: int | None) -> None:
     held = tables.dataset(CURRENT).head(1, columns=["ds", "scores_version"]).to_pylist()
     if held == ([] if day is None else [{"ds": day, "scores_version": version}]):
         return
-    source = tables.delta_at(SCORES, version).to_pyarrow_dataset()
+    source = open_dataset(SCORES, tables.delta_at(SCORES, version))
+    wanted = pc.scalar(False) if day is None else pc.field("ds") == day
+    added = [c.name for c in TABLES[SCORES].columns if not c.nullable]
+    added = [name for name in added if source.schema.field(name).nullable]
+    if any(source.count_rows(filter=wanted & pc.field(name).is_null()) for name in added):
+        # Made before these columns were: the next publication has them.
+        return
     columns = {name: pc.field(name) for name in source.schema.names}
     columns["scores_version"] = pc.scalar(version)
-    wanted = pc.scalar(False) if day is None else pc.field("ds") == day
     tables.overwrite(CURRENT, lambda: source.scanner(columns, wanted).to_reader())

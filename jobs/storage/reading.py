@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.storage.delta_log import day_condition
+from jobs.storage.table_reader import open_dataset
 from jobs.storage.tables import Tables
 
 Row = dict[str, Any]
@@ -36,7 +36,7 @@ def read_where(
     if not tables.exists(name):
         return None
     handle = tables.delta(name) if version is None else tables.delta_at(name, version)
-    dataset = handle.to_pyarrow_dataset(file_pruning_predicate=day_condition(days))
+    dataset = open_dataset(name, handle, days)
     return dataset.to_table(filter=condition, columns=list(columns) if columns else None)
 
 

@@ -28,6 +28,19 @@ _READAHEAD = 2
 """Batches, and files, that are in memory before the rows wanted of them are known."""
 
 
+def open_dataset(name: str, handle: DeltaTable, days: Sequence[date] | None = None) -> Dataset:
+    """The files of days of a table, not read yet.
+
+    A column that an older version of the code did not know is null.
+    """
+    pruned = None if days is None else day_condition(days)
+    stored = pa.schema(handle.schema().to_arrow())
+    lacking = [field.with_nullable(True) for field in arrow_schema(name)]
+    lacking = [field for field in lacking if field.name not in stored.names]
+    schema = pa.schema([*stored, *lacking]) if lacking else None
+    return handle.to_pyarrow_dataset(file_pruning_predicate=pruned, schema=schema)
+
+
 class TableReader:
     """All tables under one storage root, to read."""
 
@@ -150,8 +163,7 @@ class TableReader:
 
     def dataset(self, name: str, days: Sequence[date] | None = None) -> Dataset:
         """The files of days of a table, not read yet; the table must exist."""
-        pruned = None if days is None else day_condition(days)
-        return self.delta(name).to_pyarrow_dataset(file_pruning_predicate=pruned)
+        return open_dataset(name, self.delta(name), days)
 
     def files(self, name: str, days: Sequence[date]) -> list[DataFile]:
         """The data files of days of a table, by day and path."""

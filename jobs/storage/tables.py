@@ -105,8 +105,6 @@ class Tables(TableReader):
         int
             The Delta version written.
         """
-        from deltalake import Schema
-
         refuse_other_days(name, written, days)
         files: list[AddAction | RemoveAction] = [*add_actions(written, int(time.time() * 1000))]
 
@@ -115,7 +113,7 @@ class Tables(TableReader):
             handle.create_write_transaction(
                 files,
                 mode="overwrite" if replaced else "append",
-                schema=Schema.from_json(TABLES[name].struct.json()),
+                schema=handle.schema(),
                 partition_by=list(TABLES[name].partition_by),
                 partition_filters=[("ds", "in", [str(day) for day in replaced])]
                 if replaced
