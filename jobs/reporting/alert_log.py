@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -11,10 +12,16 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from jobs.setup.exits import LockHeld
+from jobs.storage.lease import Lease
 from jobs.storage.tables import Tables
 from pipelines.quality.alerts import SEVERITIES, Alert, Mute, Problem
 
 Row = dict[str, Any]
+
+WAITS_S = 120.0
+"""For another process to have told: longer than the lease of a killed one runs."""
+_LOOKS_EVERY_S = 0.3
 
 
 @dataclass(frozen=True)
@@ -134,13 +141,33 @@ def write_events(tables: Tables, rows: Sequence[Row]) -> None:
 def alerts_lock(root: str) -> Iterator[None]:
     """Keep two processes from telling the same news twice; a run does not wait for another's rows.
 
-    On a local file system only: elsewhere two at once may both tell.
+    Raises
+    ------
+    LockHeld
+        In an object store, others have told for minutes: what is owed is told by the next run.
     """
     if "://" in root:
-        yield
+        lease = Lease(f"{root.rstrip('/')}/_alerts", "alerts")
+        _wait_for(lease)
+        try:
+            yield
+        finally:
+            lease.give_back()
         return
     folder = Path(root)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock-alerts").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _wait_for(lease: Lease) -> None:
+    deadline = time.monotonic() + WAITS_S
+    while True:
+        try:
+            lease.take()
+            return
+        except LockHeld:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_LOOKS_EVERY_S)

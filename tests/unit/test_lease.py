@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
 
 from jobs.__main__ import main
+from jobs.reporting import alert_log
 from jobs.setup.exits import ExitCode, LockHeld
 from jobs.storage import lease
 from jobs.storage.lease import Lease
@@ -113,3 +115,35 @@ def test_a_run_that_cannot_renew_stops_in_time(root: str, monkeypatch: pytest.Mo
     held._renewed = time.monotonic() - lease.EXPIRES_S
     with pytest.raises(LockHeld, match="endpoint does not answer"):
         held.confirm()
+
+
+def test_two_processes_tell_alerts_one_after_the_other(root: str) -> None:
+    inside: list[str] = []
+    seen: list[list[str]] = []
+
+    def tell(name: str) -> None:
+        with alert_log.alerts_lock(root):
+            inside.append(name)
+            time.sleep(0.3)
+            seen.append(list(inside))
+            inside.remove(name)
+
+    both = [threading.Thread(target=tell, args=(name,)) for name in ("one", "other")]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    assert sorted(seen) == [["one"], ["other"]]
+
+
+def test_telling_goes_on_beside_a_run_and_does_not_wait_for_ever(
+    root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alert_log, "WAITS_S", 0.5)
+    with (
+        WriterLock(root, "a run"),
+        alert_log.alerts_lock(root),
+        pytest.raises(LockHeld),
+        alert_log.alerts_lock(root),
+    ):
+        pass
