@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,8 +17,8 @@ import pytest
 from jobs.landing.parquet_columns import parquet_columns, spark_schema
 from jobs.landing.sources import Source
 from jobs.setup.exits import InputMissing, QualityStop
-from jobs.storage.contracts import arrow_schema
 from schemas.logs import LOGS
+from tests.support.formats import Row, write_csv, write_jsonl, write_parquet
 from tests.support.ingesting import DAY, ingest, land, make_step, row, stored
 
 START = datetime(DAY.year, DAY.month, DAY.day, tzinfo=UTC)
@@ -35,7 +34,6 @@ ODD = [
     "a\tb",
     "\\n",
 ]
-Row = dict[str, Any]
 
 
 def made_rows(number: int) -> dict[str, list[Row]]:
@@ -65,37 +63,6 @@ def made_rows(number: int) -> dict[str, list[Row]]:
         for k in range(9)
     ]  # fmt: skip
     return {"impressions": impressions, "clicks": clicks, "listings": listings}
-
-
-def as_text(value: Any) -> Any:
-    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
-
-
-def write_parquet(path: Path, log: str, rows: list[Row], **types: pa.DataType) -> None:
-    declared = arrow_schema(log)
-    fields = [pa.field(c.name, types.get(c.name, declared.field(c.name).type)) for c in LOGS[log]]
-    plain = [
-        {k: list(v.items()) if isinstance(v, dict) else v for k, v in one.items()} for one in rows
-    ]
-    pq.write_table(pa.Table.from_pylist(plain, pa.schema(fields)), path.with_suffix(".parquet"))
-
-
-def write_jsonl(path: Path, log: str, rows: list[Row]) -> None:
-    lines = (json.dumps({k: as_text(v) for k, v in one.items()}) + "\n" for one in rows)
-    path.with_suffix(".jsonl").write_text("".join(lines))
-
-
-def write_csv(path: Path, log: str, rows: list[Row], quoting: int = csv.QUOTE_MINIMAL) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, quoting=quoting)  # type: ignore[arg-type]
-    names = [column.name for column in LOGS[log]]
-    writer.writerow(names)
-    for one in rows:
-        values = (one.get(name) for name in names)
-        writer.writerow(
-            json.dumps(v) if isinstance(v, (list, dict)) else as_text(v) for v in values
-        )
-    path.with_suffix(".csv").write_bytes(text.getvalue().encode())
 
 
 def write_quoted_csv(path: Path, log: str, rows: list[Row]) -> None:
