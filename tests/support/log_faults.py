@@ -194,12 +194,12 @@ def _cut(draw: Random, text: bytes) -> bytes:
 
 
 def _recoded(draw: Random, text: bytes) -> bytes:
-    marks = [b"\xef\xbb\xbf" + text, text.replace(b"\n", b"\r\n"), text.rstrip(b"\n"), b"\n" + text]
+    marks = [b"\xef\xbb\xbf" + text, text.replace(b"\r\n", b"\n"), text.rstrip(b"\n"), b"\n" + text]
     return draw.choice([*marks, text.replace(b"o", b"\xff", 3), text + b"\n\n"])
 
 
 def _header(draw: Random, text: bytes) -> bytes:
-    head, _, body = text.partition(b"\n")
+    head, _, body = text.replace(b"\r\n", b"\n").partition(b"\n")
     names = head.strip().split(b",")
     at = draw.randrange(len(names))
     other = draw.choice([b"", names[0], names[at].upper(), b"more", b' "a" '])
@@ -216,14 +216,12 @@ def _quoted(draw: Random, log: str, rows: Rows, folder: Path) -> None:
 
 
 def _ragged(draw: Random, text: bytes) -> bytes:
-    every = text.splitlines(keepends=True)
+    every = text.split(b"\r\n")
     for _ in range(5):
-        at = draw.randrange(1, len(every))
-        line = every[at].rstrip(b"\r\n")
-        every[at] = (
-            draw.choice([line + b",more,and more", line.rpartition(b",")[0], b'"open']) + b"\n"
-        )
-    return b"".join(every)
+        at = draw.randrange(1, len(every) - 1)
+        line = every[at]
+        every[at] = draw.choice([line + b",more,and more", line.rpartition(b",")[0], b'"open'])
+    return b"\r\n".join(every)
 
 
 def _squeezed(draw: Random, log: str, rows: Rows, folder: Path) -> None:
