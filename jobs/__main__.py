@@ -17,6 +17,7 @@ from jobs.setup.environment import check_readable
 from jobs.setup.exits import ExitCode, JobError, exit_code_of, leave
 from jobs.setup.problems import machine_problem, said_of
 from jobs.setup.store_errors import store_cause
+from pipelines.plain import one_line
 
 EXAMPLES = """examples:
   promoted-ctr simulate                       write a simulated marketplace to data/landing
@@ -137,7 +138,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except JobError as problem:
         if verbose:
             traceback.print_exc()
-        print(f"promoted-ctr: {problem}", file=sys.stderr)
+        print(f"promoted-ctr: {one_line(str(problem))}", file=sys.stderr)
         return int(problem.exit_code)
     except KeyboardInterrupt:
         print("promoted-ctr: interrupted", file=sys.stderr)
@@ -162,11 +163,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(arguments: argparse.Namespace) -> int:
-    from rich.console import Console
-
+    from jobs.reporting.terminal import PlainConsole
     from jobs.storage.tables import Tables
 
-    console = Console(soft_wrap=False)
+    console = PlainConsole(soft_wrap=False)
     config = effective_config(arguments)
     if arguments.print_config or arguments.command == "config":
         console.print_json(config.model_dump_json(), highlight=False)

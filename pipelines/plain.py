@@ -29,6 +29,22 @@ def escaped(text: str) -> str:
     return "".join(_escape(one) if _acts(one) else one for one in text)
 
 
+def shown(text: str) -> str:
+    r"""Lines of text in each of which nothing acts.
+
+    Examples
+    --------
+    >>> shown("two\nlines\x07")
+    'two\nlines\\x07'
+    """
+    return "\n".join(escaped(line) for line in text.split("\n"))
+
+
+def finalized(value: object) -> object:
+    """What a page shows of a value: texts by `shown`; what is markup already stays."""
+    return shown(value) if type(value) is str else value
+
+
 def one_line(text: str) -> str:
     r"""Several lines as one, without their colours; what else acts is escaped.
 

@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Sequence
 from datetime import date
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 from rich.console import Console
@@ -20,6 +19,7 @@ from jobs.storage.tables import Tables
 from pipelines.models.judged import DIFFERENCE, Judged, MetricRow
 from pipelines.models.metrics import evaluate
 from pipelines.models.segments import COLD, SEGMENTS
+from pipelines.quality.duck import connect
 
 EXAMPLES = """examples:
   promoted-ctr run --side data/tried --set sampling.ratio=10   try it beside the warehouse
@@ -93,7 +93,7 @@ def judged_pair(rows: pa.Table) -> Judged:
 def _joined(pair: Sequence[Tables], days: Sequence[date]) -> pa.Table:
     columns = ["impression_id", "user_key", "clicked", "segment", "p_click", "ds"]
     main, side = (tables.read_arrow("scored_traffic", days, columns=columns) for tables in pair)
-    with duckdb.connect() as connection:
+    with connect() as connection:
         connection.register("main_rows", main)
         connection.register("side_rows", side)
         return connection.sql(
@@ -139,7 +139,7 @@ def _scores(pair: Sequence[Tables], day: date) -> str:
     """How far the scores of listings are apart."""
     columns = ["listing_id", "p_click"]
     main, side = (tables.read_arrow("listing_scores", [day], columns=columns) for tables in pair)
-    with duckdb.connect() as connection:
+    with connect() as connection:
         connection.register("m", main)
         connection.register("s", side)
         both, middle, most = connection.sql(

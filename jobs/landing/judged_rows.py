@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from datetime import date
 from functools import reduce
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,6 +21,7 @@ from pipelines.logs.certain import reason_bit, refusals
 from pipelines.logs.reasons import CLICK_BEFORE_IMPRESSION, CLICK_WITHOUT_IMPRESSION, REASONS
 from pipelines.logs.validation import REASONS as OF_ROW
 from pipelines.logs.validation import with_checks
+from pipelines.quality.duck import connect
 from schemas.logs import LOGS
 
 _IDS = ("impression_id", "click_id", "listing_id", "user_id", "surface")
@@ -126,7 +126,7 @@ def with_matches(clicks: pa.Table, impressions: pa.Table) -> pa.Table:
     Of several impressions with the id the latest counts, as of `with_impression_day`.
     """
     without, before = reason_bit(CLICK_WITHOUT_IMPRESSION), reason_bit(CLICK_BEFORE_IMPRESSION)
-    with duckdb.connect() as connection:
+    with connect() as connection:
         connection.register("clicks", clicks)
         connection.register("impressions", impressions)
         return connection.sql(

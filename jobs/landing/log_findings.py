@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 
-import duckdb
 import pyarrow as pa
 from pyspark.sql import types as T
 
@@ -15,6 +14,7 @@ from jobs.landing.looking import LookedAt
 from pipelines.logs import reasons as R
 from pipelines.logs.certain import reason_bit
 from pipelines.logs.validation import MISSING, fractional_ids
+from pipelines.quality.duck import connect
 from schemas.logs import ID_COLUMN, LOGS
 
 Level = Literal["wrong", "look", "good"]
@@ -125,7 +125,7 @@ def _measures(log: str, judged: pa.Table, columns: Sequence[str], day: date) -> 
     if "ts" in columns:
         hour = "floor((epoch_us(ts) / 1e6 - epoch(ds)) / 3600)"
         wanted["first hour"], wanted["last hour"] = f"min({hour})", f"max({hour})"
-    with duckdb.connect() as connection:
+    with connect() as connection:
         connection.register("judged", judged)
         sql = f"SELECT {', '.join(wanted.values())} FROM judged"  # noqa: S608
         row = connection.execute(sql).fetchone()

@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from jobs.landing.select_bounds import refuse_reaching_out
 from jobs.landing.select_problems import sql_problem
 from jobs.setup.exits import UsageError
 from jobs.step import Step
@@ -77,6 +78,7 @@ def mended(step: Step, log: str, refused: DataFrame, mend: Mend) -> DataFrame:
 
 
 def _select(step: Step, log: str, view: DataFrame, select: str) -> DataFrame:
+    refuse_reaching_out(select, f"the SELECT of {log}")
     try:
         view.createOrReplaceTempView(VIEW)
         yielded = step.spark.sql(select)

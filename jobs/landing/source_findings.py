@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
@@ -24,6 +23,7 @@ from jobs.landing.sources import Source
 from jobs.setup.exits import InputMissing, JobError, UsageError
 from pipelines.logs.labels import LabelRules
 from pipelines.logs.nobody import frequent_ids
+from pipelines.quality.duck import connect
 from schemas.logs import LOGS
 
 _FILES_NAMED = 5
@@ -157,7 +157,7 @@ def _without_input(log: str, rows: pa.Table, every: Sequence[OwnInput]) -> list[
 
 
 def _query(sql: str, **tables: pa.Table) -> list[tuple[Any, ...]]:
-    with duckdb.connect() as connection:
+    with connect() as connection:
         for name, table in tables.items():
             connection.register(name, table)
         return connection.execute(sql).fetchall()

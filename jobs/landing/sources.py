@@ -16,6 +16,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from jobs.landing.files import Landing, LandingFile, UnreadFile
+from jobs.landing.select_bounds import refuse_reaching_out
 from jobs.landing.source_file import SourceFile, View
 from jobs.setup.config import Config
 from jobs.setup.exits import UsageError
@@ -68,6 +69,8 @@ class Source:
             raise UsageError(f"{directory / 'source.toml'}: {where}: {what}") from None
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
             raise UsageError(f"source {directory}: {problem}") from None
+        for log, select in selects.items():
+            refuse_reaching_out(select, str(directory / f"{log}.sql"))
         return cls(directory.name, spec, selects, Landing(str(landing)), directory)
 
     @property

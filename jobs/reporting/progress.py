@@ -15,6 +15,7 @@ from rich.table import Table
 from jobs.planning.planner import PlannedStep
 from jobs.planning.record import now
 from jobs.setup.problems import said_of
+from pipelines.plain import shown
 
 
 def span(days: Sequence[date]) -> str:
@@ -72,8 +73,8 @@ class Lines:
 
 
 def _plain(value: object) -> str:
-    text = str(value)
-    return json.dumps(text) if " " in text or '"' in text else text
+    text = shown(str(value).replace("\n", " "))
+    return json.dumps(text, ensure_ascii=False) if set(text) & set(' "=') else text
 
 
 class LiveTable:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from jobs.setup.stores import checked_address, checked_options
+from jobs.setup.stores import Masked, checked_address, checked_options
 from pipelines.logs.labels import LabelRules
 from pipelines.models.ftrl_parameters import FtrlParameters
 from pipelines.models.level_prior import LevelPrior
@@ -66,7 +66,7 @@ class StorageConfig(Section):
 
 class SparkConfig(Section):
     master: str
-    settings: dict[str, str]
+    settings: Masked
 
 
 class SourceConfig(Section):

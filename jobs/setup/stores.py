@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import PlainSerializer
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 WORKS = "a local folder, s3://, gs:// or abfss://"
 _STORES = ("s3", "gs", "abfss", "abfs")
 _NAMES = re.compile(r"(AWS|GOOGLE|AZURE)_[A-Z0-9_]+")
+_SECRET_SETTINGS = re.compile(
+    r"secret|password|passwd|token|access\.key|account\.key|credential(?!s\.provider)|private",
+    re.IGNORECASE,
+)
 _SECRETS = re.compile(r"SECRET|TOKEN|PASSWORD|KEY|SAS|CREDENTIAL(?!S_URI)|SIGNATURE")
 
 
@@ -83,6 +89,23 @@ def checked_options(options: Mapping[str, str]) -> dict[str, str]:
         if _SECRETS.search(name):
             raise ValueError(f"{name} is a credential: it belongs into the environment")
     return named
+
+
+def masked_settings(settings: Mapping[str, str]) -> dict[str, str]:
+    """Settings of Spark as they may be printed: what a name calls a secret is not told.
+
+    Their hash, which `runs` holds, is of what is printed.
+
+    >>> masked_settings({"spark.hadoop.fs.s3a.secret.key": "s", "spark.ui.enabled": "false"})
+    {'spark.hadoop.fs.s3a.secret.key': '***', 'spark.ui.enabled': 'false'}
+    """
+    return {
+        name: "***" if _SECRET_SETTINGS.search(name) else value for name, value in settings.items()
+    }
+
+
+Masked = Annotated[dict[str, str], PlainSerializer(masked_settings)]
+"""Settings that are printed as of `masked_settings`."""
 
 
 def use_options(options: Mapping[str, str]) -> None:

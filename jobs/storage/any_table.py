@@ -58,9 +58,9 @@ class AnyTable:
         InputMissing
             It has none.
         """
-        import duckdb
+        from pipelines.quality.duck import connect
 
-        with duckdb.connect() as connection:
+        with connect() as connection:
             found = connection.from_arrow(self.rows).aggregate(f"max({self.day_sql})").fetchall()
         day: date | None = found[0][0]
         if day is None:

@@ -12,7 +12,7 @@ from pipelines.quality.wording import day_ranges
 MOST_LINES = 10
 _LINE = 240
 _NAMED = 3
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
+_CONTROL = re.compile(r"[\u061c\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,14 @@ class Surroundings:
 
 
 def plain(text: str, most: int = _LINE) -> str:
-    r"""One line without what a terminal, a mail or a browser would obey.
+    r"""One line without what a terminal, a mail, a chat or a browser would obey.
 
     >>> plain("two\n lines \x1b[31m")
     'two lines [31m'
     """
     line = " ".join(_CONTROL.sub(" ", text).split())
+    # Chats make links of this, under any name; other markup is escaped where they have it.
+    line = line.replace("](", "] (")
     return line if len(line) <= most else line[: most - 1] + "…"
 
 

@@ -12,6 +12,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Protocol
 
+from pipelines.plain import finalized
+
 _FETCHED = re.compile(
     r"""<script[^>]+\bsrc=["']https?://[^>]*>\s*</script>
     |<link[^>]+\bhref=["']https?://[^>]*>
@@ -61,7 +63,10 @@ def make_offline(
         broken = sum(not expectation.success for expectation in judged)
         rows.append((name, len(judged), broken, page.relative_to(written).as_posix()))
     template = Environment(
-        loader=PackageLoader("pipelines.quality"), autoescape=True, trim_blocks=True
+        loader=PackageLoader("pipelines.quality"),
+        autoescape=True,
+        finalize=finalized,
+        trim_blocks=True,
     ).get_template("data_docs.html.j2")
     index = template.render(run=run, suites=rows, style=style)
     (written / "index.html").write_text(index, encoding="utf-8")

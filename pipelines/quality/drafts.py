@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import duckdb
 import pyarrow as pa
+
+from pipelines.quality.duck import connect
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ def sql_name(column: str) -> str:
 
 @cache
 def _reserved() -> frozenset[str]:
-    with duckdb.connect() as connection:
+    with connect() as connection:
         words = connection.sql("SELECT keyword_name FROM duckdb_keywords()").fetchall()
     return frozenset(word for (word,) in words)
 

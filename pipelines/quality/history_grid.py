@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from importlib import resources
 from typing import Any
 
+from pipelines.plain import finalized
 from pipelines.quality.gates import GATE_MARK
 from pipelines.quality.report import STATUS_MARKS, STATUS_ORDER
 
@@ -151,7 +152,11 @@ def render_history(history: History) -> str:
 
     folder = resources.files("pipelines.quality") / "templates"
     environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+        autoescape=True,
+        finalize=finalized,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
     )
     template = environment.from_string((folder / "history.html.j2").read_text(encoding="utf-8"))
     return template.render(h=history, marks=STATUS_MARKS)

@@ -13,6 +13,7 @@ import duckdb
 import pyarrow.dataset as ds
 
 from pipelines.quality.context import MetricsRow
+from pipelines.quality.duck import connect
 from pipelines.quality.group_rules import LeakRule
 from pipelines.quality.rule_files import TableRules
 
@@ -45,7 +46,7 @@ def measure(rows: ds.Dataset, rules: TableRules, day: str = "ds") -> dict[date, 
     if not aggregates:
         return {}
     listed = ", ".join(f'{sql} AS "{name}"' for name, sql in aggregates.items())
-    with duckdb.connect() as connection:
+    with connect() as connection:
         measured = connection.from_arrow(rows).aggregate(f"{day}, {listed}", day).fetchall()
     return {
         at: {

@@ -6,7 +6,6 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-import duckdb
 import pyarrow as pa
 import pyarrow.dataset as ds
 
@@ -22,6 +21,7 @@ from pipelines.quality.drafts import (
     table_probe,
     toml_value,
 )
+from pipelines.quality.duck import connect
 from pipelines.quality.measures import measure
 from pipelines.quality.rule_files import load_rules, metric_column
 
@@ -129,7 +129,7 @@ def _bounded(probe: Draft, measured: Mapping[str, list[tuple[float, int]]]) -> D
 def _times(rows: ds.Dataset, columns: Sequence[pa.Field], day: str) -> list[str]:
     """Columns of times that lie within the day of their row."""
     found = []
-    with duckdb.connect() as connection:
+    with connect() as connection:
         for field in columns:
             if pa.types.is_timestamp(field.type):
                 days = f"epoch_us({sql_name(field.name)}) // {_DAY_US}"
@@ -144,7 +144,7 @@ def _known_values(names: Names, rows: ds.Dataset, field: pa.Field) -> list[Draft
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         return []
     column = sql_name(field.name)
-    with duckdb.connect() as connection:
+    with connect() as connection:
         found = (
             connection.from_arrow(rows)
             .filter(f"{column} IS NOT NULL")

@@ -19,6 +19,7 @@ from pipelines.models.judged import (
     MetricRow,
 )
 from pipelines.models.segments import MIXED, SEGMENTS
+from pipelines.plain import finalized
 from pipelines.quality import plots
 from pipelines.quality.report_data import Check, ReportData
 from pipelines.quality.wording import day_ranges, number, percent, probability, seconds, signed
@@ -216,7 +217,11 @@ def render_html(data: ReportData) -> str:
 
     folder = resources.files("pipelines.quality") / "templates"
     environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+        autoescape=True,
+        finalize=finalized,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
     )
     environment.filters.update(
         number=number,
