@@ -1,6 +1,7 @@
 """Faults in one landing file of a small world, drawn from seeds, and what must hold after each.
 
-``python -m tests.benchmarks.strange_logs [--faults 500] [--seed 1] [--job run] [--only NAME]``.
+``python -m tests.benchmarks.strange_logs [--faults 500] [--seed 1] [--job run] [--only NAME]
+[--seconds S]``.
 Never a stack trace or an exit code that nobody can act on; never a row or file that is neither
 accepted, refused nor named as not read; never a published day that a gate's interval excludes. Each
 fault is drawn from its own seed, seed + number: ``--faults 1 --seed S`` repeats one. Five to twenty
@@ -28,6 +29,7 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=500, metavar="N")
     parser.add_argument("--seed", type=int, default=1, metavar="S")
     parser.add_argument("--job", default="run", help="run, or a job: what is made of the day")
+    parser.add_argument("--only", default="", metavar="NAME", help="faults whose name has this")
     parser.add_argument("--seconds", type=float, help="start no fault after so long")
     given = parser.parse_args()
     ended: Counter[tuple[str, int]] = Counter()
@@ -38,7 +40,7 @@ def main() -> int:
             if given.seconds is not None and time.monotonic() - began > given.seconds:
                 break
             with tempfile.TemporaryDirectory(dir=temporary) as folder:
-                ending = grounds.spend(seed, Path(folder), job=given.job)
+                ending = grounds.spend(seed, Path(folder), job=given.job, only=given.only)
             done += 1
             wrong += bool(ending.wrong)
             ended[ending.fault.name, ending.called.code] += 1

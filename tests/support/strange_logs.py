@@ -48,7 +48,9 @@ class Grounds:
         chain.make("publish_scores", day(DAYS - 1))
         return cls(chain)
 
-    def spend(self, seed: int, folder: Path, *, job: str = "run", java: bool = True) -> Ending:
+    def spend(
+        self, seed: int, folder: Path, *, job: str = "run", java: bool = True, only: str = ""
+    ) -> Ending:
         """Do a fault, drawn from a seed, to the last day and make it.
 
         Parameters
@@ -57,9 +59,11 @@ class Grounds:
             The command: the whole run, or a job alone.
         java : bool
             Without, only faults are drawn of days that need none.
+        only : str
+            What the fault's name must have in it.
         """
         draw = Random(seed)
-        kinds = [fault for fault in FAULTS if java or not fault.needs_spark]
+        kinds = [f for f in FAULTS if only in f.name and (java or not f.needs_spark)]
         fault = draw.choice(kinds)
         log = draw.choice(fault.logs)
         made = self.chain.duplicate(folder)
