@@ -78,10 +78,10 @@ def say_how_to_go_on(
     """Add it to a stop of days that are not wanted themselves, only read by later ones."""
     wanted = {day for _, day in targets}
     earlier = [day for day in days if day not in wanted and day not in stop.passed]
-    named = [day for day in earlier if str(day) in str(stop)]
     # Where the days asked for are what is wrong, an earlier one is not to be left out for it.
-    if not named and not any(str(day) in str(stop) for day in wanted):
-        named = earlier
+    if any(str(day) in str(stop) for day in wanted):
+        return
+    named = [day for day in earlier if str(day) in str(stop)] or earlier
     if named:
         stop.args = (
             f"{stop}; if its logs cannot be mended, later days go on without it after "
