@@ -128,7 +128,7 @@ def effective_config(arguments: argparse.Namespace) -> Config:
         places |= {"storage.root": side, "storage.reports": f"{side}/reports"}
     settings = [f"{key}={_quoted(value)}" for key, value in places.items() if value is not None]
     if side is not None:
-        settings.append("alerts.routes=[]")
+        settings += ["alerts.routes=[]", 'alerts.metrics=""']
     config = load_config(
         env=arguments.env,
         files=[Path(f) for f in arguments.conf],

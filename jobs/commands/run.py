@@ -31,6 +31,7 @@ from jobs.reporting.empty_features import empty_features, newest_day
 from jobs.reporting.judging import Made, tell_run, untold
 from jobs.reporting.progress import progress_for, span
 from jobs.reporting.report_folder import reports_at_hand
+from jobs.reporting.run_summary import tell_machines
 from jobs.setup.config import Config
 from jobs.setup.environment import check_user
 from jobs.setup.exits import ExitCode, UsageError, exit_code_of
@@ -115,6 +116,8 @@ def run(
         if problem is None:
             raise
         _say(str(unwritten))
+    finally:
+        tell_machines(tables, config, Made(run_id, began, days, job, problem), _say)
     if problem is not None:
         raise problem
     if not done:

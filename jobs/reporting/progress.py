@@ -56,18 +56,24 @@ class Lines:
 
     def started(self, step: PlannedStep) -> None:
         """A step begins."""
-        self.say("started", job=step.job.name, days=span(step.days))
+        self.say("started", job=step.job.name, day=step.days[-1], days=len(step.days))
 
     def finished(self, step: PlannedStep, seconds: float, rows: int | None) -> None:
         """A step is whole."""
         self.say(
-            "done", job=step.job.name, days=span(step.days), rows=rows, seconds=round(seconds, 1)
+            "done",
+            job=step.job.name,
+            day=step.days[-1],
+            days=len(step.days),
+            rows=rows,
+            seconds=round(seconds, 1),
         )
 
     def failed(self, step: PlannedStep, seconds: float, problem: BaseException) -> None:
         """A step did not end well."""
         self.say(
-            "failed", job=step.job.name, days=span(step.days), seconds=round(seconds, 1),
+            "failed", job=step.job.name, day=step.days[-1], days=len(step.days),
+            seconds=round(seconds, 1),
             problem=said_of(problem) or type(problem).__name__,
         )  # fmt: skip
 

@@ -19,6 +19,9 @@ from jobs.setup.exits import UsageError
 MINIMUM_JAVA = 17
 """Spark 4.2 starts on no older one."""
 
+MAXIMUM_JAVA = 25
+"""The newest one that it was tried on; Java takes away what Spark stands on now and then."""
+
 JAVA_ADVICE = (
     "install one (Debian/Ubuntu: apt-get install openjdk-17-jre-headless; "
     "macOS: brew install openjdk@17; conda-forge: openjdk=17) or set JAVA_HOME"
@@ -54,8 +57,8 @@ def check_java() -> Path:
     Raises
     ------
     UsageError
-        If there is none, it does not run, or it is older than Java 17. The message is one line
-        and says what to do.
+        If there is none, it does not run, or it is older than Java 17 or newer than 25. The message
+        is one line and says what to do.
     """
     java = find_java()
     try:
@@ -81,6 +84,11 @@ def check_java() -> Path:
     if int(version[1]) < MINIMUM_JAVA:
         raise UsageError(
             f"{java} is Java {version[1]}, Spark needs {MINIMUM_JAVA} or newer: {JAVA_ADVICE}"
+        )
+    if int(version[1]) > MAXIMUM_JAVA:
+        raise UsageError(
+            f"{java} is Java {version[1]}, on which Spark is untried: set JAVA_HOME to one of "
+            f"{MINIMUM_JAVA} to {MAXIMUM_JAVA}"
         )
     return java
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from jobs.setup.config import Config
 from jobs.setup.environment import check_java, check_user, conf_directory
+from jobs.setup.exits import UsageError
 from jobs.setup.jars import ensure_delta_jars, ensure_jars
 from jobs.setup.s3_jars import s3_jars
 from jobs.setup.stores import is_s3, spark_options
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 # What every session needs to give the right result, wherever it runs.
+SPARK = "4.2."
+"""The versions that Delta's jars are made for; `setup.cfg` pins one."""
 DELTA = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
@@ -93,6 +96,29 @@ def session_settings(
     return settings | given
 
 
+def check_spark(config: Config) -> None:
+    """Refuse a Spark that Delta's jars are not made for, and one without a JVM at hand.
+
+    Raises
+    ------
+    UsageError
+    """
+    import pyspark
+
+    if not pyspark.__version__.startswith(SPARK):
+        raise UsageError(
+            f"this is Spark {pyspark.__version__}, and Delta's jars are made for {SPARK}x: submit "
+            "with a Spark of that version, or with the environment that `make package` makes"
+        )
+    remote = os.environ.get("SPARK_REMOTE") or config.spark.settings.get("spark.remote")
+    if remote or os.environ.get("SPARK_CONNECT_MODE_ENABLED"):
+        raise UsageError(
+            "Spark Connect has no JVM at hand, in which broadcasts and the lock of the warehouse "
+            "are: unset SPARK_REMOTE, spark.remote and SPARK_CONNECT_MODE_ENABLED, and run on a "
+            "master, by spark-submit or spark.master"
+        )
+
+
 def start_session(
     config: Config, name: str, *, reads_tables: bool = True, is_short: bool = False
 ) -> SparkSession:
@@ -101,8 +127,9 @@ def start_session(
     Raises
     ------
     UsageError
-        When there is no Java 17 or newer, or a Delta jar cannot be had.
+        When there is no fit Java or Spark, no JVM at hand, or a Delta jar cannot be had.
     """
+    check_spark(config)
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
     if not submitted:
         check_java()
@@ -125,6 +152,11 @@ def start_session(
     for key, value in settings.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
+    if not hasattr(spark, "_jsparkSession"):
+        raise UsageError(
+            "this Spark session has no JVM at hand (a shared or serverless cluster, or Spark "
+            "Connect): run on a cluster of your own, by spark-submit"
+        )
     spark.sparkContext.setLogLevel("ERROR")
     for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
         # What they tell, with traces, is told again by the error itself.

@@ -90,4 +90,5 @@ class AlertSettings(Parameters):
     most_per_hour: Annotated[int, Ge(1)]
     repeat_hours: Annotated[float, Ge(0)]
     reports_url: str
+    metrics: str
     severity: AlertSeverities

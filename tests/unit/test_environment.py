@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from jobs.setup import environment, jars
+from jobs.setup.config import Config
 from jobs.setup.environment import (
     check_java,
     check_readable,
@@ -22,6 +23,7 @@ from jobs.setup.environment import (
 )
 from jobs.setup.exits import ExitCode, UsageError
 from jobs.setup.jars import DELTA_JARS, Jar, ensure_delta_jars
+from jobs.setup.session import check_spark
 
 
 def make_java(directory: Path, output: str) -> Path:
@@ -47,10 +49,9 @@ def java_free(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         'openjdk version "17.0.15" 2025-04-15',
         'openjdk version "21" 2023-09-19 LTS',
         'Picked up JAVA_TOOL_OPTIONS: -Xmx1g\njava version "25.0.1" 2025-10-21',
-        'openjdk version "26-ea" 2026-03-17',
     ],
 )
-def test_java_17_or_newer_is_taken(
+def test_java_17_to_25_is_taken(
     java_free: Path, monkeypatch: pytest.MonkeyPatch, output: str
 ) -> None:
     java = make_java(java_free, output)
@@ -75,6 +76,28 @@ def test_other_java_is_refused_in_one_line_with_advice(
         check_java()
     assert "openjdk-17-jre-headless" in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+def test_a_java_that_spark_was_not_tried_on_is_refused(
+    java_free: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_java(java_free, 'openjdk version "26-ea" 2026-03-17')
+    monkeypatch.setenv("JAVA_HOME", str(java_free))
+    with pytest.raises(UsageError, match=r"is Java 26, .*set JAVA_HOME to one of 17 to 25"):
+        check_java()
+
+
+def test_a_spark_without_a_jvm_or_of_another_version_is_refused(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_spark(config)
+    monkeypatch.setenv("SPARK_REMOTE", "sc://cluster:15002")
+    with pytest.raises(UsageError, match=r"Spark Connect has no JVM at hand.*unset SPARK_REMOTE"):
+        check_spark(config)
+    monkeypatch.delenv("SPARK_REMOTE")
+    monkeypatch.setattr("pyspark.__version__", "4.1.1")
+    with pytest.raises(UsageError, match=r"this is Spark 4\.1\.1, .*made for 4\.2\.x"):
+        check_spark(config)
 
 
 def test_missing_java_is_said_with_advice(java_free: Path) -> None:
