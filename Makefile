@@ -69,10 +69,11 @@ chaos: $(STAMP) ## bad nights drawn from seeds, on a disk and in a server of S3 
 	@$(BIN)/python -m tests.benchmarks.chaos $(ARGS)
 	@$(BIN)/python -m tests.benchmarks.chaos --root s3 $(ARGS)
 
-wheel: $(STAMP) ## build dist/*.whl
+wheel: $(STAMP) ## build dist/*.whl, and beside it what it brings with it (CycloneDX)
 	@rm -rf build
 	@$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
-	@ls dist/*.whl
+	@$(BIN)/python -m jobs.setup.sbom requirements/runtime.lock > dist/promoted-ctr.cdx.json
+	@ls dist/*.whl dist/*.cdx.json
 
 package: $(STAMP) jars ## dist/package: code, environment, jars and submit.sh for a cluster
 	@$(BIN)/python -m jobs.setup.package --into dist/package
