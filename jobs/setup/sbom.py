@@ -57,11 +57,10 @@ def _package(name: str, version: str, hashes: list[str]) -> dict[str, Any]:
         "hashes": [{"alg": "SHA-256", "content": one} for one in hashes],
     }
     try:
-        told = metadata.metadata(name)
-        licence = told["License-Expression"] if "License-Expression" in told else None
+        licences = metadata.metadata(name).get_all("License-Expression") or []
     except metadata.PackageNotFoundError:
-        licence = None
-    return component | ({"licenses": [{"expression": licence}]} if licence else {})
+        licences = []
+    return component | ({"licenses": [{"expression": licences[0]}]} if licences else {})
 
 
 def _jars() -> list[dict[str, Any]]:
