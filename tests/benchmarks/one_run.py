@@ -23,6 +23,7 @@ class Meter:
 
     def __init__(self) -> None:
         self.steps: list[dict[str, object]] = []
+        self.memory = PeakMemory()
         self._cpu, self._wall = 0.0, 0.0
 
     def planned(self, steps: Sequence[PlannedStep]) -> None:
@@ -31,6 +32,7 @@ class Meter:
     def started(self, step: PlannedStep) -> None:
         """A step begins."""
         self._cpu, self._wall = cpu_seconds(), time.monotonic()
+        self.memory.begin()
 
     def finished(self, step: PlannedStep, seconds: float, rows: int | None) -> None:
         """A step is whole."""
@@ -41,6 +43,7 @@ class Meter:
                 "rows": rows,
                 "cpu": cpu_seconds() - self._cpu,
                 "wall": time.monotonic() - self._wall,
+                "peak": self.memory.since_begun(),
             }
         )
 
@@ -78,9 +81,9 @@ def main() -> None:
     tables.create(["runs"])
     runner = Runner(config, Source.load("canonical", given.landing), tables, "benchmark", meter)
     begun = time.monotonic()
-    with PeakMemory() as memory:
+    with meter.memory as memory:
         runner.run(publish_targets([given.date]))
-    total = {"cpu": cpu_seconds(), "wall": time.monotonic() - begun, "bytes": memory.bytes}
+    total = {"cpu": cpu_seconds(), "wall": time.monotonic() - begun, "bytes": memory.bytes, "by_role": memory.by_role}
     print(json.dumps({"steps": meter.steps, **total}))
 
 

@@ -37,14 +37,35 @@ def cpu_seconds(root: int | None = None) -> float:
 
 def resident_bytes(root: int | None = None) -> int:
     """Memory of the process tree; pages that processes share count once (proportional set size)."""
-    total = 0
-    for pid in process_tree(root):
-        try:
-            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        except OSError:
-            continue
-        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-    return total * 1024
+    return sum(_resident(pid) for pid in process_tree(root))
+
+
+def resident_by_role(root: int | None = None) -> dict[str, int]:
+    """Memory of this process, of all JVMs together, and of the largest Python worker."""
+    own = os.getpid() if root is None else root
+    roles = {"driver": _resident(own), "jvm": 0, "worker": 0}
+    for pid in process_tree(own)[1:]:
+        size = _resident(pid)
+        if _command(pid) == "java":
+            roles["jvm"] += size
+        else:
+            roles["worker"] = max(roles["worker"], size)
+    return roles
+
+
+def _resident(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def _stat(pid: int) -> list[str] | None:
@@ -59,8 +80,19 @@ class PeakMemory:
 
     def __init__(self) -> None:
         self.bytes = 0
+        self.by_role: dict[str, int] = {}
+        """Of this process, all JVMs and the largest worker, each at its own peak."""
+        self.begin()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def begin(self) -> None:
+        """A part begins whose own peaks are wanted."""
+        self._of_part: dict[str, int] = {}
+
+    def since_begun(self) -> dict[str, int]:
+        """The peaks by role since then."""
+        return dict(self._of_part)
 
     def __enter__(self) -> PeakMemory:
         self._thread.start()
@@ -73,3 +105,6 @@ class PeakMemory:
     def _watch(self) -> None:
         while not self._stop.wait(0.5):
             self.bytes = max(self.bytes, resident_bytes())
+            for role, size in resident_by_role().items():
+                for peaks in (self.by_role, self._of_part):
+                    peaks[role] = max(peaks.get(role, 0), size)
