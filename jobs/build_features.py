@@ -14,6 +14,7 @@ from jobs.commands.job import job_main
 from jobs.planning.inputs import assembler, read_strengths
 from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
+from jobs.storage.day_reader import wanted
 from jobs.storage.task_writes import write_unit_tables
 from pipelines.features.feature_rows import (
     CONTEXT_ENTITIES,
@@ -21,6 +22,7 @@ from pipelines.features.feature_rows import (
     Names,
     assemble_listings,
     build_features,
+    entity_ids,
     with_history,
 )
 
@@ -32,14 +34,20 @@ def run(step: Step) -> Outcome:
     reader = step.tables.day_reader
     history, listings = reader("entity_history", days), reader("listings", days)
     samples = reader("training_samples", days)
+    parts = step.tables.parts("entity_history", days)
 
     def build(number: int) -> Iterator[tuple[str, pa.Table]]:
         day = days[number]
         names = Names()
-        known = history(day)
-        rows = with_history(listings(day), known, LISTING_ENTITIES)
-        listing_rows = assemble_listings(rows, made, names)
-        contexts = with_history(samples(day), known, CONTEXT_ENTITIES)
+        sampled, snapshot = samples(day), listings(day)
+        own_history = history
+        if parts[day] > 1:
+            own_history = history.where(wanted(entity_id=entity_ids(sampled, snapshot)))
+        known = own_history(day)
+        listing_rows = assemble_listings(
+            with_history(snapshot, known, LISTING_ENTITIES), made, names
+        )
+        contexts = with_history(sampled, known, CONTEXT_ENTITIES)
         yield "features", build_features(contexts, listing_rows, made, names)
         yield "feature_names", names.table()
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from itertools import groupby
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,7 @@ from jobs.planning.inputs import windows
 from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.contracts import arrow_schema
-from jobs.storage.day_files import read_file
+from jobs.storage.day_files import PART, read_file
 from jobs.storage.task_writes import write_units
 from pipelines.features.history import COUNT_COLUMNS, SUMS, SURFACES, history_before
 from pipelines.features.prior_strengths import moments, strengths
@@ -27,7 +28,7 @@ from pipelines.units_spark import collect_units
 
 
 def run(step: Step) -> Outcome:
-    """Build the history of all days of the step, a few ranges of days side by side."""
+    """Build the history of all days of the step: ranges of days, and parts, side by side."""
     days = list(step.days)
     history_windows = windows(step.config)
     counted = step.available("count_entities")
@@ -36,14 +37,17 @@ def run(step: Step) -> Outcome:
     }
     needed = sorted({*days, *(past for before in counted_before.values() for past in before)})
     read = step.tables.day_reader("entity_counts", needed, COUNT_COLUMNS)
-    count = min(len(days), step.spark.sparkContext.defaultParallelism)
-    ranges = [part.tolist() for part in np.array_split(np.array(days, dtype=object), count)]
+    parts = step.tables.parts("entity_counts", days)
+    units = list(_units(days, parts, step.spark.sparkContext.defaultParallelism))
 
     def make(number: int) -> Iterator[pa.RecordBatch]:
-        for table in history_before(ranges[number], needed, read, history_windows):
-            yield from table.to_batches()
+        of_days, part, count = units[number]
+        counts = read.of_part("entity_id", part, count)
+        for table in history_before(of_days, needed, counts, history_windows):
+            own = table.append_column(PART, pa.repeat(pa.scalar(part), len(table)))
+            yield from own.to_batches()
 
-    write_units(step.tables, "entity_history", len(ranges), make, days)
+    write_units(step.tables, "entity_history", len(units), make, days, parts)
     _write_priors(step, {day: len(before) for day, before in counted_before.items()})
     return {
         day: DayRecord(
@@ -56,6 +60,18 @@ def run(step: Step) -> Outcome:
         )
         for day in days
     }
+
+
+def _units(
+    days: Sequence[date], parts: Mapping[date, int], side_by_side: int
+) -> Iterator[tuple[list[date], int, int]]:
+    """Days that a task makes with one reading of the counts, a part, and how many there are."""
+    for count, same in groupby(days, key=lambda day: parts[day]):
+        of_days = list(same)
+        ranges = min(len(of_days), side_by_side)
+        for some in np.array_split(np.array(of_days, dtype=object), ranges):
+            for part in range(count):
+                yield some.tolist(), part, count
 
 
 def _write_priors(step: Step, window_days: dict[date, int]) -> None:

@@ -10,69 +10,57 @@ from datetime import date
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import functions as F
 
 from jobs.commands.job import job_main
 from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.contracts import arrow_schema
-from jobs.storage.day_files import DataFile, read_file, read_files
-from jobs.storage.task_writes import write_frame, write_units
+from jobs.storage.day_reader import wanted
+from jobs.storage.slices import Slice
+from jobs.storage.task_writes import Parts, write_parts
 from pipelines.days import with_day
 from pipelines.logs.counts import (
     HOME_COLUMNS,
     TRAFFIC_COLUMNS,
+    add_counts,
     count_entities,
     count_positions,
     position_rates,
 )
-from pipelines.units_spark import collect_units, map_units
-from schemas.logs import ENTITY_COUNTS
+from pipelines.units_spark import collect_units
 
 
 def run(step: Step) -> Outcome:
-    """Count all days of the step, file by file."""
+    """Count all days of the step, slice by slice; the counts of a day's slices are added up."""
     days = list(step.days)
-    shown = step.tables.files("labeled_impressions", days)
-    listed = step.tables.files("listings", days)
-    schemas = {name: arrow_schema(name) for name in ("labeled_impressions", "listings")}
+    shown = step.tables.slices("labeled_impressions", days)
+    listings = step.tables.day_reader("listings", days, HOME_COLUMNS)
+    schema = arrow_schema("labeled_impressions")
     rates = _position_rates(step, shown)
+    parts = step.tables.parts("labeled_impressions", days)
 
     def count(number: int) -> Iterator[pa.RecordBatch]:
-        file = shown[number]
-        counted = count_entities(
-            read_file(file, schemas["labeled_impressions"], TRAFFIC_COLUMNS),
-            read_files(
-                [snapshot for snapshot in listed if snapshot.ds == file.ds],
-                schemas["listings"],
-                HOME_COLUMNS,
-            ),
-            rates[file.ds],
-        )
-        yield from with_day(counted, file.ds).to_batches()
+        day = shown[number].ds
+        traffic = shown[number].read(schema, TRAFFIC_COLUMNS)
+        homes = listings
+        if parts[day] > 1:
+            homes = listings.where(wanted(listing_id=traffic["listing_id"]))
+        counted = count_entities(traffic, homes(day), rates[day])
+        yield from with_day(counted, day).to_batches()
 
-    if len({file.ds for file in shown}) == len(shown):
-        write_units(step.tables, "entity_counts", len(shown), count, days)
-    else:
-        sums = [name for name in ENTITY_COUNTS.column_names if name not in ENTITY_COUNTS.keys]
-        whole = (
-            map_units(step.spark, len(shown), count, ENTITY_COUNTS.frame_struct)
-            .groupBy(*ENTITY_COUNTS.keys)
-            .agg(*(F.sum(name).alias(name) for name in sums))
-        )
-        write_frame(step.tables, "entity_counts", whole.coalesce(2), days)
+    by_entity = Parts(parts, lambda counts: counts["entity_id"], add_counts)
+    write_parts(step.tables, "entity_counts", len(shown), count, days, by_entity)
     return {day: DayRecord() for day in days}
 
 
-def _position_rates(step: Step, shown: Sequence[DataFile]) -> dict[date, pa.Table]:
+def _position_rates(step: Step, shown: Sequence[Slice]) -> dict[date, pa.Table]:
     """Rates by position of each day, from the counts of its files."""
     schema = arrow_schema("labeled_impressions")
     columns = ["is_valid_traffic", "clicked", "surface", "position"]
 
     def count(number: int) -> Iterator[pa.RecordBatch]:
-        file = shown[number]
-        counted = count_positions(read_file(file, schema, columns))
-        yield from with_day(counted, file.ds).to_batches()
+        counted = count_positions(shown[number].read(schema, columns))
+        yield from with_day(counted, shown[number].ds).to_batches()
 
     counted = collect_units(
         step.spark, len(shown), count,

@@ -25,16 +25,22 @@ from jobs.planning.inputs import (
 from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.contracts import arrow_schema
-from jobs.storage.day_files import read_file
+from jobs.storage.day_reader import wanted
 from jobs.storage.task_writes import write_units
-from pipelines.features.feature_rows import CONTEXT_ENTITIES, LISTING_ENTITIES, with_history
+from pipelines.features.feature_rows import (
+    CONTEXT_ENTITIES,
+    LISTING_ENTITIES,
+    entity_ids,
+    with_history,
+)
 from pipelines.models.listing_part import Models
 from pipelines.models.prediction import predict_traffic, score_listing_days
+from pipelines.samples.balanced import order_key
 from pipelines.scores.reference import reference_context
 
 
 def run(step: Step) -> Outcome:
-    """Predict all days of the step, file by file."""
+    """Predict all days of the step, slice by slice."""
     days = list(step.days)
     before = {day: day - timedelta(days=1) for day in days}
     learnt = read_models(step.tables, list(before.values()))
@@ -44,23 +50,33 @@ def run(step: Step) -> Outcome:
     models = step.spark.sparkContext.broadcast(by_day)
     made = assembler(step.config, read_strengths(step.tables, days))
     rates = read_position_rates(step, days)
-    shown = step.tables.files("labeled_impressions", days)
+    shown = step.tables.slices("labeled_impressions", days)
+    parts = step.tables.parts("labeled_impressions", days)
     schema = arrow_schema("labeled_impressions")
     history = step.tables.day_reader("entity_history", days)
     listings = step.tables.day_reader("listings", days)
     joint = step.tables.day_reader("joint_predictions", days)
 
     def predict(number: int) -> Iterator[pa.RecordBatch]:
-        file = shown[number]
-        day_models, known = models.value[file.ds], history(file.ds)
-        rows = read_file(file, schema)
+        day = shown[number].ds
+        rows = shown[number].read(schema)
         is_ours = pc.and_(rows["is_valid_traffic"], pc.equal(rows["surface"], "promoted"))
-        traffic = with_history(rows.filter(is_ours), known, CONTEXT_ENTITIES)
-        listed = with_history(listings(file.ds), known, LISTING_ENTITIES)
-        scores = score_listing_days(listed, made, day_models)
-        for table in predict_traffic(
-            traffic, scores, made, day_models, rates[file.ds], joint(file.ds)
-        ):
+        rows = rows.filter(is_ours)
+        if not len(rows):
+            return
+        own_listings, own_history, own_joint = listings, history, joint
+        if parts[day] > 1:
+            own_listings = listings.where(wanted(listing_id=rows["listing_id"]))
+        snapshot = own_listings(day)
+        if parts[day] > 1:
+            own_history = history.where(wanted(entity_id=entity_ids(rows, snapshot)))
+            own_joint = joint.where(wanted(order_key=order_key(rows["impression_id"])))
+        known, day_models = own_history(day), models.value[day]
+        traffic = with_history(rows, known, CONTEXT_ENTITIES)
+        scores = score_listing_days(
+            with_history(snapshot, known, LISTING_ENTITIES), made, day_models
+        )
+        for table in predict_traffic(traffic, scores, made, day_models, rates[day], own_joint(day)):
             yield from table.to_batches()
 
     write_units(step.tables, "predictions", len(shown), predict, days)

@@ -15,13 +15,12 @@ from jobs.commands.job import job_main
 from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.contracts import arrow_schema
-from jobs.storage.day_files import read_file
 from jobs.storage.task_writes import write_units
 from pipelines.samples.balanced import non_click_rate, sample_training
 
 
 def run(step: Step) -> Outcome:
-    """Sample all days of the step, file by file."""
+    """Sample all days of the step, slice by slice."""
     days = list(step.days)
     # Every impression has a position, so positions add up to all.
     counts = step.tables.read_arrow(
@@ -49,14 +48,13 @@ def run(step: Step) -> Outcome:
     by_day: dict[date, dict[str, float]] = {day: {} for day in days}
     for row in rates:
         by_day[row["ds"]][row["surface"]] = row["non_click_rate"]
-    shown = step.tables.files("labeled_impressions", days)
+    shown = step.tables.slices("labeled_impressions", days)
     schema = arrow_schema("labeled_impressions")
     salt = step.config.sampling.salt
 
     def sample(number: int) -> Iterator[pa.RecordBatch]:
-        file = shown[number]
-        rows = read_file(file, schema)
-        yield from sample_training(rows, by_day[file.ds], salt=salt).to_batches()
+        rows = shown[number].read(schema)
+        yield from sample_training(rows, by_day[shown[number].ds], salt=salt).to_batches()
 
     write_units(step.tables, "training_samples", len(shown), sample, days)
     return {day: DayRecord() for day in days}

@@ -33,6 +33,7 @@ from jobs.planning.joint_inputs import (
 )
 from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
+from jobs.storage.day_reader import wanted
 from jobs.storage.task_writes import write_units
 from pipelines.days import with_day
 from pipelines.features.feature_rows import LISTING_ENTITIES, one_batch, with_history
@@ -60,7 +61,9 @@ def _score(step: Step, day: date) -> DayRecord:
     history_windows = windows(step.config)
     window = history_windows.before(served)
     counted = step.tables.days("entity_counts")
-    counts = step.tables.day_reader("entity_counts", window, COUNT_COLUMNS)
+    counts = step.tables.day_reader("entity_counts", window, COUNT_COLUMNS).where(
+        wanted(entity_type=pa.array(list(LISTING_ENTITIES)))
+    )
     made = assembler(step.config, _strengths(step, served, counted, counts))
     models = read_models(step.tables, [day])[day]
     stack = read_stack(step.tables, day)

@@ -29,7 +29,8 @@ from jobs.planning.joint_inputs import (
 from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.contracts import arrow_schema
-from jobs.storage.day_files import DataFile, DayReader, read_batches
+from jobs.storage.day_files import DataFile, read_batches
+from jobs.storage.day_reader import DayReader
 from jobs.storage.task_writes import write_unit_tables
 from pipelines.days import day_number
 from pipelines.features.id_rows import unpacked

@@ -68,7 +68,7 @@ def run(
     last = None if names_days(arguments) else source.last_complete_day()
     days = chosen_days(arguments, last)
     run_id = arguments.run_id or f"{now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
-    tables = Tables(config.storage.root, lambda: _start(config, runner))
+    tables = Tables(config.storage.root, lambda: _start(config, runner), config.storage.part_rows)
     signal.signal(signal.SIGTERM, _terminated)
     with progress_for(console, run_id, arguments.log_format) as progress:
         runner = Runner(config, source, tables, run_id, progress)
@@ -188,7 +188,7 @@ def start_runner(
     """A runner, told of on a console, for as long as it is needed."""
     run_id = arguments.run_id or f"{now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
     source = Source.of(config)
-    tables = Tables(config.storage.root, lambda: _start(config, runner))
+    tables = Tables(config.storage.root, lambda: _start(config, runner), config.storage.part_rows)
     signal.signal(signal.SIGTERM, _terminated)
     check_writable(tables.root)
     tables.create(["runs"])

@@ -22,7 +22,7 @@ from jobs.landing.raw_files import first_line
 from jobs.landing.sources import Source
 from jobs.setup.exits import InputMissing, JobError, UsageError
 from pipelines.logs.labels import LabelRules
-from pipelines.logs.nobody import frequent_ids
+from pipelines.logs.nobody import count_frequent
 from pipelines.quality.duck import connect
 from schemas.logs import LOGS
 
@@ -180,7 +180,7 @@ def _unread(source: Source, log: str, day: date | None) -> list[Finding]:
 def _nobody(impressions: pa.Table, rules: LabelRules) -> list[Finding]:
     """User ids on more rows than a person's is."""
     accepted = impressions.filter(pc.equal(impressions["reasons"], 0))
-    often = frequent_ids(accepted.select(["user_id"]), len(accepted), rules)
+    often = count_frequent(accepted["user_id"], rules.most_impressions(len(accepted)), rules)
     most = sorted(often.items(), key=lambda item: (-item[1], item[0]))[:_FILES_NAMED]
     return [
         Finding(

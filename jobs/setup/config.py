@@ -37,6 +37,7 @@ class StorageConfig(Section):
     reports: str
     restate_days: Annotated[int, Field(ge=0)]
     project: str
+    part_rows: Annotated[int, Field(ge=1)]
     options: dict[str, str]
 
     @field_validator("root", "reports")

@@ -32,8 +32,18 @@ WRITTEN = pa.schema(
 )
 WRITTEN_DDL = "path string, ds date, size bigint, rows bigint"
 
+Keep = Callable[[pa.Table], pa.Array]
+"""Says of rows which are wanted."""
+
+PART = "part"
+"""Column by which a task is told the part of its rows, the same in a batch; in no table."""
+
 _BUFFER_BYTES = 64 * 2**20
 """Rows that a task holds back to write whole row groups of each day."""
+
+
+_PART = re.compile(r"/part-(\d+)-of-(\d+)-[0-9a-f-]+\.snappy\.parquet$")
+"""Name of a file that holds one part of a day; any other may hold rows of all."""
 
 
 @dataclass(frozen=True, order=True)
@@ -42,6 +52,13 @@ class DataFile:
 
     ds: date
     address: str
+    rows: int = field(default=0, compare=False)
+
+    @property
+    def part(self) -> tuple[int, int] | None:
+        """The part of the day that it holds, and of how many; None where it may hold any."""
+        named = _PART.search(self.address)
+        return (int(named[1]), int(named[2])) if named else None
 
 
 def absolute(address: str) -> str:
@@ -59,7 +76,14 @@ def open_root(address: str) -> tuple[fs.FileSystem, str]:
     return fs.LocalFileSystem(), address
 
 
-def read_file(file: DataFile, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
+def read_file(
+    file: DataFile,
+    schema: pa.Schema,
+    columns: Sequence[str] | None = None,
+    *,
+    row_groups: Sequence[int] = (),
+    keep: Keep | None = None,
+) -> pa.Table:
     """Read a data file of a table as the table's own types, `ds` included.
 
     Parameters
@@ -68,12 +92,23 @@ def read_file(file: DataFile, schema: pa.Schema, columns: Sequence[str] | None =
         Of the table.
     columns : sequence of str, optional
         All by default.
+    row_groups : sequence of int, optional
+        All by default.
+    keep : callable, optional
+        Which rows are wanted of a row group, without `ds`; only one row group is held besides.
     """
     wanted = list(columns) if columns is not None else schema.names
     filesystem, path = open_root(file.address)
-    stored = pq.ParquetFile(
-        filesystem.open_input_file(path), coerce_int96_timestamp_unit="us"
-    ).read([column for column in wanted if column != "ds"])
+    opened = pq.ParquetFile(filesystem.open_input_file(path), coerce_int96_timestamp_unit="us")
+    names = [column for column in wanted if column != "ds"]
+    if keep is not None and opened.num_row_groups:
+        groups = row_groups or range(opened.num_row_groups)
+        read = (opened.read_row_group(group, names) for group in groups)
+        stored = pa.concat_tables([rows.filter(keep(rows)) for rows in read])
+    elif row_groups:
+        stored = opened.read_row_groups(list(row_groups), names)
+    else:
+        stored = opened.read(names)
     if "ds" in wanted:
         stored = with_day(stored, file.ds)
     return _whole(stored, pa.schema([schema.field(column) for column in wanted]))
@@ -94,12 +129,16 @@ def _whole(rows: Any, wanted: pa.Schema) -> Any:
 
 
 def read_files(
-    files: Sequence[DataFile], schema: pa.Schema, columns: Sequence[str] | None = None
+    files: Sequence[DataFile],
+    schema: pa.Schema,
+    columns: Sequence[str] | None = None,
+    *,
+    keep: Keep | None = None,
 ) -> pa.Table:
     """Read data files of a table, one after the other, as `read_file` does each."""
     wanted = list(columns) if columns is not None else schema.names
     none = schema.empty_table().select(wanted)
-    return pa.concat_tables([none, *(read_file(file, schema, wanted) for file in files)])
+    return pa.concat_tables([none, *(read_file(file, schema, wanted, keep=keep) for file in files)])
 
 
 def read_batches(file: DataFile, schema: pa.Schema, columns: Sequence[str]) -> Batches:
@@ -110,28 +149,6 @@ def read_batches(file: DataFile, schema: pa.Schema, columns: Sequence[str]) -> B
         stored = pq.ParquetFile(opened, coerce_int96_timestamp_unit="us")
         for batch in stored.iter_batches(columns=[name for name in columns if name != "ds"]):
             yield _whole(with_day(batch, file.ds), wanted)
-
-
-@dataclass(frozen=True)
-class DayReader:
-    """Reads columns of single days of a table, wherever it is called.
-
-    Attributes
-    ----------
-    schema : pyarrow.Schema
-        Of the table.
-    columns : sequence of str
-    files : mapping
-        The files of each day; a day without any is empty.
-    """
-
-    schema: pa.Schema
-    columns: Sequence[str]
-    files: Mapping[date, Sequence[DataFile]]
-
-    def __call__(self, day: date) -> pa.Table:
-        """Read a day."""
-        return read_files(self.files.get(day, ()), self.schema, self.columns)
 
 
 @dataclass
@@ -148,27 +165,33 @@ class DayFileWriter:
         Of the table.
     kernel : callable or None
         What makes rows of the table of the task's batches; None where they are such rows.
+    parts : mapping of date to int
+        How many parts a day is stored in; one where it is not named. Batches of such a day have a
+        column `PART`.
     """
 
     root: str
     name: str
     schema: pa.Schema
     kernel: Callable[[Batches], Batches] | None = None
+    parts: Mapping[date, int] = field(default_factory=dict)
 
     def __call__(self, batches: Batches) -> Batches:
         """Write; yield `WRITTEN`."""
-        files = _OpenFiles(self.root, self.name, self.schema)
+        files = _OpenFiles(self.root, self.name, self.schema, self.parts)
         kept_back: list[pa.RecordBatch] = []
-        size = 0
+        size, part = 0, 0
         for batch in batches if self.kernel is None else self.kernel(batches):
-            if batch.num_rows:
-                kept_back.append(batch)
-                size += batch.nbytes
-            if size > _BUFFER_BYTES:
-                files.write(pa.Table.from_batches(kept_back))
+            if not batch.num_rows:
+                continue
+            own = batch.column(PART)[0].as_py() if PART in batch.schema.names else 0
+            if kept_back and (size > _BUFFER_BYTES or own != part):
+                files.write(pa.Table.from_batches(kept_back), part)
                 kept_back, size = [], 0
+            kept_back.append(batch)
+            size, part = size + batch.nbytes, own
         if kept_back:
-            files.write(pa.Table.from_batches(kept_back))
+            files.write(pa.Table.from_batches(kept_back), part)
         yield from files.close()
 
 
@@ -181,18 +204,19 @@ class _OpenFile:
 
 @dataclass
 class _OpenFiles:
-    """One growing file per day."""
+    """One growing file per day and part."""
 
     root: str
     name: str
     schema: pa.Schema
-    open: dict[date, _OpenFile] = field(default_factory=dict)
+    parts: Mapping[date, int]
+    open: dict[tuple[date, int], _OpenFile] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.filesystem, self.base = open_root(self.root.rstrip("/"))
 
-    def write(self, rows: pa.Table) -> None:
-        """Append rows to the files of their days, a row group each."""
+    def write(self, rows: pa.Table, part: int) -> None:
+        """Append rows of a part to the files of their days, a row group each."""
         ordered = rows.select(self.schema.names).cast(self.schema)
         check_rows(TABLES[self.name], ordered)
         days = np.asarray(ordered["ds"].cast(pa.int32()))
@@ -201,13 +225,16 @@ class _OpenFiles:
             ordered, days = ordered.take(pa.array(order)), days[order]
         starts = np.flatnonzero(np.r_[True, days[1:] != days[:-1]])
         for start, end in zip(starts, [*starts[1:], len(days)], strict=True):
-            self._append(ordered.slice(start, end - start))
+            self._append(ordered.slice(start, end - start), part)
 
-    def _append(self, rows: pa.Table) -> None:
+    def _append(self, rows: pa.Table, part: int) -> None:
         day = rows["ds"][0].as_py()
         stored = rows.drop_columns(["ds"])
-        if day not in self.open:
-            path = f"ds={day}/part-{uuid.uuid4()}.snappy.parquet"
+        key = (day, part)
+        if key not in self.open:
+            count = self.parts.get(day, 1)
+            of_day = f"{part:05d}-of-{count:05d}-" if count > 1 else ""
+            path = f"ds={day}/part-{of_day}{uuid.uuid4()}.snappy.parquet"
             self.filesystem.create_dir(f"{self.base}/ds={day}", recursive=True)
             # A dictionary of what never repeats would be built and thrown away.
             unique = {*TABLES[self.name].keys[:1], "ts"}
@@ -219,13 +246,13 @@ class _OpenFiles:
                 compression="snappy",
                 store_schema=False,
             )
-            self.open[day] = _OpenFile(path, writer)
-        self.open[day].writer.write_table(stored)
-        self.open[day].rows += len(stored)
+            self.open[key] = _OpenFile(path, writer)
+        self.open[key].writer.write_table(stored)
+        self.open[key].rows += len(stored)
 
     def close(self) -> Batches:
         """End all files; yield what was written."""
-        for day, file in self.open.items():
+        for (day, _), file in self.open.items():
             file.writer.close()
             size = self.filesystem.get_file_info(f"{self.base}/{file.path}").size
             yield pa.RecordBatch.from_pylist(

@@ -51,8 +51,8 @@ def logged_files(handle: DeltaTable, root: str, days: Sequence[date]) -> list[Da
     """
     wanted = set(days)
     return sorted(
-        DataFile(day, address_of(root, path))
-        for day, path in _of_files(handle, "path")
+        DataFile(day, address_of(root, path), count or 0)
+        for day, path, count in _of_files(handle, "path", "num_records")
         if day in wanted
     )
 
@@ -63,12 +63,12 @@ def logged_entries(handle: DeltaTable, days: Sequence[date]) -> set[tuple[date, 
     return {(day, path) for day, path in _of_files(handle, "path") if day in wanted}
 
 
-def _of_files(handle: DeltaTable, column: str) -> Iterator[tuple[date, Any]]:
-    """Day and one column of every file's entry; nothing of a table without days."""
+def _of_files(handle: DeltaTable, *columns: str) -> Iterator[tuple[Any, ...]]:
+    """Day and some columns of every file's entry; nothing of a table without days."""
     entries = pa.table(handle.get_add_actions(flatten=True))
     if "partition.ds" in entries.column_names:
-        days, values = entries["partition.ds"].to_pylist(), entries[column].to_pylist()
-        yield from zip(map(_day, days), values, strict=True)
+        days = map(_day, entries["partition.ds"].to_pylist())
+        yield from zip(days, *(entries[name].to_pylist() for name in columns), strict=True)
 
 
 def add_actions(written: pa.Table, time_ms: int) -> list[AddAction]:

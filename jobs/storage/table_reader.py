@@ -15,14 +15,20 @@ from jobs.setup.store_errors import store_cause
 from jobs.storage.contracts import arrow_schema
 from jobs.storage.creation import check_root
 from jobs.storage.damage import told_if_damaged
-from jobs.storage.day_files import DataFile, DayReader, absolute
+from jobs.storage.day_files import DataFile, absolute
+from jobs.storage.day_reader import DayReader
 from jobs.storage.delta_log import day_condition, logged_days, logged_files, logged_rows
+from jobs.storage.slices import Slice, slices
+from pipelines.parts import parts_of
 from schemas.catalog import TABLES
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
     from pyarrow.dataset import Dataset
     from pyspark.sql import DataFrame, SparkSession
+
+PART_ROWS = 2_000_000
+"""Rows that a task holds, about, where nobody says otherwise."""
 
 _READAHEAD = 2
 """Batches, and files, that are in memory before the rows wanted of them are known."""
@@ -44,9 +50,15 @@ def open_dataset(name: str, handle: DeltaTable, days: Sequence[date] | None = No
 class TableReader:
     """All tables under one storage root, to read."""
 
-    def __init__(self, root: str, start_spark: Callable[[], SparkSession] | None = None) -> None:
+    def __init__(
+        self,
+        root: str,
+        start_spark: Callable[[], SparkSession] | None = None,
+        part_rows: int = PART_ROWS,
+    ) -> None:
         check_root(root)
         self.root = root
+        self.part_rows = part_rows
         self._start_spark = start_spark
         self._handles: dict[str, DeltaTable] = {}
 
@@ -170,6 +182,20 @@ class TableReader:
         if not self.exists(name) or not days:
             return []
         return logged_files(self.delta(name), self.address(name), days)
+
+    def slices(self, name: str, days: Sequence[date]) -> list[Slice]:
+        """The rows of days of a table, in slices of about `part_rows`."""
+        return slices(self.files(name, days), self.part_rows)
+
+    def parts(self, name: str, days: Sequence[date]) -> dict[date, int]:
+        """How many parts days of a table have: as they are stored, or as their rows ask for."""
+        parts = {
+            day: parts_of(count, self.part_rows)
+            for day, count in {**dict.fromkeys(days, 0), **self.row_counts(name, days)}.items()
+        }
+        for file in self.files(name, days):
+            parts[file.ds] = max(parts[file.ds], file.part[1] if file.part else 1)
+        return parts
 
     def day_reader(
         self, name: str, days: Sequence[date], columns: Sequence[str] | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from jobs.storage.contracts import ContractError, arrow_schema, refuse_other_day
 from jobs.storage.creation import complete_table, create_table
 from jobs.storage.day_files import DayFileWriter
 from jobs.storage.delta_log import add_actions, day_condition, logged_days
-from jobs.storage.table_reader import TableReader
+from jobs.storage.table_reader import PART_ROWS, TableReader
 from pipelines.units_spark import Batches
 from schemas.catalog import TABLES
 
@@ -33,8 +33,13 @@ if TYPE_CHECKING:
 class Tables(TableReader):
     """All tables under one storage root."""
 
-    def __init__(self, root: str, start_spark: Callable[[], SparkSession] | None = None) -> None:
-        super().__init__(root, start_spark)
+    def __init__(
+        self,
+        root: str,
+        start_spark: Callable[[], SparkSession] | None = None,
+        part_rows: int = PART_ROWS,
+    ) -> None:
+        super().__init__(root, start_spark, part_rows)
         self._seen: dict[str, int] = {}
         self.before_commit: Callable[[], None] = lambda: None
         """Called before each commit; raises where there is to be none."""
@@ -86,11 +91,14 @@ class Tables(TableReader):
                 refuse_changed(self.delta(name), self._seen[name])
 
     def file_writer(
-        self, name: str, kernel: Callable[[Batches], Batches] | None = None
+        self,
+        name: str,
+        kernel: Callable[[Batches], Batches] | None = None,
+        parts: Mapping[date, int] | None = None,
     ) -> DayFileWriter:
         """What writes files of a table in a task, for `commit`."""
         self.create([name])
-        return DayFileWriter(self.address(name), name, arrow_schema(name), kernel)
+        return DayFileWriter(self.address(name), name, arrow_schema(name), kernel, parts or {})
 
     def commit(self, name: str, written: pa.Table, days: Sequence[date]) -> int:
         """Replace exactly these days by files that tasks have written.

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyspark.sql import types as T
 
 from jobs.storage.contracts import ContractError, contract_differences
-from jobs.storage.day_files import WRITTEN_DDL
+from jobs.storage.day_files import PART, WRITTEN_DDL
 from jobs.storage.tables import Tables
-from pipelines.units_spark import Batches, collect_units, unit_frame, unit_kernel
+from pipelines.parts import part_of
+from pipelines.units_spark import Batches, collect_units, map_units, unit_frame, unit_kernel
 from schemas.catalog import TABLES
 
 if TYPE_CHECKING:
@@ -56,7 +61,12 @@ def frame_files(tables: Tables, name: str, frame: DataFrame) -> pa.Table:
 
 
 def write_units(
-    tables: Tables, name: str, count: int, run: Callable[[int], Batches], days: Sequence[date]
+    tables: Tables,
+    name: str,
+    count: int,
+    run: Callable[[int], Batches],
+    days: Sequence[date],
+    parts: Mapping[date, int] | None = None,
 ) -> int:
     """Replace exactly these days by what tasks make of units of work, in one commit.
 
@@ -66,13 +76,98 @@ def write_units(
         Number of units.
     run : callable
         Gives rows of the table for a unit's number; runs in a task.
+    parts : mapping of date to int, optional
+        How many parts each day is stored in; rows then have a column `day_files.PART`.
     """
-    return tables.commit(name, unit_files(tables, name, count, run), days)
+    return tables.commit(name, unit_files(tables, name, count, run, parts), days)
 
 
-def unit_files(tables: Tables, name: str, count: int, run: Callable[[int], Batches]) -> pa.Table:
+@dataclass(frozen=True)
+class Parts:
+    """How the days of a table are stored in parts.
+
+    Attributes
+    ----------
+    of_day : mapping of date to int
+        How many parts each day has.
+    key : callable
+        Gives the ids of rows by whose hash they belong to a part.
+    gather : callable, optional
+        Makes the rows of a whole part of what several units have made of it.
+    """
+
+    of_day: Mapping[date, int]
+    key: Callable[[pa.Table], pa.Array | pa.ChunkedArray]
+    gather: Callable[[pa.Table], pa.Table] | None = None
+
+
+def write_parts(
+    tables: Tables,
+    name: str,
+    count: int,
+    run: Callable[[int], Batches],
+    days: Sequence[date],
+    parts: Parts,
+) -> int:
+    """`write_units` for days that may have parts; Spark moves the rows of those to their part.
+
+    Where all days have one part nothing is moved, and a unit must make all rows of its day.
+    """
+    if all(parts.of_day.get(day, 1) == 1 for day in days):
+        return write_units(tables, name, count, run, days)
+    # Every day's parts have numbers of their own, one after the other.
+    counts = np.array([parts.of_day.get(day, 1) for day in days])
+    starts = dict(zip(days, (np.cumsum(counts) - counts).tolist(), strict=True))
+    places = [(day, part) for day in days for part in range(parts.of_day.get(day, 1))]
+
+    def scatter(number: int) -> Batches:
+        for batch in run(number):
+            rows = pa.Table.from_batches([batch])
+            for day in pc.unique(rows["ds"]).to_pylist():
+                of_day = rows.filter(pc.equal(rows["ds"], day))
+                place = starts[day] + part_of(parts.key(of_day), parts.of_day.get(day, 1))
+                placed = of_day.append_column("place", pa.array(place.astype(np.int32)))
+                yield from placed.to_batches()
+
+    def write(batches: Batches) -> Batches:
+        for place, rows in _places(batches, whole=parts.gather is not None):
+            _, part = places[place]
+            made = rows if parts.gather is None else parts.gather(rows)
+            yield from made.append_column(PART, pa.repeat(pa.scalar(part), len(made))).to_batches()
+
+    fields = TABLES[name].frame_struct.fields
+    kinds = T.StructType([*fields, T.StructField("place", T.IntegerType())])
+    moved = map_units(tables.spark, count, scatter, kinds).repartitionById(len(places), "place")
+    writer = tables.file_writer(name, write, parts.of_day)
+    return tables.commit(name, moved.mapInArrow(writer, WRITTEN_DDL).toArrow(), days)
+
+
+def _places(batches: Batches, *, whole: bool) -> Iterator[tuple[int, pa.Table]]:
+    """Rows by place, without that column; all of a place at once if they are wanted whole."""
+    kept: dict[int, list[pa.Table]] = defaultdict(list)
+    for batch in batches:
+        if not batch.num_rows:
+            continue
+        rows = pa.Table.from_batches([batch])
+        for place in pc.unique(rows["place"]).to_pylist():
+            own = rows.filter(pc.equal(rows["place"], place)).drop_columns(["place"])
+            if whole:
+                kept[place].append(own)
+            else:
+                yield place, own
+    for place, tables in kept.items():
+        yield place, pa.concat_tables(tables)
+
+
+def unit_files(
+    tables: Tables,
+    name: str,
+    count: int,
+    run: Callable[[int], Batches],
+    parts: Mapping[date, int] | None = None,
+) -> pa.Table:
     """`frame_files` for what tasks make of units of work."""
-    writer = tables.file_writer(name, unit_kernel(run))
+    writer = tables.file_writer(name, unit_kernel(run), parts)
     return unit_frame(tables.spark, count).mapInArrow(writer, WRITTEN_DDL).toArrow()
 
 

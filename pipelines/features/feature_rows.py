@@ -44,6 +44,13 @@ def with_history(rows: pa.Table, history: pa.Table, entities: Mapping[str, str])
     return rows
 
 
+def entity_ids(contexts: pa.Table, listings: pa.Table) -> pa.ChunkedArray:
+    """The ids of all entities whose history rows of context and listings want, repeated or not."""
+    columns = [contexts[key] for key in CONTEXT_ENTITIES.values()]
+    columns += [listings[key] for key in LISTING_ENTITIES.values()]
+    return pa.chunked_array([c for column in columns for c in column.chunks], pa.string())
+
+
 def batches_of(rows: pa.Table) -> Iterator[pa.RecordBatch]:
     """The rows in batches whose buffers begin with their first row."""
     for start in range(0, len(rows), _BATCH_ROWS):

@@ -125,6 +125,11 @@ def count_entities(traffic: pa.Table, homes: pa.Table, rates: pa.Table) -> pa.Ta
     return pa.concat_tables(parts)
 
 
+def add_counts(counts: pa.Table) -> pa.Table:
+    """Add up the counts of several parts of a day's traffic, by entity and surface."""
+    return _sum(counts, ("entity_type", "entity_id", "surface", "ds"), _SUMS)
+
+
 def _of(counted: pa.Table, entity: str) -> pa.Table:
     """Counts of one entity type, whose ids are the column of its name; null is none."""
     known = counted.filter(pc.is_valid(counted[entity]))

@@ -59,6 +59,10 @@ class LabelRules(Parameters):
         """Impressions of a day of so many rows above which an id is not one person's."""
         return max(self.max_user_share * rows, self.max_user_impressions)
 
+    def is_named_nobody(self, user: str) -> bool:
+        """Whether an id stands for "not known" by its name."""
+        return user.strip(" ").lower() in self.nobody
+
     def cutoff(self, day: date) -> int:
         """When clicks on the day's impressions stop to count, in microseconds since 1970."""
         return click_cutoff(day, self.cutoff_hours)
@@ -121,6 +125,15 @@ class Bursts:
 
     def __len__(self) -> int:
         return len(self.users) + len(self.pairs)
+
+    def without(self, users: list[str]) -> Bursts:
+        """Those of all other users."""
+        left_out = pa.array(users, pa.string())
+        of_pairs = [pair.split(_NO_TEXT)[0] for pair in self.pairs.to_pylist()]
+        return Bursts(
+            self.users.filter(pc.invert(pc.is_in(self.users, left_out))),
+            self.pairs.filter(pc.invert(pc.is_in(pa.array(of_pairs, pa.string()), left_out))),
+        )
 
 
 def bursts(first: pa.Table, rules: LabelRules) -> Bursts:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.logs.labels import LabelRules
-
-if TYPE_CHECKING:
-    import pyarrow.dataset as ds
 
 _MOST_OF_ITS_CLICKS = 0.5
 _TIMES_THE_RATE = 3.0
@@ -20,61 +16,69 @@ Frequent = dict[str, int]
 """Impressions of a day by user id."""
 
 
-def frequent_ids(impressions: ds.Dataset | pa.Table, rows: int, rules: LabelRules) -> Frequent:
-    """The user ids that carry more of a day than a person does, and those named as nobody's.
+def count_frequent(users: pa.ChunkedArray, limit: float, rules: LabelRules) -> Frequent:
+    """The user ids that come more often than a limit, and those named as nobody's.
 
     Parameters
     ----------
-    impressions : pyarrow dataset or table
-        user_id of all impressions of a day.
-    rows : int
-        How many these are.
-
-    Returns
-    -------
-    dict of str to int
-        By id, in order.
+    users : pyarrow.ChunkedArray of string
+        user_id of any impressions of a day.
+    limit : float
+        Of a slice of a day, its share of the day's: who is above the day's limit is above that of
+        one slice at least.
     """
-    with duckdb.connect() as connection:
-        connection.register("impressions", impressions)
-        found = connection.execute(
-            "SELECT user_id, count(*) FROM impressions WHERE user_id IS NOT NULL GROUP BY user_id "
-            "HAVING count(*) > $limit OR list_contains($named, lower(trim(user_id))) "
-            "ORDER BY user_id",
-            {"limit": rules.most_impressions(rows), "named": list(rules.nobody)},
-        )
-        return dict(found.fetchall())
+    counted = pc.value_counts(users.drop_null())
+    ids, counts = counted.field("values"), counted.field("counts")
+    named = pc.is_in(pc.utf8_lower(pc.utf8_trim(ids, " ")), pa.array(rules.nobody))
+    wanted = pc.or_(pc.greater(counts, limit), named)
+    return dict(zip(ids.filter(wanted).to_pylist(), counts.filter(wanted).to_pylist(), strict=True))
 
 
-def nobodys_ids(frequent: Frequent, rows: int, first: pa.Table, rules: LabelRules) -> list[str]:
-    """Which frequent ids are nobody's, rather than a machine's.
+@dataclass(frozen=True)
+class Clicked:
+    """Clicked impressions of a day, all of them or one user's.
+
+    Attributes
+    ----------
+    count : int
+    most_on_a_listing : int
+    """
+
+    count: int
+    most_on_a_listing: int = 0
+
+    @classmethod
+    def of(cls, first: pa.Table, user: str) -> Clicked:
+        """Those of a user, among rows as of `first_clicks`."""
+        own = first.filter(pc.equal(first["user_id"], user))
+        most = max(pc.value_counts(own["listing_id"]).field("counts").to_pylist(), default=0)
+        return cls(len(own), most)
+
+
+def is_nobody(
+    user: str, shown: int, clicked: Clicked, *, rows: int, clicks: int, rules: LabelRules
+) -> bool:
+    """Whether a frequent id is nobody's, rather than a machine's.
 
     Many people under one id click about as often as all others, and on many listings. A machine
     clicks on one, or far more often: `bursts` are for that.
 
     Parameters
     ----------
-    frequent : dict
-        As of `frequent_ids`.
-    rows : int
-        Impressions of the day.
-    first : pyarrow.Table
-        Clicked impressions of the day, as of `first_clicks`.
+    shown : int
+        Impressions of the id.
+    clicked : Clicked
+        Of the id.
+    rows, clicks : int
+        Impressions of the day, and how many of them were clicked.
     """
-    named = set(rules.nobody)
-    found = []
-    for user, shown in frequent.items():
-        clicked = first.filter(pc.equal(first["user_id"], user))
-        others = (len(first) - len(clicked)) / max(rows - shown, 1)
-        rate = len(clicked) / shown
-        most = max(pc.value_counts(clicked["listing_id"]).field("counts").to_pylist(), default=0)
-        is_on_one = most > rules.max_clicks_per_user_and_listing and (
-            most > _MOST_OF_ITS_CLICKS * len(clicked)
-        )
-        is_eager = len(clicked) > rules.max_clicks_per_user and rate > _TIMES_THE_RATE * others
-        if user.strip().lower() in named or not (is_on_one or is_eager):
-            found.append(user)
-    return found
+    others = (clicks - clicked.count) / max(rows - shown, 1)
+    is_on_one = clicked.most_on_a_listing > rules.max_clicks_per_user_and_listing and (
+        clicked.most_on_a_listing > _MOST_OF_ITS_CLICKS * clicked.count
+    )
+    rate = clicked.count / shown
+    is_eager = clicked.count > rules.max_clicks_per_user and rate > _TIMES_THE_RATE * others
+    return rules.is_named_nobody(user) or not (is_on_one or is_eager)
 
 
 def without_nobody(rows: pa.Table, nobody: list[str]) -> pa.Table:

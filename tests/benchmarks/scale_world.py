@@ -115,7 +115,9 @@ class ScaleWorld:
         effect = _effect(listing, 11) + 0.5 * _effect(query, 13) + 0.5 * _effect(user, 17)
         logit = -3.2 + 0.6 * effect - 0.25 * (position - 1)
         clicked = rng.random(end - start) < 1 / (1 + np.exp(-logit))
-        ts = day_number(day) * _DAY_US + (request * (0.99 * _DAY_US / (self.rows // _PER_REQUEST + 1))).astype(int)
+        ts = day_number(day) * _DAY_US + (
+            request * (0.99 * _DAY_US / (self.rows // _PER_REQUEST + 1))
+        ).astype(int)
         # As long and as hard to compress as ids of the wild.
         ids = _named("", mix_bits(number.astype(np.uint64) + np.uint64(day_number(day) << 40)))
         shown = _canonical(

@@ -63,7 +63,7 @@ class Chain(Warehouse):
     @property
     def runner(self) -> Runner:
         """A runner over what has landed now."""
-        tables = Tables(str(self.root), LocalSpark)  # type: ignore[arg-type]
+        tables = Tables(str(self.root), LocalSpark, self.config.storage.part_rows)  # type: ignore[arg-type]
         self.root.mkdir(parents=True, exist_ok=True)
         tables.create(["runs"])
         source = Source.load("canonical", self.landing)
@@ -85,7 +85,7 @@ class Chain(Warehouse):
         """
         records = like.records
         source = Source.load("canonical", self.landing)
-        tables = Tables(str(self.root), LocalSpark)  # type: ignore[arg-type]
+        tables = Tables(str(self.root), LocalSpark, self.config.storage.part_rows)  # type: ignore[arg-type]
 
         def available(name: str) -> set[date]:
             landed = set(source.days(name)) if name in LANDED else set()

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.types import StructType
 
 Batches = Iterator[pa.RecordBatch]
 _TYPES = {
@@ -49,12 +52,20 @@ class LocalFrame:
     batches: Sequence[pa.RecordBatch]
     schema: pa.Schema
 
-    def mapInArrow(self, run: Callable[[Batches], Batches], ddl: str) -> LocalFrame:  # noqa: N802
+    def mapInArrow(  # noqa: N802
+        self, run: Callable[[Batches], Batches], ddl: str | StructType
+    ) -> LocalFrame:
         """What a task makes of each batch."""
-        fields = (column.rsplit(" ", 1) for column in ddl.split(", "))
-        schema = pa.schema([(name, _TYPES[kind]) for name, kind in fields])
+        schema = _schema(ddl)
         made = [out.select(schema.names) for batch in self.batches for out in run(iter([batch]))]
         return LocalFrame(self.sparkSession, [out.cast(schema) for out in made], schema)
+
+    def repartitionById(self, count: int, column: str) -> LocalFrame:  # noqa: N802
+        """The rows of each partition in one batch, if it has any."""
+        whole = pa.Table.from_batches(self.batches, self.schema)
+        parts = [whole.filter(pc.equal(whole[column], k)).combine_chunks() for k in range(count)]
+        batches = [batch for part in parts for batch in part.to_batches()]
+        return LocalFrame(self.sparkSession, batches, self.schema)
 
     def toArrow(self) -> pa.Table:  # noqa: N802
         """All rows."""
@@ -81,3 +92,11 @@ class LocalSpark:
         numbers = range(start, end, step)
         batches = [pa.RecordBatch.from_pydict({"id": [n]}, schema) for n in numbers]
         return LocalFrame(self, batches, schema)
+
+
+def _schema(ddl: str | StructType) -> pa.Schema:
+    """Columns of a frame, as Spark hands them to tasks."""
+    if isinstance(ddl, StructType):
+        return to_arrow_schema(ddl, timezone="UTC")
+    fields = (column.rsplit(" ", 1) for column in ddl.split(", "))
+    return pa.schema([(name, _TYPES[kind]) for name, kind in fields])

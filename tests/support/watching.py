@@ -58,7 +58,7 @@ class WatchedTables(Tables):
     """Tables that note which of their days are read."""
 
     def __init__(self, tables: Tables, read_days: set[tuple[str, date]]) -> None:
-        super().__init__(tables.root, lambda: tables.spark)
+        super().__init__(tables.root, lambda: tables.spark, tables.part_rows)
         self._read_days = read_days
 
     def _note(self, name: str, days: Sequence[date] | None) -> None:

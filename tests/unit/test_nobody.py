@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from pipelines.logs.labels import bursts
-from pipelines.logs.nobody import frequent_ids, nobodys_ids, without_nobody
+from pipelines.logs.nobody import Clicked, count_frequent, is_nobody, without_nobody
 from tests.unit.test_labels import RULES
 
 RULES_HERE = replace(RULES, max_user_share=0.2, max_user_impressions=100)
@@ -26,12 +26,19 @@ def found(often: int, clicked: list[str], user: str = "anon") -> list[str]:
     shown = pa.table({"user_id": [user] * often + [f"u{k}" for k in range(1000)] + [None]})
     people = [row for k in range(50) for row in clicks(f"u{k}", [f"l{k}"])]
     first = pa.Table.from_pylist([*people, *clicks(user, clicked)])
-    frequent = frequent_ids(shown, len(shown), RULES_HERE)
-    return nobodys_ids(frequent, len(shown), first, RULES_HERE)
+    rows, clicked_rows = len(shown), len(first)
+    frequent = count_frequent(shown["user_id"], RULES_HERE.most_impressions(rows), RULES_HERE)
+    return [
+        user
+        for user, often in frequent.items()
+        if is_nobody(
+            user, often, Clicked.of(first, user), rows=rows, clicks=clicked_rows, rules=RULES_HERE
+        )
+    ]
 
 
 @pytest.mark.parametrize(
-    ("often", "clicked", "is_nobody"),
+    ("often", "clicked", "expected"),
     [
         (500, [f"l{k}" for k in range(25)], True),
         (500, [], True),
@@ -43,9 +50,9 @@ def found(often: int, clicked: list[str], user: str = "anon") -> list[str]:
     ids=["many people", "none clicks", "too small a share", "too few", "on one listing", "eager"],
 )
 def test_who_has_more_of_a_day_than_a_person_is_nobody_unless_a_machine(
-    often: int, clicked: list[str], is_nobody: bool
+    often: int, clicked: list[str], expected: bool
 ) -> None:
-    assert found(often, clicked) == (["anon"] if is_nobody else [])
+    assert found(often, clicked) == (["anon"] if expected else [])
 
 
 @pytest.mark.parametrize("user", ["-", "NULL", " null "])

@@ -1,0 +1,73 @@
+"""Days of a table, read one by one where they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import reduce
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from jobs.storage.day_files import DataFile, Keep, read_files
+from pipelines.parts import is_of_part
+
+
+def wanted(**ids: pa.Array | pa.ChunkedArray) -> Keep:
+    """Keep the rows whose column of that name is among the ids; of several, in any."""
+    sets = {name: pc.unique(values).drop_null() for name, values in ids.items()}
+
+    def keep(rows: pa.Table) -> pa.Array:
+        found = [pc.is_in(rows[name], values) for name, values in sets.items()]
+        return reduce(pc.or_, found)
+
+    return keep
+
+
+@dataclass(frozen=True)
+class DayReader:
+    """Reads columns of single days of a table, wherever it is called.
+
+    Attributes
+    ----------
+    schema : pyarrow.Schema
+        Of the table.
+    columns : sequence of str
+    files : mapping
+        The files of each day; a day without any is empty.
+    keep : callable or None
+        Which rows are wanted; all by default.
+    """
+
+    schema: pa.Schema
+    columns: Sequence[str]
+    files: Mapping[date, Sequence[DataFile]]
+    keep: Keep | None = None
+
+    def __call__(self, day: date) -> pa.Table:
+        """Read a day."""
+        return read_files(self.files.get(day, ()), self.schema, self.columns, keep=self.keep)
+
+    def where(self, keep: Keep) -> DayReader:
+        """The reader of those rows only, by columns that are read."""
+        return replace(self, keep=keep)
+
+    def of_part(self, key: str, part: int, parts: int) -> Callable[[date], pa.Table]:
+        """The reader of the rows whose key is of a part, from no more files than it takes."""
+        if parts == 1:
+            return self
+
+        def read(day: date) -> pa.Table:
+            files = self.files.get(day, ())
+            same = [file for file in files if file.part == (part, parts)]
+            others = [file for file in files if file.part is None or file.part[1] != parts]
+            of_part = self.where(lambda rows: is_of_part(rows[key], part, parts))
+            return pa.concat_tables(
+                [
+                    replace(self, files={day: same})(day),
+                    replace(of_part, files={day: others})(day),
+                ]
+            )
+
+        return read

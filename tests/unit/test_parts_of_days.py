@@ -1,0 +1,38 @@
+"""A day made in many parts is the day made in one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.support.chain import Chain
+from tests.unit.test_days_of_chain import TABLES
+
+# Far fewer rows than the tiny marketplace has a day.
+PART_ROWS = {"a few parts": 150, "many small parts": 17}
+
+
+@pytest.fixture(scope="module", params=PART_ROWS.values(), ids=PART_ROWS)
+def in_parts(
+    request: pytest.FixtureRequest, chain: Chain, tmp_path_factory: pytest.TempPathFactory
+) -> Chain:
+    """The same days in parts, each day made alone."""
+    settings = (*chain.settings, f"storage.part_rows={request.param}")
+    made = replace(chain, root=tmp_path_factory.mktemp("parts") / "warehouse", settings=settings)
+    made.make_alone(chain)
+    return made
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_table_is_the_same(table: str, in_parts: Chain, chain: Chain) -> None:
+    for at in sorted(in_parts.tables.days(table) & chain.tables.days(table)):
+        assert in_parts.rows(table, at) == chain.rows(table, at), at
+
+
+def test_traffic_counts_and_history_are_stored_in_parts(in_parts: Chain) -> None:
+    for table in ("labeled_impressions", "entity_counts", "entity_history"):
+        days = sorted(in_parts.tables.days(table))
+        files = in_parts.tables.files(table, days)
+        assert all(file.part is not None for file in files), table
+        assert max(file.part[1] for file in files if file.part) > 3, table
