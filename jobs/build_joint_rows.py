@@ -7,10 +7,14 @@ attributes are namespaces follows from the day's own rows, and is written beside
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from jobs.commands.job import job_main
 from jobs.planning.inputs import request_names
@@ -18,55 +22,209 @@ from jobs.planning.joint_inputs import held_days, joint_registry
 from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.contracts import arrow_schema
-from jobs.storage.task_writes import write_unit_tables
-from pipelines.features.joint_days import attributes_of_day, namespace_rows
-from pipelines.features.joint_inputs import with_relative_price, with_shows_per_day
-from pipelines.features.joint_patterns import AttributeLimits
+from jobs.storage.day_reader import DayReader, wanted
+from jobs.storage.slices import Slice
+from jobs.storage.task_writes import Parts, write_parts
+from pipelines.features.joint_days import (
+    attributes_of_day,
+    by_rows,
+    namespace_rows,
+    vectors_left_out,
+)
+from pipelines.features.joint_inputs import (
+    HISTORY_COLUMNS,
+    with_relative_price,
+    with_shows_per_day,
+)
+from pipelines.features.joint_namespace import DENSE
+from pipelines.features.joint_patterns import AttributeLimits, add_attributes, count_attributes
 from pipelines.features.joint_reference import reference_ids
 from pipelines.features.joint_rows import JointAssembler
-from pipelines.features.joint_traffic import LearntShare, build_joint_day
+from pipelines.features.joint_traffic import (
+    LearntShare,
+    entity_columns,
+    joint_rows,
+    listing_entities,
+    request_entities,
+    with_rate,
+)
+from pipelines.parts import part_in_order
+from pipelines.units_spark import collect_units
 
 
 def run(step: Step) -> Outcome:
-    """Build the rows of all days of the step, each day in one task."""
+    """Build the rows of all days of the step, slice by slice."""
     days = list(step.days)
-    registered, joint = joint_registry(step.config), step.config.joint
-    limits = AttributeLimits(joint.most_attributes, joint.most_values)
-    share = LearntShare(joint.whole_rows, joint.ratio)
+    shown = step.tables.slices("labeled_impressions", days)
+    parts = step.tables.parts("labeled_impressions", days)
     given = step.config.scoring.reference
     names = {day: request_names(step.tables, step.config, day - timedelta(days=1)) for day in days}
-    counted = step.available("count_entities")
-    held = {day: held_days(step.config, counted, day - timedelta(days=1)) for day in days}
-    reader = step.tables.day_reader
-    traffic, listings = reader("labeled_impressions", days), reader("listings", days)
-    history = reader("entity_history", days)
+    snapshots = _Snapshots.of(step)
+    made = _read_days(step, shown, snapshots)
 
-    def build(number: int) -> Iterator[tuple[str, pa.Table]]:
-        day = days[number]
-        shown = traffic(day)
-        shown = shown.filter(shown["is_valid_traffic"])
-        snapshot = with_shows_per_day(
-            with_relative_price(listings(day)),
-            history(day),
-            search_days=held[day][0],
-            promoted_days=held[day][1],
-        )
-        attributes = attributes_of_day(registered, shown, snapshot, limits)
-        registry = registered.with_keys({scope: a.taken for scope, a in attributes.items()})
-        assembler = JointAssembler(registry)
-        rows = namespace_rows(registry, attributes, assembler.request_values(shown), snapshot)
-        yield (
-            "joint_namespaces",
-            pa.Table.from_pylist(
-                [row | {"ds": day} for row in rows], arrow_schema("joint_namespaces")
-            ),
-        )
-        reference = reference_ids(registry, names[day], given, day)
-        yield from build_joint_day(shown, snapshot, assembler, reference, share)
+    def rows(number: int) -> Iterator[pa.RecordBatch]:
+        day = shown[number].ds
+        traffic = with_rate(_valid(shown[number]), made[day].rate)
+        snapshot = snapshots(day, traffic["listing_id"] if parts[day] > 1 else None)
+        yield from joint_rows(traffic, snapshot, made[day].assembler).to_batches()
 
-    written = ["joint_rows", "joint_entities", "joint_namespaces"]
-    write_unit_tables(step.tables, written, len(days), build, days)
+    in_order = Parts(
+        parts,
+        lambda rows, count: part_in_order(rows["order_key"].to_numpy(), count),
+        lambda rows: rows.sort_by("order_key"),
+    )
+    write_parts(step.tables, "joint_rows", len(shown), rows, days, in_order)
+
+    def entities(number: int) -> Iterator[pa.RecordBatch]:
+        if number < len(days):
+            day = days[number]
+            registry = made[day].assembler.registry
+            reference = reference_ids(registry, names[day], given, day)
+            found = listing_entities(snapshots(day), made[day].assembler, reference, day)
+        else:
+            one = shown[number - len(days)]
+            columns = entity_columns(made[one.ds].assembler.registry)
+            traffic = with_rate(_valid(one, columns), made[one.ds].rate)
+            found = request_entities(traffic, made[one.ds].assembler, one.ds)
+        for table in found:
+            yield from table.to_batches()
+
+    once = Parts(
+        parts, lambda rows, count: part_in_order(rows["id"].to_numpy(), count), first_of_each
+    )
+    write_parts(step.tables, "joint_entities", len(days) + len(shown), entities, days, once)
     return _outcome(step)
+
+
+def first_of_each(entities: pa.Table) -> pa.Table:
+    """Each entity once, of what several slices have made of it: all have made the same."""
+    number = pa.array(range(len(entities)), pa.int64())
+    keyed = entities.select(["entity", "id"]).append_column("number", number)
+    first = keyed.group_by(["entity", "id"], use_threads=False).aggregate([("number", "min")])
+    return entities.take(first["number_min"])
+
+
+def _valid(one: Slice, columns: Sequence[str] | None = None) -> pa.Table:
+    """The rows of a slice that people made; all columns by default."""
+    wanted_columns = None if columns is None else ["is_valid_traffic", *columns]
+    rows = one.read(arrow_schema("labeled_impressions"), wanted_columns)
+    return rows.filter(rows["is_valid_traffic"])
+
+
+@dataclass(frozen=True)
+class _Snapshots:
+    """Reads the listings of a day with what they have only among others, or from before."""
+
+    listings: DayReader
+    history: DayReader
+    held: Mapping[date, tuple[int, int]]
+
+    @classmethod
+    def of(cls, step: Step) -> _Snapshots:
+        days = list(step.days)
+        counted = step.available("count_entities")
+        return cls(
+            step.tables.day_reader("listings", days),
+            step.tables.day_reader("entity_history", days, HISTORY_COLUMNS).where(
+                wanted(entity_type=pa.array(["listing"]))
+            ),
+            {day: held_days(step.config, counted, day - timedelta(days=1)) for day in days},
+        )
+
+    def __call__(self, day: date, ids: pa.ChunkedArray | None = None) -> pa.Table:
+        """All listings of a day, or those named."""
+        snapshot = with_relative_price(self.listings(day))
+        if ids is not None:
+            snapshot = snapshot.filter(pc.is_in(snapshot["listing_id"], pc.unique(ids)))
+        search_days, promoted_days = self.held[day]
+        return with_shows_per_day(
+            snapshot, self.history(day), search_days=search_days, promoted_days=promoted_days
+        )
+
+
+@dataclass(frozen=True)
+class _Day:
+    """What of a day must be known before its first row is made."""
+
+    assembler: JointAssembler
+    rate: float
+
+
+def _read_days(step: Step, shown: Sequence[Slice], snapshots: _Snapshots) -> dict[date, _Day]:
+    """Find out which attributes the days have, and which values; write `joint_namespaces`."""
+    days, joint = list(step.days), step.config.joint
+    registered = joint_registry(step.config)
+    limits = AttributeLimits(joint.most_attributes, joint.most_values)
+    listed = step.tables.day_reader("listings", days, ["attributes"])
+
+    def count(number: int) -> dict[str, Any]:
+        if number < len(days):
+            attributes = listed(days[number])["attributes"]
+            return {
+                "listing": count_attributes(registered.registered, "listing", attributes, limits)
+            }
+        traffic = _valid(shown[number - len(days)], ["clicked", "attributes"])
+        of_rows = traffic["attributes"]
+        return {
+            "request": count_attributes(registered.registered, "request", of_rows, limits),
+            "rows": len(traffic),
+            "clicks": pc.sum(traffic["clicked"]).as_py() or 0,
+        }
+
+    counted = _by_day(step, shown, count)
+    share = LearntShare(joint.whole_rows, joint.ratio)
+    attributes, made = {}, {}
+    for day, found in counted.items():
+        counts = {
+            scope: add_attributes(one[scope] for one in found if scope in one)
+            for scope in ("request", "listing")
+        }
+        attributes[day] = attributes_of_day(registered, counts, limits)
+        keys = {scope: own.taken for scope, own in attributes[day].items()}
+        rows, clicks = (sum(one.get(name, 0) for one in found) for name in ("rows", "clicks"))
+        made[day] = _Day(JointAssembler(registered.with_keys(keys)), share.rate(rows, clicks))
+
+    def read(number: int) -> dict[str, Any]:
+        if number < len(days):
+            day = days[number]
+            return {"left_out": vectors_left_out(made[day].assembler.registry, listings(day))}
+        one = shown[number - len(days)]
+        own = made[one.ds].assembler
+        return {"values": own.request_values(_valid(one, own.value_columns))}
+
+    vectors = sorted({n.inputs[0] for n in registered.namespaces if n.encoding == DENSE})
+    listings = step.tables.day_reader("listings", days, vectors)
+    rows = [
+        row | {"ds": day}
+        for day, found in _by_day(step, shown, read).items()
+        for row in namespace_rows(
+            made[day].assembler.registry,
+            attributes[day],
+            by_rows(one["values"] for one in found if "values" in one),
+            next(one["left_out"] for one in found if "left_out" in one),
+        )
+    ]
+    step.tables.write_rows("joint_namespaces", rows, days)
+    return made
+
+
+def _by_day(
+    step: Step, shown: Sequence[Slice], find: Callable[[int], dict[str, Any]]
+) -> dict[date, list[dict[str, Any]]]:
+    """What tasks find in the snapshot of each day and in its slices of traffic, numbered so."""
+    days = list(step.days)
+    at = [*days, *(one.ds for one in shown)]
+
+    def run_unit(number: int) -> Iterator[pa.RecordBatch]:
+        yield pa.RecordBatch.from_pydict(
+            {"number": pa.array([number], pa.int64()), "found": [json.dumps(find(number))]}
+        )
+
+    made = collect_units(step.spark, len(at), run_unit, "number bigint, found string")
+    found: dict[date, list[dict[str, Any]]] = {day: [] for day in days}
+    for row in made.sort_by("number").to_pylist():
+        found[at[row["number"]]].append(json.loads(row["found"]))
+    return found
 
 
 def _outcome(step: Step) -> Outcome:

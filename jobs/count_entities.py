@@ -27,6 +27,7 @@ from pipelines.logs.counts import (
     count_positions,
     position_rates,
 )
+from pipelines.parts import part_of
 from pipelines.units_spark import collect_units
 
 
@@ -48,7 +49,7 @@ def run(step: Step) -> Outcome:
         counted = count_entities(traffic, homes(day), rates[day])
         yield from with_day(counted, day).to_batches()
 
-    by_entity = Parts(parts, lambda counts: counts["entity_id"], add_counts)
+    by_entity = Parts(parts, lambda counts, count: part_of(counts["entity_id"], count), add_counts)
     write_parts(step.tables, "entity_counts", len(shown), count, days, by_entity)
     return {day: DayRecord() for day in days}
 

@@ -24,7 +24,7 @@ from jobs.storage.task_writes import Parts, write_parts
 from pipelines.logs.click_facts import ClickFacts, click_facts
 from pipelines.logs.labels import LabelRules, first_clicks, label_impressions
 from pipelines.logs.nobody import Frequent, count_frequent, without_nobody
-from pipelines.parts import is_of_part, parts_of
+from pipelines.parts import is_of_part, part_of, parts_of
 from pipelines.units_spark import collect_units
 
 _NAME = 40
@@ -52,7 +52,14 @@ def run(step: Step) -> Outcome:
         first = without_nobody(first_clicks(clicked, day, rules), unknown)
         yield from label_impressions(people, first, facts[day].bursts).to_batches()
 
-    write_parts(step.tables, "labeled_impressions", len(shown), label, days, Parts(parts, by_user))
+    write_parts(
+        step.tables,
+        "labeled_impressions",
+        len(shown),
+        label,
+        days,
+        Parts(parts, lambda rows, count: part_of(by_user(rows), count)),
+    )
     outcome: Outcome = {}
     for day in days:
         of_day = facts[day]

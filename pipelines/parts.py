@@ -37,3 +37,15 @@ def part_of(ids: pa.Array | pa.ChunkedArray, parts: int) -> Ints:
 def is_of_part(ids: pa.Array | pa.ChunkedArray, part: int, parts: int) -> pa.Array:
     """Whether each id is of a part."""
     return pa.array(part_of(ids, parts) == part)
+
+
+def part_in_order(keys: npt.NDArray[np.int64], parts: int) -> Ints:
+    """The part of each key where parts follow each other: all keys of one are below the next's.
+
+    Parameters
+    ----------
+    keys : numpy.ndarray of int64
+        Hashes, so that parts are about as large.
+    """
+    upper = (keys >> np.int64(32)) + np.int64(2**31)
+    return ((upper * parts) >> np.int64(32)).astype(np.int32)

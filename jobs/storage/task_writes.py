@@ -16,7 +16,7 @@ from pyspark.sql import types as T
 from jobs.storage.contracts import ContractError, contract_differences
 from jobs.storage.day_files import PART, WRITTEN_DDL
 from jobs.storage.tables import Tables
-from pipelines.parts import part_of
+from pipelines.parts import Ints
 from pipelines.units_spark import Batches, collect_units, map_units, unit_frame, unit_kernel
 from schemas.catalog import TABLES
 
@@ -90,14 +90,14 @@ class Parts:
     ----------
     of_day : mapping of date to int
         How many parts each day has.
-    key : callable
-        Gives the ids of rows by whose hash they belong to a part.
+    place : callable
+        Gives the part of each row of a day, among so many: ``place(rows, parts)``.
     gather : callable, optional
         Makes the rows of a whole part of what several units have made of it.
     """
 
     of_day: Mapping[date, int]
-    key: Callable[[pa.Table], pa.Array | pa.ChunkedArray]
+    place: Callable[[pa.Table, int], Ints]
     gather: Callable[[pa.Table], pa.Table] | None = None
 
 
@@ -125,7 +125,7 @@ def write_parts(
             rows = pa.Table.from_batches([batch])
             for day in pc.unique(rows["ds"]).to_pylist():
                 of_day = rows.filter(pc.equal(rows["ds"], day))
-                place = starts[day] + part_of(parts.key(of_day), parts.of_day.get(day, 1))
+                place = starts[day] + parts.place(of_day, parts.of_day.get(day, 1))
                 placed = of_day.append_column("place", pa.array(place.astype(np.int32)))
                 yield from placed.to_batches()
 

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 import pyarrow as pa
 
 from pipelines.features.joint_dense import dense_values
-from pipelines.features.joint_namespace import DENSE, JointNamespace
+from pipelines.features.joint_namespace import DENSE
 from pipelines.features.joint_patterns import (
+    AttributeCounts,
     AttributeLimits,
     Attributes,
     Keys,
@@ -16,27 +17,24 @@ from pipelines.features.joint_patterns import (
     pattern_of,
 )
 from pipelines.features.joint_registry import JointRegistry
+from pipelines.features.joint_rows import ValueCounts
 
 SCOPES = ("request", "listing")
 """Scopes whose rows have attributes."""
 
 
 def attributes_of_day(
-    registry: JointRegistry, traffic: pa.Table, snapshot: pa.Table, limits: AttributeLimits
+    registry: JointRegistry, counts: Mapping[str, AttributeCounts], limits: AttributeLimits
 ) -> dict[str, Attributes]:
     """By scope, the attributes that patterns take of a day: by its own rows alone.
 
     Parameters
     ----------
-    traffic : pyarrow.Table
-        Valid rows of `labeled_impressions` of the day.
-    snapshot : pyarrow.Table
-        All listings of the day.
+    counts : mapping of str to AttributeCounts
+        By scope, of all valid impressions of the day, and of its listings.
     """
-    rows = {"request": traffic, "listing": snapshot}
     return {
-        scope: day_attributes(registry.registered, scope, rows[scope]["attributes"], limits)
-        for scope in SCOPES
+        scope: day_attributes(registry.registered, scope, counts[scope], limits) for scope in SCOPES
     }
 
 
@@ -44,7 +42,7 @@ def namespace_rows(
     registry: JointRegistry,
     attributes: Mapping[str, Attributes],
     values: Mapping[str, list[str]],
-    snapshot: pa.Table,
+    vectors_left_out: Mapping[str, str],
 ) -> list[dict[str, object]]:
     """Rows of `joint_namespaces` of a day, without ds.
 
@@ -55,9 +53,9 @@ def namespace_rows(
     attributes : mapping of str to Attributes
         As of `attributes_of_day`.
     values : mapping of str to list of str
-        As of `JointAssembler.request_values`.
-    snapshot : pyarrow.Table
-        All listings of the day.
+        As of `by_rows` of the day's request values.
+    vectors_left_out : mapping of str to str
+        As of `vectors_left_out`.
     """
     rows: list[dict[str, object]] = [
         {
@@ -67,7 +65,7 @@ def namespace_rows(
             "kind": n.kind,
             "inputs": list(n.inputs),
             "attribute": n.attribute or None,
-            "left_out": _vectors_left_out(n, snapshot),
+            "left_out": vectors_left_out.get(n.name),
             "values": values.get(n.name),
         }
         for n in registry.namespaces
@@ -92,13 +90,39 @@ def namespace_rows(
     return rows
 
 
-def _vectors_left_out(namespace: JointNamespace, snapshot: pa.Table) -> str | None:
-    if namespace.encoding != DENSE:
-        return None
-    found = dense_values(namespace.name, snapshot[namespace.inputs[0]].combine_chunks())
-    if not found.refused:
-        return None
-    return f"{found.refused} listings: their vector has another length than {len(found.ids)}"
+def vectors_left_out(registry: JointRegistry, snapshot: pa.Table) -> dict[str, str]:
+    """What is left out of dense namespaces, by their names.
+
+    Parameters
+    ----------
+    snapshot : pyarrow.Table
+        All listings of the day.
+    """
+    told: dict[str, str] = {}
+    for namespace in registry.namespaces:
+        if namespace.encoding == DENSE:
+            column = snapshot[namespace.inputs[0]].combine_chunks()
+            found = dense_values(namespace.name, column)
+            if found.refused:
+                told[namespace.name] = (
+                    f"{found.refused} listings: their vector has another length than "
+                    f"{len(found.ids)}"
+                )
+    return told
+
+
+def by_rows(counts: Iterable[ValueCounts]) -> dict[str, list[str]]:
+    """Values by namespace, by rows and then by name, from the counts of parts of a day."""
+    added: dict[str, dict[str, int]] = {}
+    for part in counts:
+        for name, own in part.items():
+            of_name = added.setdefault(name, {})
+            for value, rows in own.items():
+                of_name[value] = of_name.get(value, 0) + rows
+    return {
+        name: sorted((v for v in own if own[v]), key=lambda v: (-own[v], v))
+        for name, own in added.items()
+    }
 
 
 def stored_keys(rows: Iterable[Mapping[str, object]]) -> Keys:

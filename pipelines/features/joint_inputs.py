@@ -12,6 +12,9 @@ Ints = npt.NDArray[np.int64]
 RELATIVE_PRICE = "relative_price"
 SHOWS_PER_DAY = "shows_per_day"
 
+HISTORY_COLUMNS = ("entity_type", "entity_id", "search_impressions", "promoted_impressions")
+"""Columns of `entity_history` that are wanted here."""
+
 _LARGEST_PRICE = 1e12
 
 

@@ -75,13 +75,17 @@ def pattern_of(namespaces: Sequence[JointNamespace], scope: str) -> JointNamespa
     return next((n for n in namespaces if n.is_pattern and n.scope == scope), None)
 
 
-def day_attributes(
+AttributeCounts = Mapping[str, tuple[int, Collection[str]]]
+"""Rows and distinct values of each attribute; where it has too many values, enough to tell."""
+
+
+def count_attributes(
     namespaces: Sequence[JointNamespace],
     scope: str,
     attributes: pa.ChunkedArray,
     limits: AttributeLimits,
-) -> Attributes:
-    """Which attributes of a day's rows the pattern of a scope takes: by those rows alone.
+) -> AttributeCounts:
+    """Count the attributes of any rows of a day that the pattern of a scope may take.
 
     Parameters
     ----------
@@ -90,35 +94,8 @@ def day_attributes(
     attributes : pyarrow.ChunkedArray
         Map of string to string of each row: valid impressions, or listings of the snapshot.
     """
-    pattern = pattern_of(namespaces, scope)
-    if pattern is None:
-        return Attributes()
-    own = [n for n in namespaces if n.scope == scope]
-    registered = {name for n in own for name in n.inputs}
-    counts = _counts(attributes)
-    taken: list[str] = []
-    left_out: dict[str, str] = {}
-    for key, (_, values) in sorted(counts.items(), key=lambda item: (-item[1][0], item[0])):
-        if f"attributes.{key}" in registered:
-            continue
-        if not 0 < len(key) <= _LONGEST_KEY or "*" in key:
-            left_out[key] = f"its name is empty, holds a * or more than {_LONGEST_KEY} characters"
-        elif values > limits.most_values:
-            left_out[key] = (
-                f"{values} values, more than {limits.most_values}: register it by itself, "
-                "as an id or in bands"
-            )
-        elif len(taken) == limits.most:
-            left_out[key] = f"{limits.most} others are more frequent"
-        else:
-            taken.append(key)
-    return Attributes(tuple(sorted(taken)), left_out)
-
-
-def _counts(attributes: pa.ChunkedArray) -> dict[str, tuple[int, int]]:
-    """Rows and distinct values of each attribute."""
     maps = attributes.combine_chunks()
-    if not pa.types.is_map(maps.type):
+    if pattern_of(namespaces, scope) is None or not pa.types.is_map(maps.type):
         return {}
     given = maps.drop_null()
     start, stop = (given.offsets[k].as_py() for k in (0, -1)) if len(given) else (0, 0)
@@ -130,9 +107,60 @@ def _counts(attributes: pa.ChunkedArray) -> dict[str, tuple[int, int]]:
     size = max(len(items.dictionary), 1)
     pairs = np.unique(codes * size + values)
     rows = np.bincount(codes, minlength=len(keys.dictionary))
-    kinds = np.bincount(pairs // size, minlength=len(keys.dictionary))
+    ends = np.searchsorted(pairs // size, np.arange(len(keys.dictionary) + 1))
     return {
-        key: (int(rows[number]), int(kinds[number]))
+        key: (
+            int(rows[number]),
+            items.dictionary.take(
+                pa.array(pairs[ends[number] : ends[number + 1]][: limits.most_values + 1] % size)
+            ).to_pylist(),
+        )
         for number, key in enumerate(keys.dictionary.to_pylist())
         if rows[number]
     }
+
+
+def add_attributes(parts: Iterable[AttributeCounts]) -> AttributeCounts:
+    """The counts of all rows from those of their parts."""
+    added: dict[str, tuple[int, set[str]]] = {}
+    for part in parts:
+        for key, (rows, values) in part.items():
+            count, known = added.get(key, (0, set()))
+            added[key] = (count + rows, known | set(values))
+    return added
+
+
+def day_attributes(
+    namespaces: Sequence[JointNamespace],
+    scope: str,
+    counts: AttributeCounts,
+    limits: AttributeLimits,
+) -> Attributes:
+    """Which attributes of a day's rows the pattern of a scope takes: by those rows alone.
+
+    Parameters
+    ----------
+    counts : mapping
+        As of `count_attributes` with the same limits, of all rows of the day.
+    """
+    if pattern_of(namespaces, scope) is None:
+        return Attributes()
+    own = [n for n in namespaces if n.scope == scope]
+    registered = {name for n in own for name in n.inputs}
+    taken: list[str] = []
+    left_out: dict[str, str] = {}
+    for key, (_, values) in sorted(counts.items(), key=lambda item: (-item[1][0], item[0])):
+        if f"attributes.{key}" in registered:
+            continue
+        if not 0 < len(key) <= _LONGEST_KEY or "*" in key:
+            left_out[key] = f"its name is empty, holds a * or more than {_LONGEST_KEY} characters"
+        elif len(values) > limits.most_values:
+            left_out[key] = (
+                f"more than {limits.most_values} values: register it by itself, "
+                "as an id or in bands"
+            )
+        elif len(taken) == limits.most:
+            left_out[key] = f"{limits.most} others are more frequent"
+        else:
+            taken.append(key)
+    return Attributes(tuple(sorted(taken)), left_out)

@@ -24,6 +24,9 @@ from pipelines.features.tokens import Tokens
 Ids = npt.NDArray[np.int64]
 
 WORDS = "shared_words"
+ValueCounts = dict[str, dict[str, int]]
+"""Rows by namespace and value."""
+
 MISSING = "missing"
 """The value of a namespace that says that another one is missing."""
 
@@ -123,15 +126,21 @@ class JointAssembler:
                 found[namespace.name] = cross_ids(namespace.name, parts)
         return found
 
-    def request_values(self, traffic: pa.Table) -> dict[str, list[str]]:
-        """Values of every namespace of request scope that has few, by rows and then by name.
+    @property
+    def value_columns(self) -> list[str]:
+        """Columns of `labeled_impressions` that `request_values` reads."""
+        few = [n for n in self.registry.of_scope("request") if not n.is_id]
+        return sorted({name.partition(".")[0] for n in few for name in n.inputs})
+
+    def request_values(self, traffic: pa.Table) -> ValueCounts:
+        """Values of every namespace of request scope that has few, with their rows.
 
         Parameters
         ----------
         traffic : pyarrow.Table
-            All impressions of a day.
+            Any impressions of a day.
         """
-        counts: dict[str, dict[str, int]] = {}
+        counts: ValueCounts = {}
         for batch in batches_of(traffic):
             columns = Batch(batch, {})
             for namespace in self.registry.of_scope("request"):
@@ -141,10 +150,7 @@ class JointAssembler:
                 own = counts.setdefault(namespace.name, {})
                 for label, rows in zip(tokens.labels.to_pylist(), tokens.counts(), strict=True):
                     own[label] = own.get(label, 0) + int(rows)
-        return {
-            name: sorted((v for v in own if own[v]), key=lambda v: (-own[v], v))
-            for name, own in counts.items()
-        }
+        return counts
 
     def _of_listing(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,7 @@ import pyarrow.compute as pc
 from pipelines.features.feature_rows import batches_of, one_batch
 from pipelines.features.id_rows import packed
 from pipelines.features.joint_reference import reference_rows
+from pipelines.features.joint_registry import JointRegistry
 from pipelines.features.joint_rows import JointAssembler
 from pipelines.samples.balanced import non_click_rate, order_key, uniform_hash
 
@@ -34,89 +36,133 @@ class LearntShare:
     whole_rows: int
     ratio: float
 
-    def with_rates(self, traffic: pa.Table) -> pa.Table:
-        """Rows of a day that are learnt or, as promoted ones are, predicted.
+    def rate(self, rows: int, clicks: int) -> float:
+        """The share of the non-clicks of a day that is learnt.
 
-        Returns
-        -------
-        pyarrow.Table
-            The rows and `sampling_rate`, by which the non-clicks were drawn; null in rows that
-            are predicted only.
+        Parameters
+        ----------
+        rows, clicks : int
+            Valid impressions of the day, and how many of them were clicked.
         """
-        clicked = np.asarray(traffic["clicked"])
-        count, clicks = len(clicked), int(np.count_nonzero(clicked))
         ratio = max(self.ratio, self.whole_rows / max(clicks, 1) - 1.0)
-        rate = non_click_rate(count, clicks, ratio=ratio)
-        if rate == 1.0:
-            return traffic.append_column("sampling_rate", pa.array(np.ones(count)))
-        learnt = clicked | (uniform_hash(traffic["impression_id"], _SALT) < rate)
-        rates = pa.array(np.full(count, rate), mask=~learnt)
-        kept = learnt | np.asarray(pc.equal(traffic["surface"], _PROMOTED))
-        return traffic.append_column("sampling_rate", rates).filter(pa.array(kept))
+        return non_click_rate(rows, clicks, ratio=ratio)
 
 
-def build_joint_day(
-    traffic: pa.Table,
-    snapshot: pa.Table,
-    assembler: JointAssembler,
-    reference: Mapping[str, int],
-    share: LearntShare,
-) -> Iterator[tuple[str, pa.Table]]:
-    """Rows and entities of a day, by its own registry.
+def with_rate(traffic: pa.Table, rate: float) -> pa.Table:
+    """Rows of a day that are learnt or, as promoted ones are, predicted.
+
+    Returns
+    -------
+    pyarrow.Table
+        The rows and `sampling_rate`, by which the non-clicks were drawn; null in rows that are
+        predicted only.
+    """
+    clicked = np.asarray(traffic["clicked"])
+    if rate == 1.0:
+        return traffic.append_column("sampling_rate", pa.array(np.ones(len(clicked))))
+    learnt = clicked | (uniform_hash(traffic["impression_id"], _SALT) < rate)
+    rates = pa.array(np.full(len(clicked), rate), mask=~learnt)
+    kept = learnt | np.asarray(pc.equal(traffic["surface"], _PROMOTED))
+    return traffic.append_column("sampling_rate", rates).filter(pa.array(kept))
+
+
+def joint_rows(traffic: pa.Table, snapshot: pa.Table, assembler: JointAssembler) -> pa.Table:
+    """Rows of impressions, in learning order.
 
     Parameters
     ----------
     traffic : pyarrow.Table
-        Valid rows of `labeled_impressions` of the day.
+        As of `with_rate`, any part of a day.
+    snapshot : pyarrow.Table
+        The day's listings, with the columns of `joint_inputs`: at least those of the traffic.
+
+    Returns
+    -------
+    pyarrow.Table
+        Columns of `joint_rows`.
+    """
+    listings = assembler.listings(one_batch(snapshot))
+    key = pa.array(order_key(traffic["impression_id"]))
+    ordered = traffic.append_column("order_key", key).sort_by("order_key").combine_chunks()
+    at = pc.index_in(ordered["listing_id"], snapshot["listing_id"].combine_chunks())
+    places = pc.fill_null(at, -1).combine_chunks().to_numpy().astype(np.int64)
+    done = 0
+    made = [arrow_rows().empty_table()]
+    for part in batches_of(ordered):
+        own = places[done : done + part.num_rows]
+        done += part.num_rows
+        columns = {name: part.column(name) for name in ("order_key", "surface", "clicked")}
+        columns["sampling_rate"] = part.column("sampling_rate")
+        columns["ids"] = packed(assembler.rows(part, listings, own))
+        columns["ds"] = part.column("ds")
+        made.append(pa.table(columns).cast(arrow_rows()))
+    return pa.concat_tables(made)
+
+
+def arrow_rows() -> pa.Schema:
+    """Types of `joint_rows`."""
+    kinds = [("order_key", pa.int64()), ("surface", pa.string()), ("clicked", pa.bool_())]
+    ids = ("ids", pa.list_(pa.int64()))
+    return pa.schema([*kinds, ("sampling_rate", pa.float64()), ids, ("ds", pa.date32())])
+
+
+def listing_entities(
+    snapshot: pa.Table, assembler: JointAssembler, reference: Mapping[str, int], day: date
+) -> Iterator[pa.Table]:
+    """What the listings of a day are made of.
+
+    Parameters
+    ----------
     snapshot : pyarrow.Table
         All listings of the day, with the columns of `joint_inputs`.
     reference : mapping of str to int
         As of `reference_ids`.
-    share : LearntShare
 
     Yields
     ------
-    (str, pyarrow.Table)
-        Rows of `joint_rows`, in learning order, and of `joint_entities`.
+    pyarrow.Table
+        Columns of `joint_entities`.
     """
     registry = assembler.registry
-    listed = snapshot.sort_by("listing_id").combine_chunks()
-    batch = one_batch(listed)
-    listings = assembler.listings(batch)
-    kept = share.with_rates(traffic)
-    key = pa.array(order_key(kept["impression_id"]))
-    ordered = kept.append_column("order_key", key).sort_by("order_key").combine_chunks()
-    at = pc.fill_null(pc.index_in(ordered["listing_id"], listed["listing_id"].combine_chunks()), -1)
-    places = at.combine_chunks().to_numpy().astype(np.int64)
-    done = 0
-    made_rows: list[pa.Table] = []
-    for part in batches_of(ordered):
-        own = places[done : done + part.num_rows]
-        done += part.num_rows
-        part_rows = pa.table(
-            {
-                "order_key": part.column("order_key"),
-                "surface": part.column("surface"),
-                "clicked": part.column("clicked"),
-                "sampling_rate": part.column("sampling_rate"),
-                "ids": packed(assembler.rows(part, listings, own)),
-                "ds": part.column("ds"),
-            }
-        )
-        made_rows.append(part_rows)
-    # In one piece, which makes one file of the day: the learner reads it in its order.
-    if made_rows:
-        yield "joint_rows", pa.concat_tables(made_rows)
-    day = pa.scalar(ordered["ds"][0] if len(ordered) else listed["ds"][0])
-    for entity in dict.fromkeys(content.of for content in registry.contents):
-        namespace = registry.by_name[entity]
-        if namespace.scope == "listing":
-            made = assembler.contents(batch, entity)
-            at_reference = packed(reference_rows(registry, listings, reference))
-        else:
-            name = namespace.inputs[0]
-            distinct = pc.unique(ordered[name]).drop_null().sort()
-            made = assembler.contents(pa.RecordBatch.from_pydict({name: distinct}), entity)
-            at_reference = pa.nulls(len(made), pa.list_(pa.int64()))
-        made = made.append_column("reference_ids", at_reference)
-        yield "joint_entities", made.append_column("ds", pa.repeat(day, len(made)))
+    batch = one_batch(snapshot.sort_by("listing_id"))
+    for entity in _entities(registry, "listing"):
+        listings = assembler.listings(batch)
+        at_reference = packed(reference_rows(registry, listings, reference))
+        yield _of_day(assembler.contents(batch, entity), at_reference, day)
+
+
+def request_entities(traffic: pa.Table, assembler: JointAssembler, day: date) -> Iterator[pa.Table]:
+    """What the queries, and other entities of requests, of some rows of a day are made of.
+
+    Parameters
+    ----------
+    traffic : pyarrow.Table
+        As of `with_rate`.
+
+    Yields
+    ------
+    pyarrow.Table
+        Columns of `joint_entities`, each entity once.
+    """
+    for entity in _entities(assembler.registry, "request"):
+        name = assembler.registry.by_name[entity].inputs[0]
+        distinct = pc.unique(traffic[name]).drop_null().sort()
+        made = assembler.contents(pa.RecordBatch.from_pydict({name: distinct}), entity)
+        yield _of_day(made, pa.nulls(len(made), pa.list_(pa.int64())), day)
+
+
+def entity_columns(registry: JointRegistry) -> list[str]:
+    """Columns of `labeled_impressions` that `with_rate` and `request_entities` read."""
+    own = {registry.by_name[entity].inputs[0] for entity in _entities(registry, "request")}
+    return sorted({"impression_id", "surface", "clicked", *own})
+
+
+def _entities(registry: JointRegistry, scope: str) -> list[str]:
+    """Namespaces of a scope whose values have contents."""
+    named = dict.fromkeys(content.of for content in registry.contents)
+    return [entity for entity in named if registry.by_name[entity].scope == scope]
+
+
+def _of_day(made: pa.Table, at_reference: pa.Array, day: date) -> pa.Table:
+    made = made.append_column("reference_ids", at_reference)
+    return made.append_column("ds", pa.repeat(pa.scalar(day, pa.date32()), len(made)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +90,7 @@ class ScaleWorld:
     def _traffic(self, day: date) -> Iterator[tuple[pa.Table, pa.Table]]:
         """Impressions and clicks of a day, a file at a time."""
         bounds = np.linspace(0, self.rows, self.files + 1).astype(int)
-        for start, end in zip(bounds[:-1], bounds[1:], strict=True):
+        for start, end in pairwise(bounds):
             yield self._part(day, int(start), int(end))
 
     def _part(self, day: date, start: int, end: int) -> tuple[pa.Table, pa.Table]:

@@ -41,10 +41,15 @@ from pipelines.features.feature_rows import (
 from pipelines.features.history import COUNT_COLUMNS, window_to
 from pipelines.features.joint_days import attributes_of_day
 from pipelines.features.joint_inputs import with_relative_price, with_shows_per_day
-from pipelines.features.joint_patterns import AttributeLimits, both_keys
+from pipelines.features.joint_patterns import AttributeLimits, both_keys, count_attributes
 from pipelines.features.joint_reference import reference_ids
 from pipelines.features.joint_rows import JointAssembler
-from pipelines.features.joint_traffic import LearntShare, build_joint_day
+from pipelines.features.joint_traffic import (
+    joint_rows,
+    listing_entities,
+    request_entities,
+    with_rate,
+)
 from pipelines.features.prior_strengths import moments
 from pipelines.models.correction import INTERCEPT, TERMS
 from pipelines.models.joint import JointModel
@@ -200,13 +205,21 @@ def predicted(chain: Chain, traffic: pa.Table) -> Predicted:
     )
     registered, joint = joint_registry(config), config.joint
     limits = AttributeLimits(joint.most_attributes, joint.most_values)
-    attributes = attributes_of_day(registered, traffic, snapshot, limits)
+    counts = {
+        scope: count_attributes(registered.registered, scope, of_rows["attributes"], limits)
+        for scope, of_rows in (("request", traffic), ("listing", snapshot))
+    }
+    attributes = attributes_of_day(registered, counts, limits)
     own = registered.with_keys({scope: found.taken for scope, found in attributes.items()})
     at = reference_ids(own, names, config.scoring.reference, SERVED)
-    built: dict[str, list[pa.Table]] = {"joint_rows": [], "joint_entities": []}
-    every_row = LearntShare(len(traffic), 1.0)
-    for name, table in build_joint_day(traffic, snapshot, JointAssembler(own), at, every_row):
-        built[name].append(table)
+    made_of, learnt = JointAssembler(own), with_rate(traffic, 1.0)
+    built = {
+        "joint_rows": [joint_rows(learnt, snapshot, made_of)],
+        "joint_entities": [
+            *listing_entities(snapshot, made_of, at, DAY),
+            *request_entities(learnt, made_of, DAY),
+        ],
+    }
     known = known_registry(config, tables, DAY)
     wider = known.with_keys(both_keys(known.keys, own.keys))
     spec = joint_spec(config, wider)

@@ -10,9 +10,14 @@ import pytest
 from jobs.planning.joint_inputs import joint_registry
 from jobs.setup.config_layers import load_config
 from jobs.setup.exits import UsageError
-from pipelines.features.joint_days import namespace_rows, stored_keys
+from pipelines.features.joint_days import namespace_rows, stored_keys, vectors_left_out
 from pipelines.features.joint_namespace import JointNamespace
-from pipelines.features.joint_patterns import AttributeLimits, day_attributes, keys_of
+from pipelines.features.joint_patterns import (
+    AttributeLimits,
+    count_attributes,
+    day_attributes,
+    keys_of,
+)
 from pipelines.features.joint_registry import JointRegistry
 
 SURFACE = {"name": "surface", "scope": "request", "encoding": "identity", "inputs": ["surface"]}
@@ -124,7 +129,8 @@ def attributes(*rows):
 
 
 def taken(rows, scope="request", blocks=(PATTERN,), limits=LIMITS):
-    return day_attributes(registered(*blocks), scope, attributes(*rows), limits)
+    counts = count_attributes(registered(*blocks), scope, attributes(*rows), limits)
+    return day_attributes(registered(*blocks), scope, counts, limits)
 
 
 def test_a_day_s_attributes_are_those_of_its_rows_whatever_their_order():
@@ -145,7 +151,7 @@ def test_an_attribute_of_very_many_values_is_left_out_and_told():
     rows = [[("id", str(k)), ("few", str(k % 4))] for k in range(5)]
     found = taken(rows)
     assert found.taken == ("few",)
-    assert found.left_out["id"].startswith("5 values, more than 4: register it by itself")
+    assert found.left_out["id"].startswith("more than 4 values: register it by itself")
 
 
 def test_only_the_most_frequent_attributes_are_taken():
@@ -163,7 +169,10 @@ def test_vectors_of_another_length_are_told_with_the_day_s_namespaces():
         (vectors[2:], None),
     ):
         snapshot = pa.table({"image_vector": pa.array(given, pa.list_(pa.float32()))})
-        rows = {row["namespace"]: row for row in namespace_rows(registry, {}, {}, snapshot)}
+        rows = {
+            row["namespace"]: row
+            for row in namespace_rows(registry, {}, {}, vectors_left_out(registry, snapshot))
+        }
         assert rows["image"]["left_out"] == told
         assert rows["image"]["kind"] == "dense"
         assert stored_keys(rows.values()) == {}

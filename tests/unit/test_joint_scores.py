@@ -10,6 +10,7 @@ import pytest
 
 from pipelines.features.id_rows import packed
 from pipelines.features.ids import NONE, value_id
+from pipelines.features.joint_days import by_rows
 from pipelines.features.joint_namespace import JointNamespace
 from pipelines.features.joint_reference import reference_ids, reference_rows
 from pipelines.features.joint_registry import JointRegistry
@@ -157,7 +158,7 @@ def test_every_value_of_an_attribute_has_its_term_for_a_server() -> None:
             "attributes": pa.array(given, pa.map_(pa.string(), pa.string())),
         }
     )
-    values = assembler.request_values(pa.Table.from_batches([batch]))
+    values = by_rows([assembler.request_values(pa.Table.from_batches([batch]))])
     assert values["attributes.channel"] == ["app", "web"]
     nothing = pa.RecordBatch.from_pydict({"title": ["x"], "tags": [["x"]]})
     rows = assembler.rows(batch, assembler.listings(nothing), np.zeros(4, np.int64))

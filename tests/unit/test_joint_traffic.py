@@ -9,7 +9,7 @@ from jobs.planning.joint_inputs import joint_registry
 from pipelines.features import feature_rows
 from pipelines.features.joint_inputs import with_relative_price, with_shows_per_day
 from pipelines.features.joint_rows import JointAssembler
-from pipelines.features.joint_traffic import LearntShare, build_joint_day
+from pipelines.features.joint_traffic import LearntShare, joint_rows, with_rate
 from tests.support.rows import DAY
 from tests.support.stages import make_stages
 from tests.support.traffic import days_before, impressions, listings
@@ -22,10 +22,12 @@ def stages(config):
     return make_stages(config, shown, known)
 
 
-WHOLE = LearntShare(whole_rows=10**6, ratio=20.0)
+def with_rates(share, traffic):
+    clicks = pc.sum(traffic["clicked"]).as_py()
+    return with_rate(traffic, share.rate(len(traffic), clicks))
 
 
-def made(config, stages, share=WHOLE):
+def made(config, stages):
     snapshot = with_shows_per_day(
         with_relative_price(stages.listing_rows),
         pa.table({"entity_type": ["shop"], "entity_id": ["s"], "search_impressions": [1],
@@ -34,7 +36,7 @@ def made(config, stages, share=WHOLE):
     )  # fmt: skip
     own = stages.labeled.filter(pa.compute.equal(stages.labeled["ds"], DAY))
     assembler = JointAssembler(joint_registry(config))
-    return list(build_joint_day(own, snapshot, assembler, {}, share))
+    return joint_rows(with_rate(own, 1.0), snapshot, assembler)
 
 
 def test_a_day_s_rows_are_one_piece_in_learning_order_whatever_the_batches(
@@ -42,12 +44,11 @@ def test_a_day_s_rows_are_one_piece_in_learning_order_whatever_the_batches(
 ):
     whole = made(config, stages)
     monkeypatch.setattr(feature_rows, "_BATCH_ROWS", 7)
-    parts = made(config, stages)
-    (rows,) = [table for name, table in parts if name == "joint_rows"]
+    rows = made(config, stages)
     keys = rows["order_key"].to_pylist()
     assert len(keys) > 7
     assert keys == sorted(set(keys))
-    assert rows.equals(next(table for name, table in whole if name == "joint_rows"))
+    assert rows.equals(whole)
 
 
 @pytest.fixture(scope="module")
@@ -64,13 +65,13 @@ def traffic():
 
 
 def test_a_day_of_the_stated_size_is_learnt_whole(traffic):
-    rated = LearntShare(whole_rows=20_000, ratio=1.0).with_rates(traffic)
+    rated = with_rates(LearntShare(whole_rows=20_000, ratio=1.0), traffic)
     assert rated["sampling_rate"].to_pylist() == [1.0] * 20_000
 
 
 @pytest.mark.parametrize(("whole_rows", "ratio", "about"), [(5_000, 1.0, 5_000), (0, 4.0, 2_000)])
 def test_of_a_larger_day_all_clicks_and_so_many_rows_are_learnt(traffic, whole_rows, ratio, about):
-    rated = LearntShare(whole_rows, ratio).with_rates(traffic)
+    rated = with_rates(LearntShare(whole_rows, ratio), traffic)
     learnt = rated.filter(pc.is_valid(rated["sampling_rate"]))
     clicks = pc.sum(traffic["clicked"]).as_py()
     assert pc.sum(learnt["clicked"]).as_py() == clicks
@@ -80,7 +81,7 @@ def test_of_a_larger_day_all_clicks_and_so_many_rows_are_learnt(traffic, whole_r
 
 
 def test_every_promoted_row_is_there_to_be_predicted(traffic):
-    rated = LearntShare(1_000, 1.0).with_rates(traffic)
+    rated = with_rates(LearntShare(1_000, 1.0), traffic)
     shown = traffic.filter(pc.equal(traffic["surface"], "promoted"))
     predicted = rated.filter(pc.equal(rated["surface"], "promoted"))
     assert predicted["impression_id"].equals(shown["impression_id"])
@@ -92,7 +93,7 @@ def test_the_same_rows_are_drawn_in_any_order(traffic):
     share = LearntShare(1_000, 1.0)
     backwards = traffic.take(np.arange(len(traffic))[::-1])
     one, other = (
-        share.with_rates(rows).sort_by("impression_id").combine_chunks()
+        with_rates(share, rows).sort_by("impression_id").combine_chunks()
         for rows in (traffic, backwards)
     )
     assert one.equals(other)
