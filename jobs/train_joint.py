@@ -33,6 +33,7 @@ from jobs.storage.day_files import DataFile, read_batches
 from jobs.storage.day_reader import DayReader
 from jobs.storage.task_writes import write_unit_tables
 from pipelines.days import day_number
+from pipelines.features.feature_rows import even_batches
 from pipelines.features.id_rows import unpacked
 from pipelines.features.joint_patterns import both_keys
 from pipelines.features.joint_registry import JointRegistry
@@ -177,11 +178,12 @@ def _learnt_blocks(files: Sequence[DataFile], own: _Day) -> Iterator[pa.RecordBa
 
 
 def _blocks(files: Sequence[DataFile], own: _Day) -> Iterator[pa.RecordBatch]:
-    """Rows of a day in learning order: each day is one ordered file."""
-    for file in files:
-        for batch in read_batches(file, arrow_schema("joint_rows"), _ROWS):
-            ids = widened(batch.column("ids"), own.columns, len(own.spec.rows))
-            yield batch.set_column(batch.schema.get_field_index("ids"), "ids", ids)
+    """Rows of a day in learning order: each file is ordered, and they follow each other."""
+    schema = arrow_schema("joint_rows")
+    stored = (batch for file in files for batch in read_batches(file, schema, _ROWS))
+    for batch in even_batches(stored):
+        ids = widened(batch.column("ids"), own.columns, len(own.spec.rows))
+        yield batch.set_column(batch.schema.get_field_index("ids"), "ids", ids)
 
 
 def _wide(entities: pa.Table, own: _Day) -> pa.Table:

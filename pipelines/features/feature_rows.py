@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -56,6 +56,25 @@ def batches_of(rows: pa.Table) -> Iterator[pa.RecordBatch]:
     for start in range(0, len(rows), _BATCH_ROWS):
         part = rows.take(pa.array(np.arange(start, min(start + _BATCH_ROWS, len(rows)))))
         yield from part.combine_chunks().to_batches()
+
+
+def even_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same rows in batches of one size, so that it does not matter how they were cut."""
+    kept: list[pa.RecordBatch] = []
+    for batch in batches:
+        if not kept and batch.num_rows == _BATCH_ROWS:
+            yield batch
+            continue
+        kept.append(batch)
+        rows = sum(one.num_rows for one in kept)
+        if rows >= _BATCH_ROWS:
+            table, whole = pa.Table.from_batches(kept), rows // _BATCH_ROWS * _BATCH_ROWS
+            yield from batches_of(table.slice(0, whole))
+            kept = table.slice(whole).to_batches()
+    if len(kept) == 1 and kept[0].column(0).offset == 0:
+        yield kept[0]
+    elif kept:
+        yield from batches_of(pa.Table.from_batches(kept))
 
 
 def one_batch(table: pa.Table) -> pa.RecordBatch:
