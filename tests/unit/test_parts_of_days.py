@@ -30,6 +30,29 @@ def test_every_table_is_the_same(table: str, in_parts: Chain, chain: Chain) -> N
         assert in_parts.rows(table, at) == chain.rows(table, at), at
 
 
+def test_ids_of_many_people_are_found_across_slices(
+    chain: Chain, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    # So low that some users of the tiny marketplace are taken for many people.
+    low = ("labels.max_user_share=0.02", "labels.max_user_impressions=3")
+    jobs = ("ingest_logs", "label_impressions")
+    made = []
+    for rows in (2_000_000, 17):
+        settings = (*chain.settings, *low, f"storage.part_rows={rows}")
+        root = tmp_path_factory.mktemp("nobody") / "warehouse"
+        made.append(replace(chain, root=root, settings=settings))
+        made[-1].make_alone(chain, jobs)
+    whole, parts = made
+    unknown = 0
+    for at in sorted(whole.tables.days("labeled_impressions")):
+        assert parts.rows("labeled_impressions", at) == whole.rows("labeled_impressions", at)
+        labeled, shown = (
+            whole.tables.read_arrow(name, [at]) for name in ("labeled_impressions", "impressions")
+        )
+        unknown += labeled["user_id"].null_count - shown["user_id"].null_count
+    assert unknown > 100
+
+
 def test_traffic_counts_and_history_are_stored_in_parts(in_parts: Chain) -> None:
     for table in ("labeled_impressions", "entity_counts", "entity_history"):
         days = sorted(in_parts.tables.days(table))
