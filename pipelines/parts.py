@@ -6,8 +6,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipelines.features.xxhash import xxhash64
-
 Ints = npt.NDArray[np.int32]
 
 
@@ -31,6 +29,9 @@ def part_of(ids: pa.Array | pa.ChunkedArray, parts: int) -> Ints:
     """
     if parts == 1:
         return np.zeros(len(ids), np.int32)
+    # Kernels take a second to load, and whoever only lists tables needs none.
+    from pipelines.features.xxhash import xxhash64
+
     return (xxhash64(ids).view(np.uint64) % np.uint64(parts)).astype(np.int32)
 
 

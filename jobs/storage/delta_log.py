@@ -68,7 +68,11 @@ def _of_files(handle: DeltaTable, *columns: str) -> Iterator[tuple[Any, ...]]:
     entries = pa.table(handle.get_add_actions(flatten=True))
     if "partition.ds" in entries.column_names:
         days = map(_day, entries["partition.ds"].to_pylist())
-        yield from zip(days, *(entries[name].to_pylist() for name in columns), strict=True)
+        # A log without any statistics has no column for them.
+        none = [None] * len(entries)
+        known = entries.column_names
+        values = (entries[name].to_pylist() if name in known else none for name in columns)
+        yield from zip(days, *values, strict=True)
 
 
 def add_actions(written: pa.Table, time_ms: int) -> list[AddAction]:
