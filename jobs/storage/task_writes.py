@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import types as T
 
-from jobs.storage.contracts import ContractError, contract_differences
+from jobs.storage.contracts import ContractError, arrow_schema, contract_differences
 from jobs.storage.day_files import PART, WRITTEN_DDL
 from jobs.storage.tables import Tables
 from pipelines.parts import Ints
@@ -122,7 +122,8 @@ def write_parts(
 
     def scatter(number: int) -> Batches:
         for batch in run(number):
-            rows = pa.Table.from_batches([batch])
+            # Spark takes no list whose elements may be null for one whose may not.
+            rows = pa.Table.from_batches([batch]).select(schema.names).cast(schema)
             for day in pc.unique(rows["ds"]).to_pylist():
                 of_day = rows.filter(pc.equal(rows["ds"], day))
                 place = starts[day] + parts.place(of_day, parts.of_day.get(day, 1))
@@ -135,6 +136,7 @@ def write_parts(
             made = rows if parts.gather is None else parts.gather(rows)
             yield from made.append_column(PART, pa.repeat(pa.scalar(part), len(made))).to_batches()
 
+    schema = arrow_schema(name)
     fields = TABLES[name].frame_struct.fields
     kinds = T.StructType([*fields, T.StructField("place", T.IntegerType())])
     moved = map_units(tables.spark, count, scatter, kinds).repartitionById(len(places), "place")
