@@ -48,8 +48,7 @@ class StorageConfig(Section):
     @field_validator("landing")
     @classmethod
     def _landing(cls, address: str) -> str:
-        # Only read, which Arrow and Spark can do there too.
-        return checked_address(address, also=("hdfs", "viewfs"))
+        return checked_address(address, also=("hdfs", "viewfs"))  # Arrow and Spark read there
 
     @field_validator("options")
     @classmethod
