@@ -25,7 +25,8 @@ from jobs.landing.canonical_logs import failed_select, select_log
 from jobs.landing.judged_logs import JudgedLog, judge
 from jobs.landing.mends import Mend
 from jobs.landing.stored_days import take_in
-from jobs.landing.typed_days import Aside, TypedDays, typed_days, write_good_rows
+from jobs.landing.typed_days import Aside, typed_days, typed_rows, write_good_rows
+from jobs.landing.typed_files import TypedRows
 from jobs.landing.unchanged import unchanged
 from jobs.landing.unread import nothing_landed, require_finished, unread
 from jobs.planning.record import Record, table_versions
@@ -149,10 +150,13 @@ def _ingest(step: Step) -> Outcome:
         for log in LOGS:
             limit = step.config.ingest.max_typed_day_bytes
             typed = typed_days(step.source, log, days, max_bytes=limit)
-            parts = _write_log(step, log, typed, aside)
+            units = typed_rows(step, log, typed, aside)
+            parts = _write_log(step, log, units, aside)
             judged += parts
+            # Of a typed day Spark has judged but the rows set aside: its files tell how many.
             rows |= {(log, day): n for part in parts for day, n in part.rows.items()}
-            rows |= {(log, day): sum(file.rows for file in files) for day, files in typed.items()}
+            for day in {unit.rows.ds for unit in units}:
+                rows[log, day] = sum(file.rows for file in typed[day])
             stored = step.tables.row_counts(log, days)
             accepted |= {(log, day): n for day, n in stored.items()}
         refused = count_refusals(_write_refused(step, judged, rows, accepted))
@@ -169,12 +173,12 @@ def _ingest(step: Step) -> Outcome:
     return outcome
 
 
-def _write_log(step: Step, log: str, typed: TypedDays, aside: Aside) -> list[JudgedLog]:
+def _write_log(step: Step, log: str, typed: Sequence[TypedRows], aside: Aside) -> list[JudgedLog]:
     """Replace the step's days of a log's table; what Spark had to judge for that."""
     written = [WRITTEN.empty_table()]
     if typed:
-        written.append(write_good_rows(step, log, typed, aside))
-    judged = list(_judge(step, log, typed, aside))
+        written.append(write_good_rows(step, log, typed))
+    judged = list(_judge(step, log, {rows.rows.ds for rows in typed}, aside))
     for part in judged:
         frame = part.accepted
         if not step.source.has_day_files(log):
@@ -185,7 +189,7 @@ def _write_log(step: Step, log: str, typed: TypedDays, aside: Aside) -> list[Jud
     return judged
 
 
-def _judge(step: Step, log: str, typed: TypedDays, aside: Aside) -> Iterator[JudgedLog]:
+def _judge(step: Step, log: str, typed: set[date], aside: Aside) -> Iterator[JudgedLog]:
     """Judge the days that are not typed, and what was set aside of those that are."""
     others = [day for day in step.days if day not in typed]
     yielded = select_log(step.spark, step.source, log, others) if others else None

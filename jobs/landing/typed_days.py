@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from functools import partial
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import fs
 from pyspark.sql import functions as F
 
 from jobs.landing.canonical_logs import YieldedLog
 from jobs.landing.sources import Source
-from jobs.landing.typed_files import DayOfFiles, TypedFile, read_typed, typed_file
+from jobs.landing.typed_files import TypedFile, TypedRows, read_typed, typed_file
 from jobs.step import Step
 from jobs.storage.contracts import arrow_schema
-from jobs.storage.day_files import absolute, open_root
+from jobs.storage.day_files import DataFile, absolute, open_root
+from jobs.storage.day_reader import DayReader
+from jobs.storage.slices import slices
 from jobs.storage.tables import Tables
 from jobs.storage.task_writes import unit_files
-from pipelines.units_spark import Batches
+from pipelines.features.xxhash import Hashes
+from pipelines.logs.certain import repeated_ids
+from pipelines.parts import part_in_order
+from pipelines.units_spark import Batches, map_units
 from schemas.logs import LOGS
 
 _SHOWN = ("impression_id", "ts", "user_id", "listing_id")
+_PLACED = pa.schema([("place", pa.int32()), ("id", pa.int64())])
+_PLACED_DDL = "place int, id bigint"
 
 TypedDays = dict[date, list[TypedFile]]
 """The files of each day."""
@@ -35,7 +44,7 @@ def typed_days(source: Source, log: str, days: Sequence[date], *, max_bytes: int
     Parameters
     ----------
     max_bytes : int
-        A day whose files are larger in all is left out: a task holds the ids of a whole day.
+        A day whose files are larger in all is left out.
     """
     if not _selects_all(source, log):
         return {}
@@ -86,9 +95,9 @@ class Aside:
         """That of a warehouse: one writer at a time is in it."""
         return cls(f"{absolute(tables.root).rstrip('/')}/_doubtful")
 
-    def file(self, log: str, day: date) -> str:
-        """The file of a log and day."""
-        return f"{self.root}/{log}/ds={day}/rows.parquet"
+    def folder(self, log: str, day: date) -> str:
+        """The files of a log and day, one for each task that had any."""
+        return f"{self.root}/{log}/ds={day}"
 
     def clear(self) -> None:
         """Remove the folder, also what a killed run left in it."""
@@ -105,11 +114,67 @@ class Aside:
     def read(self, step: Step, log: str, days: Sequence[date]) -> YieldedLog:
         """The rows set aside, as the log's SELECT would yield them."""
         reader = step.spark.read.option("basePath", f"{self.root}/{log}")
-        rows = reader.parquet(*(self.file(log, day) for day in days))
+        rows = reader.parquet(*(self.folder(log, day) for day in days))
         return YieldedLog(rows.withColumn("ds", F.col("ds").cast("date")), None)
 
 
-def write_good_rows(step: Step, log: str, typed: TypedDays, aside: Aside) -> pa.Table:
+def typed_rows(step: Step, log: str, typed: TypedDays, aside: Aside) -> list[TypedRows]:
+    """The rows of days in slices of about `Tables.part_rows`, and which ids are repeated in each.
+
+    A day with so many repeated ids that they cannot be told to every task is left out.
+    """
+    landed = [
+        DataFile(day, file.address, file.rows) for day, files in typed.items() for file in files
+    ]
+    numbers: Counter[date] = Counter()
+    units = []
+    for rows in slices(landed, step.tables.part_rows):
+        place = f"{aside.folder(log, rows.ds)}/rows-{numbers[rows.ds]:05d}.parquet"
+        numbers[rows.ds] += 1
+        units.append(
+            TypedRows(
+                log, rows, declared_columns(log), place, step.config.ingest.max_string_bytes,
+                _shown(step, rows.ds) if log == "clicks" else {},
+            )
+        )  # fmt: skip
+    large = [unit for unit in units if numbers[unit.rows.ds] > 1]
+    repeated = _repeated(step, large, numbers) if large else {}
+    return [
+        replace(unit, repeated=repeated.get(unit.rows.ds))
+        for unit in units
+        if len(repeated.get(unit.rows.ds, ())) <= step.tables.part_rows
+    ]
+
+
+def _repeated(
+    step: Step, units: Sequence[TypedRows], parts: Mapping[date, int]
+) -> dict[date, Hashes]:
+    """Hashes of ids that occur more than once on a day of several slices; Spark moves hashes."""
+    days = sorted({unit.rows.ds for unit in units})
+    counts = [parts[day] for day in days]
+    starts = dict(zip(days, np.cumsum([0, *counts]).tolist(), strict=False))
+
+    def scatter(number: int) -> Batches:
+        day = units[number].rows.ds
+        for hashes in units[number].hashed_ids():
+            place = starts[day] + part_in_order(hashes, parts[day])
+            yield pa.RecordBatch.from_pydict({"place": place.astype(np.int32), "id": hashes})
+
+    def find(batches: Batches) -> Batches:
+        rows = pa.Table.from_batches(batches, _PLACED)
+        for place in pc.unique(rows["place"]).to_pylist():
+            found = repeated_ids(rows.filter(pc.equal(rows["place"], place))["id"])
+            yield pa.RecordBatch.from_pydict(
+                {"place": pa.repeat(pa.scalar(place, pa.int32()), len(found)), "id": found}
+            )
+
+    moved = map_units(step.spark, len(units), scatter, _PLACED_DDL)
+    found = moved.repartitionById(sum(counts), "place").mapInArrow(find, _PLACED_DDL).toArrow()
+    day_of = np.repeat(np.arange(len(days)), counts)[found["place"].to_numpy()]
+    return {day: found["id"].to_numpy()[day_of == number] for number, day in enumerate(days)}
+
+
+def write_good_rows(step: Step, log: str, units: Sequence[TypedRows]) -> pa.Table:
     """Write the certainly good rows of a log to files of its table, not committed yet.
 
     Returns
@@ -122,14 +187,6 @@ def write_good_rows(step: Step, log: str, typed: TypedDays, aside: Aside) -> pa.
     InputMissing
         A file cannot be read; Spark tells it as a failed task.
     """
-    schema = declared_columns(log)
-    units = [
-        DayOfFiles(
-            log, day, files, schema, aside.file(log, day), step.config.ingest.max_string_bytes,
-            _shown(step, day) if log == "clicks" else {},
-        )
-        for day, files in typed.items()
-    ]  # fmt: skip
 
     def run(number: int) -> Batches:
         return units[number].good_rows()
@@ -137,9 +194,9 @@ def write_good_rows(step: Step, log: str, typed: TypedDays, aside: Aside) -> pa.
     return unit_files(step.tables, log, len(units), run)
 
 
-def _shown(step: Step, day: date) -> dict[date, Callable[[], pa.Table]]:
+def _shown(step: Step, day: date) -> dict[date, DayReader]:
     """Accepted impressions of a day and the day before, as far as they are in the table."""
     days = [day, day - timedelta(days=1)]
     known = step.tables.days("impressions")
     read = step.tables.day_reader("impressions", days, _SHOWN)
-    return {shown: partial(read, shown) for shown in days if shown in known}
+    return {shown: read for shown in days if shown in known}

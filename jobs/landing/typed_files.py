@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cache, partial
 
 import numpy as np
 import pyarrow as pa
@@ -17,9 +18,12 @@ import pyarrow.parquet as pq
 
 from jobs.setup.exits import InputMissing
 from jobs.setup.store_errors import store_error
-from jobs.storage.day_files import open_root
+from jobs.storage.day_files import DataFile, open_root
+from jobs.storage.day_reader import DayReader, wanted
+from jobs.storage.slices import Slice
 from pipelines.days import with_day
-from pipelines.logs.certain import certain_rows, clicked_impressions, repeated_ids
+from pipelines.features.xxhash import Hashes, xxhash64
+from pipelines.logs.certain import Mask, certain_rows, clicked_impressions, repeated_ids
 from schemas.logs import ID_COLUMN
 
 _BATCH_ROWS = 131_072
@@ -97,14 +101,15 @@ def _is_alike(have: pa.DataType, want: pa.DataType) -> bool:
 
 
 @dataclass(frozen=True)
-class DayOfFiles:
-    """What a task makes of one log and day.
+class TypedRows:
+    """What a task makes of rows of one log and day.
 
     Attributes
     ----------
     log : str
         impressions, clicks or listings.
-    files : sequence of TypedFile
+    rows : Slice
+        Of landing files.
     schema : pyarrow.Schema
         The log's canonical columns.
     aside : str
@@ -112,16 +117,19 @@ class DayOfFiles:
     max_string_bytes : int
         As of `certain_rows`.
     shown : mapping
-        Clicks: as of `clicked_impressions`. Empty for other logs.
+        Clicks: what reads the accepted impressions of the day and of the day before, in this order.
+        Empty for other logs.
+    repeated : numpy.ndarray of int64, optional
+        Hashes of ids that occur more than once on the day; found here where these are all its rows.
     """
 
     log: str
-    day: date
-    files: Sequence[TypedFile]
+    rows: Slice
     schema: pa.Schema
     aside: str
     max_string_bytes: int
-    shown: Mapping[date, Callable[[], pa.Table]]
+    shown: Mapping[date, DayReader]
+    repeated: Hashes | None = None
 
     def good_rows(self) -> Iterator[pa.RecordBatch]:
         """Rows of the log's table; the others are in the file `aside` when these are through.
@@ -131,23 +139,19 @@ class DayOfFiles:
         InputMissing
             A file cannot be read.
         """
-        key = ID_COLUMN[self.log]
-        repeated = repeated_ids(
-            pa.chunked_array((b.column(0) for b in self._read((key,))), pa.string())
-        )
+        day, is_repeated, shown = self.rows.ds, self._is_repeated(), self._clicked()
         doubtful: list[pa.Table] = []
         for batch in self._read(self.schema.names):
             rows = pa.Table.from_batches([batch])
-            is_good = certain_rows(
-                rows, self.log, self.day, max_string_bytes=self.max_string_bytes
-            ) & ~np.asarray(pc.is_in(rows[key], repeated))
+            is_good = certain_rows(rows, self.log, day, max_string_bytes=self.max_string_bytes)
+            is_good &= ~is_repeated(rows[ID_COLUMN[self.log]])
             made = rows
             if self.log == "clicks":
-                clicked = clicked_impressions(rows, self.shown)
+                clicked = clicked_impressions(rows, shown)
                 is_good &= np.asarray(pc.is_valid(clicked["impression_ds"]))
                 for name in clicked.column_names:
                     made = made.append_column(name, clicked[name])
-            made = with_day(made, self.day)
+            made = with_day(made, day)
             if not is_good.all():
                 made = made.filter(pa.array(is_good))
                 doubtful.append(rows.filter(pa.array(~is_good)))
@@ -158,14 +162,45 @@ class DayOfFiles:
             # A task that is run again writes the same file again.
             pq.write_table(pa.concat_tables(doubtful), path, filesystem=filesystem)
 
+    def hashed_ids(self) -> Iterator[Hashes]:
+        """Hashes of all ids, a batch at a time; of an id that is null that of no text."""
+        for batch in self._read((ID_COLUMN[self.log],)):
+            yield xxhash64(pc.fill_null(batch.column(0), ""))
+
+    def _is_repeated(self) -> Callable[[pa.ChunkedArray], Mask]:
+        """Which ids may occur more than once on the day."""
+        if self.repeated is None:
+            repeated = repeated_ids(self._column(ID_COLUMN[self.log]))
+            return lambda ids: np.asarray(pc.is_in(ids, repeated))
+        hashes = self.repeated
+        return lambda ids: np.isin(xxhash64(pc.fill_null(ids, "")), hashes)
+
+    def _clicked(self) -> dict[date, Callable[[], pa.Table]]:
+        """Readers of the impressions that these clicks name, each day read once at most."""
+        if not self.shown:
+            return {}
+        keep = wanted(impression_id=self._column("impression_id"))
+        return {day: cache(partial(read.where(keep), day)) for day, read in self.shown.items()}
+
+    def _column(self, name: str) -> pa.ChunkedArray:
+        return pa.chunked_array((b.column(0) for b in self._read((name,))), pa.string())
+
     def _read(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        return read_typed(self.files, self.schema, columns)
+        return read_typed(self.rows.files, self.schema, columns, self.rows.row_groups)
 
 
 def read_typed(
-    files: Sequence[TypedFile], schema: pa.Schema, columns: Sequence[str]
+    files: Sequence[TypedFile | DataFile],
+    schema: pa.Schema,
+    columns: Sequence[str],
+    row_groups: Sequence[int] = (),
 ) -> Iterator[pa.RecordBatch]:
     """Batches of all files in the canonical types; a column that a file lacks is null.
+
+    Parameters
+    ----------
+    row_groups : sequence of int, optional
+        Those of each file that are wanted; all by default.
 
     Raises
     ------
@@ -178,7 +213,8 @@ def read_typed(
             with filesystem.open_input_file(path) as opened:
                 stored = pq.ParquetFile(opened, coerce_int96_timestamp_unit="us")
                 stored_columns = [name for name in columns if name in stored.schema_arrow.names]
-                for batch in stored.iter_batches(_BATCH_ROWS, columns=stored_columns):
+                groups = list(row_groups) or None
+                for batch in stored.iter_batches(_BATCH_ROWS, groups, stored_columns):
                     arrays = [
                         _as_declared(batch.column(name), schema.field(name).type)
                         if name in stored_columns

@@ -16,6 +16,8 @@ LAST = day(DAYS)
 # Days that are also made one by one.
 SINGLE = 3
 FIRST = DAYS - SINGLE + 1
+PART_ROWS = 150
+"""A day of the tiny marketplace has some hundred."""
 # What is learnt and what is published; every other table feeds one of them.
 TABLES = ("listing_scores", "model_weights", "ensemble_weights", "calibration_maps")
 
@@ -33,22 +35,25 @@ def assert_same_rows(left: Warehouse, right: Warehouse, of: date, how: str) -> N
 
 @pytest.fixture(scope="module")
 def backfilled(made: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
-    """Some days by one backfill, with seven shuffle partitions."""
+    """Some days by one backfill, with seven shuffle partitions and each day in many parts."""
     folder = tmp_path_factory.mktemp("backfill")
     warehouse = Warehouse(folder / "warehouse", made.landing)
     layout = spark_settings(folder / "seven.toml", spark_sql_shuffle_partitions=7)
     called = warehouse.call(
-        "backfill", "--start", str(day(FIRST)), "--end", str(LAST), "--conf", str(layout)
-    )
+        "backfill", "--start", str(day(FIRST)), "--end", str(LAST), "--conf", str(layout),
+        "--set", f"storage.part_rows={PART_ROWS}",
+    )  # fmt: skip
     assert called.code == 0, called
     return warehouse
 
 
 @pytest.mark.slow
-def test_seven_shuffle_partitions_and_a_backfill_change_nothing(
+def test_parts_shuffle_partitions_and_a_backfill_change_nothing(
     backfilled: Warehouse, made: Warehouse
 ) -> None:
-    assert_same_rows(made, backfilled, LAST, "one run against a backfill on seven partitions")
+    files = backfilled.tables.files("joint_rows", [LAST])
+    assert len(files) > 3
+    assert_same_rows(made, backfilled, LAST, "one run against a backfill in parts")
 
 
 @pytest.mark.slow

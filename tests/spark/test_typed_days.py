@@ -108,37 +108,43 @@ def land_typed(landing, log, day, seed):
         pq.write_table(second, folder / "b.parquet")
 
 
+BY_SPARK, BY_ARROW, IN_SLICES = WAYS = ((0, 10**6), (2**26, 10**6), (2**26, 90))
+"""Bytes of a day up to which it is read by Arrow, and rows that a task reads."""
+
+
 @pytest.fixture(scope="module")
-def both_ways(spark, tmp_path_factory):
+def all_ways(spark, tmp_path_factory):
     folder = tmp_path_factory.mktemp("typed")
     for number, day in enumerate(DAYS):
         for log in LOGS:
             land_typed(folder / "landing", log, day, seed=number)
     made = {}
-    for limit in (0, 2**26):
-        step = make_step(
-            spark, folder / "landing", folder / f"up-to-{limit}", DAYS, max_typed_day_bytes=limit
-        )
-        made[limit] = (step, ingest(step))
+    for limit, rows in WAYS:
+        root = folder / f"up-to-{limit}-by-{rows}"
+        step = make_step(spark, folder / "landing", root, DAYS, "canonical", limit, rows)
+        made[limit, rows] = (step, ingest(step))
     return made
 
 
 @pytest.mark.parametrize("log", LOGS)
-def test_other_writers_of_the_canonical_types_are_known(both_ways, log):
-    step, _ = both_ways[2**26]
+def test_other_writers_of_the_canonical_types_are_known(all_ways, log):
+    step, _ = all_ways[BY_ARROW]
     assert list(typed_days(step.source, log, DAYS, max_bytes=2**26)) == DAYS
 
 
 @pytest.mark.parametrize("table", [*LOGS, "quarantine"])
-def test_rows_are_the_same_as_by_spark(both_ways, table):
-    by_spark, by_arrow = (stored(step, table, without=[]) for step, _ in both_ways.values())
+def test_rows_are_the_same_as_by_spark(all_ways, table):
+    by_spark, by_arrow, in_slices = (
+        stored(step, table, without=[]) for step, _ in all_ways.values()
+    )
     assert by_spark == by_arrow
+    assert by_spark == in_slices
     assert len(by_spark) > 100
 
 
-def test_what_is_told_is_the_same_as_by_spark(both_ways):
-    (_, by_spark), (_, by_arrow) = both_ways.values()
-    assert by_spark == by_arrow
+def test_what_is_told_is_the_same_as_by_spark(all_ways):
+    (_, by_spark), (_, by_arrow), (_, in_slices) = all_ways.values()
+    assert by_spark == by_arrow == in_slices
     told = {
         reason
         for record in by_arrow.values()
@@ -148,8 +154,8 @@ def test_what_is_told_is_the_same_as_by_spark(both_ways):
     assert len(told) == 12
 
 
-def test_a_look_without_spark_finds_what_a_look_with_it_finds(both_ways, spark, monkeypatch):
-    step, _ = both_ways[0]
+def test_a_look_without_spark_finds_what_a_look_with_it_finds(all_ways, spark, monkeypatch):
+    step, _ = all_ways[BY_SPARK]
     by_arrow = check_source(step.source, pytest.fail, DAYS[1])
     monkeypatch.setattr(looking, "typed_days", lambda *_, **__: {})
     by_spark = check_source(step.source, lambda: spark, DAYS[1])
@@ -157,14 +163,14 @@ def test_a_look_without_spark_finds_what_a_look_with_it_finds(both_ways, spark, 
     assert sum("rows (" in found.text for found in by_arrow) >= 12
 
 
-def test_nothing_stays_of_what_was_set_aside(both_ways, tmp_path):
-    step, _ = both_ways[2**26]
+def test_nothing_stays_of_what_was_set_aside(all_ways, tmp_path):
+    step, _ = all_ways[BY_ARROW]
     left = sorted(path.name for path in (tmp_path / step.tables.root).iterdir())
     assert left == sorted([*LOGS, "quarantine"])
 
 
-def test_a_click_on_a_day_that_is_not_made_yet_is_left_to_spark(spark, both_ways, tmp_path):
-    step, outcome = both_ways[2**26]
+def test_a_click_on_a_day_that_is_not_made_yet_is_left_to_spark(spark, all_ways, tmp_path):
+    step, outcome = all_ways[BY_ARROW]
     only = make_step(spark, step.source.landing.root, tmp_path / "second-day", DAYS[1:])
     assert ingest(only)[DAYS[1]] == outcome[DAYS[1]]
 

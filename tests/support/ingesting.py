@@ -81,6 +81,7 @@ def make_step(
     days: Sequence[date] = (DAY,),
     source: str | Path = "canonical",
     max_typed_day_bytes: int = 2**26,
+    part_rows: int = 10**6,
 ) -> Step:
     """A step over a landing directory."""
     config = SimpleNamespace(
@@ -88,7 +89,7 @@ def make_step(
         labels=SimpleNamespace(cutoff_hours=2),
     )
     return Step(
-        tables=Tables(str(root), lambda: spark),
+        tables=Tables(str(root), lambda: spark, part_rows),
         config=config,  # type: ignore[arg-type]
         source=Source.load(source, landing),
         days=list(days),

@@ -40,7 +40,7 @@ _MOMENTS = (
 _READING = (
     ("jobs.ingest_logs:run", 1),
     ("jobs.landing.typed_files:typed_file", 1),
-    ("jobs.landing.typed_files:DayOfFiles._read", 2),
+    ("jobs.landing.typed_files:TypedRows._read", 2),
     ("jobs.landing.typed_files:certain_rows", 1),
     ("jobs.storage.tables:Tables.commit", 2),
     ("jobs.planning.runner:Runner.check_quality", 1),

@@ -9,8 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.landing.typed_files import DayOfFiles, TypedFile, typed_file
+from jobs.landing.typed_files import TypedFile, TypedRows, typed_file
 from jobs.storage.contracts import arrow_schema
+from jobs.storage.day_files import DataFile
+from jobs.storage.slices import Slice
 from schemas.logs import LOGS
 from tests.support.rows import DAY, arrow_rows
 
@@ -76,9 +78,8 @@ def test_the_one_row_that_is_not_certainly_good_is_put_aside_for_spark(tmp_path:
     rows = arrow_rows("impressions", [{}, {"impression_id": "i2", "position": 0}]).select(COLUMNS)
     pq.write_table(rows, path)
     day = rows["ts"][0].as_py().date()
-    files = DayOfFiles(
-        "impressions", day, [TypedFile(str(path), 2)], DECLARED, str(aside), 4096, {}
-    )
+    landed = Slice((DataFile(day, str(path), 2),))
+    files = TypedRows("impressions", landed, DECLARED, str(aside), 4096, {})
     good = pa.Table.from_batches(files.good_rows())
     assert good["impression_id"].to_pylist() == rows["impression_id"].to_pylist()[:1]
     assert pq.read_table(aside)["impression_id"].to_pylist() == ["i2"]
@@ -90,7 +91,8 @@ def read(path: Path, log: str, rows: pa.Table) -> list[dict[str, object]]:
     names = [column.name for column in LOGS[log]]
     declared = pa.schema([arrow_schema(log).field(name) for name in names])
     aside = str(path.parent / "aside")
-    files = DayOfFiles(log, DAY, [TypedFile(str(path), len(rows))], declared, aside, 4096, {})
+    landed = Slice((DataFile(DAY, str(path), len(rows)),))
+    files = TypedRows(log, landed, declared, aside, 4096, {})
     made: list[dict[str, object]] = pa.Table.from_batches(files.good_rows()).to_pylist()
     return made
 
