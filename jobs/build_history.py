@@ -20,7 +20,8 @@ from jobs.planning.inputs import windows
 from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.contracts import arrow_schema
-from jobs.storage.day_files import PART, read_file
+from jobs.storage.day_file_writer import PART
+from jobs.storage.day_files import read_file
 from jobs.storage.task_writes import write_units
 from pipelines.features.history import COUNT_COLUMNS, SUMS, SURFACES, history_before
 from pipelines.features.prior_strengths import moments, strengths

@@ -9,23 +9,19 @@ writing the same rows by Spark, which turns every batch into rows and every row 
 from __future__ import annotations
 
 import re
-import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from jobs.storage.constraints import check_rows
 from pipelines.days import with_day
 from pipelines.units_spark import Batches
-from schemas.catalog import TABLES
 
 WRITTEN = pa.schema(
     [("path", pa.string()), ("ds", pa.date32()), ("size", pa.int64()), ("rows", pa.int64())]
@@ -34,12 +30,6 @@ WRITTEN_DDL = "path string, ds date, size bigint, rows bigint"
 
 Keep = Callable[[pa.Table], pa.Array]
 """Says of rows which are wanted."""
-
-PART = "part"
-"""Column by which a task is told the part of its rows, the same in a batch; in no table."""
-
-_BUFFER_BYTES = 64 * 2**20
-"""Rows that a task holds back to write whole row groups of each day."""
 
 
 _PART = re.compile(r"/part-(\d+)-of-(\d+)-[0-9a-f-]+\.snappy\.parquet$")
@@ -149,115 +139,6 @@ def read_batches(file: DataFile, schema: pa.Schema, columns: Sequence[str]) -> B
         stored = pq.ParquetFile(opened, coerce_int96_timestamp_unit="us")
         for batch in stored.iter_batches(columns=[name for name in columns if name != "ds"]):
             yield _whole(with_day(batch, file.ds), wanted)
-
-
-@dataclass
-class DayFileWriter:
-    """What a task does with its batches: write them as files of each day, and report the files.
-
-    Attributes
-    ----------
-    root : str
-        Folder of the table.
-    name : str
-        The table, as declared in `schemas`.
-    schema : pyarrow.Schema
-        Of the table.
-    kernel : callable or None
-        What makes rows of the table of the task's batches; None where they are such rows.
-    parts : mapping of date to int
-        How many parts a day is stored in; one where it is not named. Batches of such a day have a
-        column `PART`.
-    """
-
-    root: str
-    name: str
-    schema: pa.Schema
-    kernel: Callable[[Batches], Batches] | None = None
-    parts: Mapping[date, int] = field(default_factory=dict)
-
-    def __call__(self, batches: Batches) -> Batches:
-        """Write; yield `WRITTEN`."""
-        files = _OpenFiles(self.root, self.name, self.schema, self.parts)
-        kept_back: list[pa.RecordBatch] = []
-        size, part = 0, 0
-        for batch in batches if self.kernel is None else self.kernel(batches):
-            if not batch.num_rows:
-                continue
-            own = batch.column(PART)[0].as_py() if PART in batch.schema.names else 0
-            if kept_back and (size > _BUFFER_BYTES or own != part):
-                files.write(pa.Table.from_batches(kept_back), part)
-                kept_back, size = [], 0
-            kept_back.append(batch)
-            size, part = size + batch.nbytes, own
-        if kept_back:
-            files.write(pa.Table.from_batches(kept_back), part)
-        yield from files.close()
-
-
-@dataclass
-class _OpenFile:
-    path: str
-    writer: pq.ParquetWriter
-    rows: int = 0
-
-
-@dataclass
-class _OpenFiles:
-    """One growing file per day and part."""
-
-    root: str
-    name: str
-    schema: pa.Schema
-    parts: Mapping[date, int]
-    open: dict[tuple[date, int], _OpenFile] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.filesystem, self.base = open_root(self.root.rstrip("/"))
-
-    def write(self, rows: pa.Table, part: int) -> None:
-        """Append rows of a part to the files of their days, a row group each."""
-        ordered = rows.select(self.schema.names).cast(self.schema)
-        check_rows(TABLES[self.name], ordered)
-        days = np.asarray(ordered["ds"].cast(pa.int32()))
-        if (days[1:] < days[:-1]).any():
-            order = np.argsort(days, kind="stable")
-            ordered, days = ordered.take(pa.array(order)), days[order]
-        starts = np.flatnonzero(np.r_[True, days[1:] != days[:-1]])
-        for start, end in zip(starts, [*starts[1:], len(days)], strict=True):
-            self._append(ordered.slice(start, end - start), part)
-
-    def _append(self, rows: pa.Table, part: int) -> None:
-        day = rows["ds"][0].as_py()
-        stored = rows.drop_columns(["ds"])
-        key = (day, part)
-        if key not in self.open:
-            count = self.parts.get(day, 1)
-            of_day = f"{part:05d}-of-{count:05d}-" if count > 1 else ""
-            path = f"ds={day}/part-{of_day}{uuid.uuid4()}.snappy.parquet"
-            self.filesystem.create_dir(f"{self.base}/ds={day}", recursive=True)
-            # A dictionary of what never repeats would be built and thrown away.
-            unique = {*TABLES[self.name].keys[:1], "ts"}
-            writer = pq.ParquetWriter(
-                f"{self.base}/{path}",
-                stored.schema,
-                filesystem=self.filesystem,
-                use_dictionary=[column for column in stored.column_names if column not in unique],
-                compression="snappy",
-                store_schema=False,
-            )
-            self.open[key] = _OpenFile(path, writer)
-        self.open[key].writer.write_table(stored)
-        self.open[key].rows += len(stored)
-
-    def close(self) -> Batches:
-        """End all files; yield what was written."""
-        for (day, _), file in self.open.items():
-            file.writer.close()
-            size = self.filesystem.get_file_info(f"{self.base}/{file.path}").size
-            yield pa.RecordBatch.from_pylist(
-                [{"path": file.path, "ds": day, "size": size, "rows": file.rows}], WRITTEN
-            )
 
 
 def address_of(root: str, path: str) -> str:

@@ -18,7 +18,7 @@ from jobs.setup.exits import LockHeld
 from jobs.storage.commits import commit_after, once, refuse_changed
 from jobs.storage.contracts import ContractError, arrow_schema, refuse_other_days
 from jobs.storage.creation import complete_table, create_table
-from jobs.storage.day_files import DayFileWriter
+from jobs.storage.day_file_writer import DayFileWriter
 from jobs.storage.delta_log import add_actions, day_condition, logged_days
 from jobs.storage.table_reader import PART_ROWS, TableReader
 from pipelines.units_spark import Batches

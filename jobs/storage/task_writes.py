@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
@@ -11,11 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import types as T
 
-from jobs.storage.contracts import ContractError, arrow_schema, contract_differences
-from jobs.storage.day_files import PART, WRITTEN_DDL
+from jobs.storage.contracts import ContractError, contract_differences
+from jobs.storage.day_file_writer import PART
+from jobs.storage.day_files import WRITTEN_DDL
 from jobs.storage.tables import Tables
+from pipelines.packed_rows import PACKED_DDL, packed_by_place, unpacked_by_place
 from pipelines.parts import Ints
 from pipelines.units_spark import Batches, collect_units, map_units, unit_frame, unit_kernel
 from schemas.catalog import TABLES
@@ -118,47 +118,26 @@ def write_parts(
     # Every day's parts have numbers of their own, one after the other.
     counts = np.array([parts.of_day.get(day, 1) for day in days])
     starts = dict(zip(days, (np.cumsum(counts) - counts).tolist(), strict=True))
-    places = [(day, part) for day in days for part in range(parts.of_day.get(day, 1))]
+    part_numbers = [part for day in days for part in range(parts.of_day.get(day, 1))]
 
     def scatter(number: int) -> Batches:
         for batch in run(number):
-            # Spark takes no list whose elements may be null for one whose may not.
-            rows = pa.Table.from_batches([batch]).select(schema.names).cast(schema)
+            rows = pa.Table.from_batches([batch])
             for day in pc.unique(rows["ds"]).to_pylist():
                 of_day = rows.filter(pc.equal(rows["ds"], day))
                 place = starts[day] + parts.place(of_day, parts.of_day.get(day, 1))
-                placed = of_day.append_column("place", pa.array(place.astype(np.int32)))
-                yield from placed.to_batches()
+                yield from packed_by_place(of_day, place)
 
     def write(batches: Batches) -> Batches:
-        for place, rows in _places(batches, whole=parts.gather is not None):
-            _, part = places[place]
+        for place, rows in unpacked_by_place(batches, whole=parts.gather is not None):
             made = rows if parts.gather is None else parts.gather(rows)
-            yield from made.append_column(PART, pa.repeat(pa.scalar(part), len(made))).to_batches()
+            part = pa.repeat(pa.scalar(part_numbers[place]), len(made))
+            yield from made.append_column(PART, part).to_batches()
 
-    schema = arrow_schema(name)
-    fields = TABLES[name].frame_struct.fields
-    kinds = T.StructType([*fields, T.StructField("place", T.IntegerType())])
-    moved = map_units(tables.spark, count, scatter, kinds).repartitionById(len(places), "place")
+    moved = map_units(tables.spark, count, scatter, PACKED_DDL)
     writer = tables.file_writer(name, write, parts.of_day)
-    return tables.commit(name, moved.mapInArrow(writer, WRITTEN_DDL).toArrow(), days)
-
-
-def _places(batches: Batches, *, whole: bool) -> Iterator[tuple[int, pa.Table]]:
-    """Rows by place, without that column; all of a place at once if they are wanted whole."""
-    kept: dict[int, list[pa.Table]] = defaultdict(list)
-    for batch in batches:
-        if not batch.num_rows:
-            continue
-        rows = pa.Table.from_batches([batch])
-        for place in pc.unique(rows["place"]).to_pylist():
-            own = rows.filter(pc.equal(rows["place"], place)).drop_columns(["place"])
-            if whole:
-                kept[place].append(own)
-            else:
-                yield place, own
-    for place, tables in kept.items():
-        yield place, pa.concat_tables(tables)
+    written = moved.repartitionById(len(part_numbers), "place").mapInArrow(writer, WRITTEN_DDL)
+    return tables.commit(name, written.toArrow(), days)
 
 
 def unit_files(

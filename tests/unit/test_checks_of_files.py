@@ -12,7 +12,7 @@ from pyspark.sql import types as T
 
 from jobs.storage.constraints import check_rows
 from jobs.storage.contracts import arrow_schema
-from jobs.storage.day_files import DayFileWriter
+from jobs.storage.day_file_writer import DayFileWriter
 from jobs.storage.tables import Tables
 from jobs.storage.task_writes import write_units
 from schemas.catalog import TABLES

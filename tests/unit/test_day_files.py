@@ -10,10 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.storage import day_files
+from jobs.storage import day_file_writer
 from jobs.storage.constraints import check_rows, expression
 from jobs.storage.contracts import ContractError, arrow_schema
-from jobs.storage.day_files import WRITTEN, DataFile, DayFileWriter, read_file
+from jobs.storage.day_file_writer import DayFileWriter
+from jobs.storage.day_files import WRITTEN, DataFile, read_file
 from jobs.storage.delta_log import logged_files
 from jobs.storage.tables import Tables
 from schemas.catalog import TABLES
@@ -164,7 +165,7 @@ def test_a_commit_replaces_exactly_its_days(tables):
 
 
 def test_a_large_task_writes_all_of_its_rows_part_by_part(tables, monkeypatch):
-    monkeypatch.setattr(day_files, "_BUFFER_BYTES", 1)
+    monkeypatch.setattr(day_file_writer, "_BUFFER_BYTES", 1)
     rows = shown(DAY, NEXT, DAY, NEXT, DAY)
     tables.commit(NAME, write(tables, rows), [DAY, NEXT])
     assert stored(tables) == rows.to_pylist()

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.storage.contracts import arrow_schema
-from jobs.storage.day_files import PART, DataFile
+from jobs.storage.day_file_writer import PART
+from jobs.storage.day_files import DataFile
 from jobs.storage.day_reader import DayReader, wanted
 from jobs.storage.slices import slices
 from jobs.storage.tables import Tables
