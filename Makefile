@@ -30,7 +30,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 PIP = $(BIN)/python -m pip --quiet
 
-.PHONY: help run setup test test-fast lint format bench bench-peers chaos wheel package airflow airflow-env lock clean purge python java jars
+.PHONY: help run setup test test-fast lint format bench bench-scale bench-peers chaos wheel package airflow airflow-env lock clean purge python java jars
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ format: $(STAMP) ## let ruff lay out and mend the code
 
 bench: setup ## benchmarks: medians and ratios of one run
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+bench-scale: setup ## cost and memory on large days (ARGS="--rows 500000 2000000")
+	@$(BIN)/python -m tests.benchmarks.scale $(ARGS)
 
 bench-peers: setup ## the product against what one would write in its place, on drawn markets
 	@$(BIN)/python -m tests.benchmarks.peers $(ARGS)

@@ -61,6 +61,10 @@ def run(arguments: argparse.Namespace, config: Config, console: Console) -> int:
     )
 
 
+LOOKED_AT_FIRST = 2**26
+"""Bytes of a log's day above which it is not looked at unasked."""
+
+
 def tell_first_use(source: Source, tables: Tables, config: Config, say: Say) -> None:
     """Say what is wrong with a source before the first day is made by it.
 
@@ -72,7 +76,7 @@ def tell_first_use(source: Source, tables: Tables, config: Config, say: Say) -> 
     limit = config.ingest.max_typed_day_bytes
     if day is None or all(typed_days(source, log, [day], max_bytes=limit) for log in source.logs):
         return
-    if any(_bytes_of(source, log, day) > limit for log in source.logs):
+    if any(_bytes_of(source, log, day) > LOOKED_AT_FIRST for log in source.logs):
         say(
             f"source {source.name}: {day} is too large to be looked at first; promoted-ctr "
             "check-source looks at a day"

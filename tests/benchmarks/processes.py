@@ -82,9 +82,22 @@ class PeakMemory:
         self.bytes = 0
         self.by_role: dict[str, int] = {}
         """Of this process, all JVMs and the largest worker, each at its own peak."""
+        self._ticks: dict[tuple[int, str], int] = {}
         self.begin()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def cpu_seconds(self) -> float:
+        """CPU seconds of all processes that were seen, also of those that nobody waited for."""
+        self._look_at_cpu()
+        return sum(self._ticks.values()) / _TICKS
+
+    def _look_at_cpu(self) -> None:
+        for pid in process_tree():
+            fields = _stat(pid)
+            if fields:
+                # The number of a process is given again; with its start it is the only one.
+                self._ticks[pid, fields[19]] = int(fields[11]) + int(fields[12])
 
     def begin(self) -> None:
         """A part begins whose own peaks are wanted."""
@@ -104,6 +117,7 @@ class PeakMemory:
 
     def _watch(self) -> None:
         while not self._stop.wait(0.5):
+            self._look_at_cpu()
             self.bytes = max(self.bytes, resident_bytes())
             for role, size in resident_by_role().items():
                 for peaks in (self.by_role, self._of_part):

@@ -40,11 +40,6 @@ def told(marketplace: World, config: Config, tmp_path: Path) -> list[str]:
     return said
 
 
-def with_limit(config: Config, limit: int) -> Config:
-    ingest = config.ingest.model_copy(update={"max_typed_day_bytes": limit})
-    return config.model_copy(update={"ingest": ingest})
-
-
 def test_days_in_the_canonical_types_are_not_looked_at(
     marketplace: World, config: Config, looked: list[Any], tmp_path: Path
 ) -> None:
@@ -64,9 +59,15 @@ def test_what_is_wrong_is_said_and_nothing_else(
 
 
 def test_a_large_day_is_not_held_here_to_be_looked_at(
-    marketplace: World, config: Config, looked: list[Any], tmp_path: Path
+    marketplace: World,
+    config: Config,
+    looked: list[Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (line,) = told(marketplace, with_limit(config, 1), tmp_path)
+    monkeypatch.setattr(check_source, "typed_days", lambda *_, **__: {})
+    monkeypatch.setattr(check_source, "LOOKED_AT_FIRST", 1)
+    (line,) = told(marketplace, config, tmp_path)
     assert "too large to be looked at first" in line
     assert str(PUBLISHED[-1])[:7] in line
     assert looked == []
