@@ -40,7 +40,8 @@ def refuse_reaching_out(select: str, where: str) -> None:
     """
     plain = _UNREAD.sub(lambda found: "''" if found[0][0] in "'\"" else " ", select).strip()
     if not re.match(r"(?:\(\s*)*(?:select|with|from|values)\b", plain, re.IGNORECASE):
-        raise UsageError(f"{where} is no SELECT: a source may do nothing else")
+        begins = plain.split(maxsplit=1)[0][:20] if plain else "nothing"
+        raise UsageError(f"{where} is no SELECT but begins with {begins}: a source may do no more")
     for pattern, what in _REFUSED:
         if found := pattern.search(plain):
             line = plain[: found.start()].count("\n") + 1
