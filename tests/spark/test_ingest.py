@@ -397,9 +397,8 @@ def test_a_wrong_select_is_a_usage_error_that_says_why(spark, tmp_path, sql, mes
     folder.mkdir(parents=True)
     (folder / "a.csv").write_text("id,when,item,rank,shop\ni1,2026-01-02 10:00:00,a,1,s\n")
     source = write_source(tmp_path / "own", sql, 'path = "{ds}/*.csv"')
-    step = make_step(spark, tmp_path / "landing", tmp_path / "warehouse", [DAY], source)
     with pytest.raises(UsageError, match=message):
-        ingest(step)
+        ingest(make_step(spark, tmp_path / "landing", tmp_path / "warehouse", [DAY], source))
     shutil.rmtree(folder)
 
 
