@@ -27,15 +27,15 @@ SPARK_SETTINGS = {
     "spark.databricks.delta.snapshotPartitions": "2",
 }
 
-# Their tests share a session and the tables of one run, which take a minute to be made.
-TOGETHER = ("tests/e2e/", "tests/spark/")
+# Its tests share the tables of one run, which take a minute to be made.
+TOGETHER = "tests/e2e/"
 
 
 class ByFile(LoadFileScheduling):
-    """Gives each process whole files, and what shares a session to one of them."""
+    """Gives each process whole files, and one folder to one of them."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "session" if nodeid.startswith(TOGETHER) else super()._split_scope(nodeid)
+        return TOGETHER if nodeid.startswith(TOGETHER) else super()._split_scope(nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:

@@ -106,6 +106,7 @@ def run(
     if job is None and problem is None and not done:
         before = untold(tables, config, days)
         made, is_told = before or made, before is not None
+    of_summary = _say if problem is None else _unsaid
     try:
         if is_told:
             _report(tables, config, made, runner, console)
@@ -113,11 +114,12 @@ def run(
             tell_run(tables, config, made, _say)
     except UsageError as unwritten:
         # Why nothing is published is told last, whatever becomes of the report.
+        of_summary = _unsaid
         if problem is None:
             raise
         _say(str(unwritten))
     finally:
-        tell_machines(tables, config, Made(run_id, began, days, job, problem), _say)
+        tell_machines(tables, config, Made(run_id, began, days, job, problem), of_summary)
     if problem is not None:
         raise problem
     if not done:
@@ -147,6 +149,10 @@ def _report(tables: Tables, config: Config, made: Made, runner: Runner, console:
 def _say(text: str) -> None:
     """Alerts are told where problems are: machines may read what a run prints."""
     print(f"promoted-ctr: {text}", file=sys.stderr)
+
+
+def _unsaid(text: str) -> None:
+    """Of a run that ends badly its own cause is told, and nothing that follows from it."""
 
 
 def print_plan(

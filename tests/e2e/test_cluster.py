@@ -132,7 +132,7 @@ def test_the_planner_and_every_job_on_a_cluster_make_the_same_bits(
     for of in (day(DAYS - 1), LAST):
         assert_same(made, there, of)
     runs = there.tables.read_arrow("runs").to_pylist()
-    times = Counter(row["job"] for row in runs if row["ds"] == LAST)
+    times = Counter(r["job"] for r in runs if r["ds"] == LAST and r["status"] == "done")
     assert times == {job.name: 2 for job in FLOW}
 
     # And by the entry that is shipped: what it plans is that nothing is left to be done.
