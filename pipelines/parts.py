@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -33,6 +38,29 @@ def part_of(ids: pa.Array | pa.ChunkedArray, parts: int) -> Ints:
     from pipelines.features.xxhash import xxhash64
 
     return (xxhash64(ids).view(np.uint64) % np.uint64(parts)).astype(np.int32)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Numbers of the parts of several days, one after the other: a partition of Spark each.
+
+    Attributes
+    ----------
+    parts : mapping of date to int
+        How many parts each day has.
+    """
+
+    parts: Mapping[date, int]
+
+    @cached_property
+    def all(self) -> list[tuple[date, int]]:
+        """The day and part of each place."""
+        return [(day, part) for day, count in self.parts.items() for part in range(count)]
+
+    @cached_property
+    def first(self) -> dict[date, int]:
+        """The place of each day's first part."""
+        return {day: place for place, (day, part) in enumerate(self.all) if part == 0}
 
 
 def is_of_part(ids: pa.Array | pa.ChunkedArray, part: int, parts: int) -> pa.Array:

@@ -10,7 +10,6 @@ from datetime import date, timedelta
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import fs
 from pyspark.sql import functions as F
 
@@ -26,13 +25,14 @@ from jobs.storage.tables import Tables
 from jobs.storage.task_writes import unit_files
 from pipelines.features.xxhash import Hashes
 from pipelines.logs.certain import repeated_ids
-from pipelines.parts import part_in_order
-from pipelines.units_spark import Batches, map_units
+from pipelines.packed_rows_spark import Placed, moved_units, unpacked_by_place
+from pipelines.parts import Places, part_in_order
+from pipelines.units_spark import Batches
 from schemas.logs import LOGS
 
 _SHOWN = ("impression_id", "ts", "user_id", "listing_id")
-_PLACED = pa.schema([("place", pa.int32()), ("id", pa.int64())])
-_PLACED_DDL = "place int, id bigint"
+_FOUND = pa.schema([("place", pa.int32()), ("ids", pa.list_(pa.int64()))])
+_FOUND_DDL = "place int, ids array<bigint>"
 
 TypedDays = dict[date, list[TypedFile]]
 """The files of each day."""
@@ -142,36 +142,44 @@ def typed_rows(step: Step, log: str, typed: TypedDays, aside: Aside) -> list[Typ
     return [
         replace(unit, repeated=repeated.get(unit.rows.ds))
         for unit in units
-        if len(repeated.get(unit.rows.ds, ())) <= step.tables.part_rows
+        if unit.rows.ds in repeated or numbers[unit.rows.ds] == 1
     ]
 
 
 def _repeated(
     step: Step, units: Sequence[TypedRows], parts: Mapping[date, int]
 ) -> dict[date, Hashes]:
-    """Hashes of ids that occur more than once on a day of several slices; Spark moves hashes."""
-    days = sorted({unit.rows.ds for unit in units})
-    counts = [parts[day] for day in days]
-    starts = dict(zip(days, np.cumsum([0, *counts]).tolist(), strict=False))
+    """Hashes of ids that occur more than once on a day of several slices; Spark moves hashes.
 
-    def scatter(number: int) -> Batches:
+    Days with about as many of them as `Tables.part_rows` are left out.
+    """
+    days = sorted({unit.rows.ds for unit in units})
+    places = Places({day: parts[day] for day in days})
+    most = {day: step.tables.part_rows // parts[day] for day in days}
+
+    def scatter(number: int) -> Placed:
         day = units[number].rows.ds
         for hashes in units[number].hashed_ids():
-            place = starts[day] + part_in_order(hashes, parts[day])
-            yield pa.RecordBatch.from_pydict({"place": place.astype(np.int32), "id": hashes})
+            place = places.first[day] + part_in_order(hashes, parts[day])
+            yield place, pa.table({"id": hashes})
 
     def find(batches: Batches) -> Batches:
-        rows = pa.Table.from_batches(batches, _PLACED)
-        for place in pc.unique(rows["place"]).to_pylist():
-            found = repeated_ids(rows.filter(pc.equal(rows["place"], place))["id"])
-            yield pa.RecordBatch.from_pydict(
-                {"place": pa.repeat(pa.scalar(place, pa.int32()), len(found)), "id": found}
-            )
+        for place, rows in unpacked_by_place(batches, whole=True):
+            day, _ = places.all[place]
+            # One too many says that there are more than are told.
+            found = repeated_ids(rows["id"])[: most[day] + 1]
+            yield pa.RecordBatch.from_pydict({"place": [place], "ids": [found]}, _FOUND)
 
-    moved = map_units(step.spark, len(units), scatter, _PLACED_DDL)
-    found = moved.repartitionById(sum(counts), "place").mapInArrow(find, _PLACED_DDL).toArrow()
-    day_of = np.repeat(np.arange(len(days)), counts)[found["place"].to_numpy()]
-    return {day: found["id"].to_numpy()[day_of == number] for number, day in enumerate(days)}
+    moved = moved_units(step.spark, len(units), scatter, len(places.all))
+    found = moved.mapInArrow(find, _FOUND_DDL).toArrow()
+    by_day: dict[date, list[Hashes]] = {day: [] for day in days}
+    for place, ids in zip(found["place"].to_pylist(), found["ids"], strict=True):
+        by_day[places.all[place][0]].append(ids.values.to_numpy())
+    return {
+        day: np.concatenate([np.zeros(0, np.int64), *of_day])
+        for day, of_day in by_day.items()
+        if all(len(ids) <= most[day] for ids in of_day)
+    }
 
 
 def write_good_rows(step: Step, log: str, units: Sequence[TypedRows]) -> pa.Table:

@@ -50,8 +50,10 @@ class DayReader:
         return read_files(self.files.get(day, ()), self.schema, self.columns, keep=self.keep)
 
     def where(self, keep: Keep) -> DayReader:
-        """The reader of those rows only, by columns that are read."""
-        return replace(self, keep=keep)
+        """The reader of those of its rows only, by columns that are read."""
+        own = self.keep
+        both = keep if own is None else lambda rows: pc.and_(own(rows), keep(rows))
+        return replace(self, keep=both)
 
     def of_part(self, key: str, part: int, parts: int) -> Callable[[date], pa.Table]:
         """The reader of the rows whose key is of a part, from no more files than it takes."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -15,9 +14,9 @@ from jobs.storage.contracts import ContractError, contract_differences
 from jobs.storage.day_file_writer import PART
 from jobs.storage.day_files import WRITTEN_DDL
 from jobs.storage.tables import Tables
-from pipelines.packed_rows import PACKED_DDL, packed_by_place, unpacked_by_place
-from pipelines.parts import Ints
-from pipelines.units_spark import Batches, collect_units, map_units, unit_frame, unit_kernel
+from pipelines.packed_rows_spark import Placed, moved_units, unpacked_by_place
+from pipelines.parts import Ints, Places
+from pipelines.units_spark import Batches, collect_units, unit_frame, unit_kernel
 from schemas.catalog import TABLES
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ def write_units(
     run : callable
         Gives rows of the table for a unit's number; runs in a task.
     parts : mapping of date to int, optional
-        How many parts each day is stored in; rows then have a column `day_files.PART`.
+        How many parts each day is stored in; rows then have a column `day_file_writer.PART`.
     """
     return tables.commit(name, unit_files(tables, name, count, run, parts), days)
 
@@ -113,31 +112,26 @@ def write_parts(
 
     Where all days have one part nothing is moved, and a unit must make all rows of its day.
     """
-    if all(parts.of_day.get(day, 1) == 1 for day in days):
+    places = Places({day: parts.of_day.get(day, 1) for day in days})
+    if len(places.all) == len(days):
         return write_units(tables, name, count, run, days)
-    # Every day's parts have numbers of their own, one after the other.
-    counts = np.array([parts.of_day.get(day, 1) for day in days])
-    starts = dict(zip(days, (np.cumsum(counts) - counts).tolist(), strict=True))
-    part_numbers = [part for day in days for part in range(parts.of_day.get(day, 1))]
 
-    def scatter(number: int) -> Batches:
+    def scatter(number: int) -> Placed:
         for batch in run(number):
             rows = pa.Table.from_batches([batch])
             for day in pc.unique(rows["ds"]).to_pylist():
                 of_day = rows.filter(pc.equal(rows["ds"], day))
-                place = starts[day] + parts.place(of_day, parts.of_day.get(day, 1))
-                yield from packed_by_place(of_day, place)
+                yield places.first[day] + parts.place(of_day, places.parts[day]), of_day
 
     def write(batches: Batches) -> Batches:
         for place, rows in unpacked_by_place(batches, whole=parts.gather is not None):
             made = rows if parts.gather is None else parts.gather(rows)
-            part = pa.repeat(pa.scalar(part_numbers[place]), len(made))
-            yield from made.append_column(PART, part).to_batches()
+            _, part = places.all[place]
+            yield from made.append_column(PART, pa.repeat(pa.scalar(part), len(made))).to_batches()
 
-    moved = map_units(tables.spark, count, scatter, PACKED_DDL)
-    writer = tables.file_writer(name, write, parts.of_day)
-    written = moved.repartitionById(len(part_numbers), "place").mapInArrow(writer, WRITTEN_DDL)
-    return tables.commit(name, written.toArrow(), days)
+    moved = moved_units(tables.spark, count, scatter, len(places.all))
+    writer = tables.file_writer(name, write, places.parts)
+    return tables.commit(name, moved.mapInArrow(writer, WRITTEN_DDL).toArrow(), days)
 
 
 def unit_files(

@@ -17,8 +17,8 @@ from pyspark.sql.types import StructType
 
 Batches = Iterator[pa.RecordBatch]
 _TYPES = {
-    "bigint": pa.int64(), "binary": pa.binary(), "date": pa.date32(), "int": pa.int32(),
-    "long": pa.int64(), "string": pa.string(),
+    "array<bigint>": pa.list_(pa.int64()), "bigint": pa.int64(), "binary": pa.binary(),
+    "date": pa.date32(), "int": pa.int32(), "long": pa.int64(), "string": pa.string(),
 }  # fmt: skip
 
 

@@ -80,6 +80,8 @@ def test_only_wanted_rows_are_kept_and_in_their_order(written):
     kept = read.where(wanted(id=pa.array([30, 3, 99, 4, None])))(DAY)
     assert kept["id"].to_pylist() == [3, 4, 30]
     assert kept.schema == SCHEMA
+    even = read.where(wanted(id=pa.array(range(0, 40, 2))))
+    assert even.where(wanted(id=pa.array([3, 4, 30])))(DAY)["id"].to_pylist() == [4, 30]
 
 
 @given(st.integers(1, 10**6), st.integers(1, 10**6))

@@ -9,11 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from jobs.landing.typed_days import Aside, typed_days, typed_rows
 from jobs.landing.typed_files import TypedFile, TypedRows, typed_file
 from jobs.storage.contracts import arrow_schema
 from jobs.storage.day_files import DataFile
 from jobs.storage.slices import Slice
 from schemas.logs import LOGS
+from tests.support.ingesting import make_step
+from tests.support.local_spark import LocalSpark
 from tests.support.rows import DAY, arrow_rows
 
 COLUMNS = [column.name for column in LOGS["impressions"]]
@@ -116,3 +119,34 @@ def test_half_floats_and_an_empty_id_are_read_as_what_they_say(tmp_path: Path) -
     nobody = ROWS.set_column(4, "user_id", pa.array(["", "u1"]))
     rows = read(tmp_path / "impressions.parquet", "impressions", nobody)
     assert [row["user_id"] for row in rows] == [None, "u1"]
+
+
+def in_slices(tmp_path: Path, ids: list[str]) -> list[TypedRows]:
+    """The slices, of 20 rows about, of a day of impressions with these ids."""
+    rows = arrow_rows("impressions", [{"impression_id": one} for one in ids]).select(COLUMNS)
+    folder = tmp_path / "landing" / "impressions" / f"ds={DAY}"
+    folder.mkdir(parents=True)
+    pq.write_table(rows, folder / "a.parquet", row_group_size=10)
+    step = make_step(
+        LocalSpark(), tmp_path / "landing", tmp_path / "warehouse", [DAY], part_rows=20
+    )
+    typed = typed_days(step.source, "impressions", [DAY], max_bytes=2**26)
+    return typed_rows(step, "impressions", typed, Aside.of(step.tables))
+
+
+def test_ids_that_are_repeated_across_slices_are_told_to_each(tmp_path: Path) -> None:
+    ids = [f"i{k}" for k in range(100)]
+    slices = in_slices(tmp_path, [*ids[:95], "i3", "i3", "i50", "i95", "i96"])
+    assert len(slices) == 5
+    good = pa.concat_tables(pa.Table.from_batches(one.good_rows()) for one in slices)
+    assert sorted(good["impression_id"].to_pylist()) == sorted({*ids[:97]} - {"i3", "i50"})
+
+
+def test_a_day_with_too_many_repeated_ids_is_left_to_spark(tmp_path: Path) -> None:
+    assert in_slices(tmp_path, [f"i{k % 50}" for k in range(100)]) == []
+
+
+def test_ids_of_a_day_of_one_slice_are_not_moved(tmp_path: Path) -> None:
+    (only,) = in_slices(tmp_path, ["a", "b", "a"])
+    assert only.repeated is None
+    assert pa.Table.from_batches(only.good_rows())["impression_id"].to_pylist() == ["b"]

@@ -1,41 +1,58 @@
-"""Rows on their way from task to task: many in one value, which Spark moves as it is.
+"""Rows on their way from task to task: many in one value, which Spark moves as it is (Spark side).
 
-Taken one by one, Spark turns every column of every row into its own form and back, twice: ten
-times the cost.
+Taken one by one, Spark turns every column of every row into its own form and back, twice.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
 from pipelines.parts import Ints
-from pipelines.units_spark import Batches
+from pipelines.units_spark import Batches, map_units
 
-PACKED_DDL = "place int, rows binary"
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+Placed = Iterator[tuple[Ints, pa.Table]]
+"""Rows, and the number of the partition where each is to go."""
+
+_PACKED_DDL = "place int, rows binary"
 _PACKED = pa.schema([("place", pa.int32()), ("rows", pa.binary())])
 
 _VALUE_BYTES = 2**20
 """About so large is a value: small beside what a task holds, large beside what it costs to move."""
 
 
-def packed_by_place(rows: pa.Table, place: Ints) -> Batches:
-    """Rows packed by where they are to go.
+def moved_units(
+    spark: SparkSession, count: int, run: Callable[[int], Placed], places: int
+) -> DataFrame:
+    """What tasks make of units of work, moved to its places: a partition each.
 
     Parameters
     ----------
-    place : numpy.ndarray of int, shape (len(rows),)
-        The number of a partition.
+    run : callable
+        Gives rows and their places for a unit's number; runs in a task.
 
-    Yields
-    ------
-    pyarrow.RecordBatch
-        Columns of `PACKED_DDL`, one value at a time.
+    Returns
+    -------
+    DataFrame
+        To be read by `unpacked_by_place`.
     """
+
+    def pack(number: int) -> Batches:
+        for place, rows in run(number):
+            yield from _packed_by_place(rows, place)
+
+    return map_units(spark, count, pack, _PACKED_DDL).repartitionById(places, "place")
+
+
+def _packed_by_place(rows: pa.Table, place: Ints) -> Batches:
     order = np.argsort(place, kind="stable")
     ordered, places = rows.take(pa.array(order)), np.asarray(place)[order]
     if not len(places):
@@ -64,7 +81,6 @@ def unpacked_by_place(batches: Batches, *, whole: bool) -> Iterator[tuple[int, p
 
 
 def _packed(rows: pa.Table) -> bytes:
-    # A slice would take the dictionaries and buffers of all rows with it.
     with BytesIO() as stream:
         with pa.ipc.new_stream(stream, rows.schema) as writer:
             writer.write_table(rows)
