@@ -10,7 +10,6 @@ from datetime import date
 from pathlib import Path
 
 from jobs.setup.config import Config
-from jobs.setup.exits import StoreUnavailable, UsageError
 from jobs.setup.store_errors import said_of_store
 from jobs.setup.stores import open_store
 
@@ -106,8 +105,5 @@ def _told(address: str, act: Callable[[], list[str]]) -> list[str]:
     try:
         return act()
     except (BaseError, OSError) as problem:
-        cause = said_of_store(problem)
-        told = f"cannot write the report to {address}: {cause.text}"
-        if cause.passes:
-            raise StoreUnavailable(told) from problem
-        raise UsageError(f"{told}; set storage.reports") from problem
+        doing = f"cannot write the report to {address}"
+        raise said_of_store(problem).error(doing, "set storage.reports") from problem

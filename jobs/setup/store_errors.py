@@ -26,6 +26,21 @@ class Cause:
     text: str
     passes: bool = False
 
+    def error(self, doing: str, advice: str = "") -> JobError:
+        """The error to raise.
+
+        Parameters
+        ----------
+        doing : str
+            What failed, such as "cannot write to s3://bucket".
+        advice : str
+            What to do where it lasts.
+        """
+        told = f"{doing}: {self.text}"
+        if self.passes:
+            return StoreUnavailable(told)
+        return UsageError(f"{told}; {advice}" if advice else told)
+
 
 _NO_KEYS = Cause(
     "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role"
@@ -94,9 +109,7 @@ def store_error(problem: BaseException, doing: str) -> JobError | None:
         What failed, such as "cannot write to s3://bucket".
     """
     cause = store_cause(problem)
-    if cause is None:
-        return None
-    return (StoreUnavailable if cause.passes else UsageError)(f"{doing}: {cause.text}")
+    return None if cause is None else cause.error(doing)
 
 
 def _plain(problem: BaseException) -> str:

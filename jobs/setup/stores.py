@@ -160,7 +160,6 @@ def check_store(address: str) -> None:
     import obstore
     from obstore.exceptions import BaseError
 
-    from jobs.setup.exits import StoreUnavailable, UsageError
     from jobs.setup.store_errors import said_of_store
 
     try:
@@ -169,6 +168,4 @@ def check_store(address: str) -> None:
         obstore.put(open_store(address), ".probe", b"")
         obstore.delete(open_store(address), ".probe")
     except (BaseError, OSError, ValueError) as problem:
-        cause = said_of_store(problem)
-        kind = StoreUnavailable if cause.passes else UsageError
-        raise kind(f"cannot write to {address}: {cause.text}") from problem
+        raise said_of_store(problem).error(f"cannot write to {address}") from problem
