@@ -171,8 +171,9 @@ def physical_rows(path: Path) -> int:
         data, path = gzip.decompress(data), path.with_suffix("")
     if path.suffix == ".bz2":
         data, path = bz2.decompress(data), path.with_suffix("")
-    if path.suffix == ".parquet":
-        return int(pq.ParquetFile(path).metadata.num_rows) if data else 0
+    # Whatever its name: so it is read.
+    if path.suffix == ".parquet" or data[:4] == b"PAR1":
+        return int(pq.ParquetFile(io.BytesIO(data)).metadata.num_rows) if data else 0
     text = data.decode("utf-8", "replace").removeprefix("\ufeff")
     if path.suffix == ".jsonl":
         return sum(bool(line.strip()) for line in text.replace("\r\n", "\n").split("\n"))
