@@ -60,7 +60,7 @@ def run(step: Step) -> Outcome:
     given = step.config.scoring.reference
     names = {day: request_names(step.tables, step.config, day - timedelta(days=1)) for day in days}
     snapshots = _Snapshots.of(step)
-    made = _read_days(step, shown, snapshots)
+    made = _read_days(step, shown)
 
     def rows(number: int) -> Iterator[pa.RecordBatch]:
         day = shown[number].ds
@@ -150,7 +150,7 @@ class _Day:
     rate: float
 
 
-def _read_days(step: Step, shown: Sequence[Slice], snapshots: _Snapshots) -> dict[date, _Day]:
+def _read_days(step: Step, shown: Sequence[Slice]) -> dict[date, _Day]:
     """Find out which attributes the days have, and which values; write `joint_namespaces`."""
     days, joint = list(step.days), step.config.joint
     registered = joint_registry(step.config)

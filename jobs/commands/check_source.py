@@ -70,7 +70,7 @@ def tell_first_use(source: Source, tables: Tables, config: Config, say: Say) -> 
 
     Nothing stops here: what the rows are worth, the checks of the tables decide. A day that has
     landed as Parquet in the canonical types has nothing of this kind to tell. A large day is not
-    looked at: the ids of its rows would be held here.
+    looked at: to read it twice takes long.
     """
     day = source.last_complete_day()
     limit = config.ingest.max_typed_day_bytes

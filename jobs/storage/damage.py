@@ -193,7 +193,3 @@ def _lost_files(
     days = {e["partition.ds"] for e in lost if e.get("partition.ds") is not None}
     as_dates = {day if isinstance(day, date) else date.fromisoformat(str(day)) for day in days}
     return tuple(sorted(e["path"] for e in lost)), frozenset(as_dates)
-
-
-def _is_there(info: fs.FileInfo, size: int) -> bool:
-    return bool(info.type is fs.FileType.File and info.size == size)

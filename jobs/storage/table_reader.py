@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import date
 from functools import cached_property
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -189,12 +190,11 @@ class TableReader:
 
     def parts(self, name: str, days: Sequence[date]) -> dict[date, int]:
         """How many parts days of a table have: as they are stored, or as their rows ask for."""
-        parts = {
-            day: parts_of(count, self.part_rows)
-            for day, count in {**dict.fromkeys(days, 0), **self.row_counts(name, days)}.items()
-        }
-        for file in self.files(name, days):
-            parts[file.ds] = max(parts[file.ds], file.part[1] if file.part else 1)
+        parts = dict.fromkeys(days, 1)
+        for day, files in groupby(self.files(name, days), key=lambda file: file.ds):
+            of_day = list(files)
+            stored = max(file.part[1] if file.part else 1 for file in of_day)
+            parts[day] = max(stored, parts_of(sum(file.rows for file in of_day), self.part_rows))
         return parts
 
     def day_reader(
