@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from tests.support.chain import Chain
-from tests.unit.test_days_of_chain import TABLES
+from tests.unit.test_days_of_chain import LAST, TABLES
 
 PART_ROWS = 40
 """Far fewer than the tiny marketplace has a day."""
 
 
 @pytest.fixture(scope="module")
-def in_parts(chain: Chain, tmp_path_factory: pytest.TempPathFactory) -> Chain:
-    """The same days in parts, each day made alone."""
+def in_row_groups(chain: Chain, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same landing files, in row groups of which a day has many."""
+    landing = tmp_path_factory.mktemp("groups") / "landing"
+    shutil.copytree(chain.landing, landing)
+    for path in landing.rglob("*.parquet"):
+        pq.write_table(pq.ParquetFile(path).read(), path, row_group_size=PART_ROWS // 2)
+    return landing
+
+
+@pytest.fixture(scope="module")
+def in_parts(chain: Chain, in_row_groups: Path, tmp_path_factory: pytest.TempPathFactory) -> Chain:
+    """The same days in slices and parts, each day made alone."""
     settings = (*chain.settings, f"storage.part_rows={PART_ROWS}")
-    made = replace(chain, root=tmp_path_factory.mktemp("parts") / "warehouse", settings=settings)
+    root = tmp_path_factory.mktemp("parts") / "warehouse"
+    made = replace(chain, root=root, landing=in_row_groups, settings=settings)
     made.make_alone(chain)
     return made
 
@@ -29,7 +43,7 @@ def test_every_table_is_the_same(table: str, in_parts: Chain, chain: Chain) -> N
 
 
 def test_ids_of_many_people_are_found_across_slices(
-    chain: Chain, tmp_path_factory: pytest.TempPathFactory
+    chain: Chain, in_row_groups: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     # So low that some users of the tiny marketplace are taken for many people.
     low = ("labels.max_user_share=0.02", "labels.max_user_impressions=3")
@@ -38,7 +52,7 @@ def test_ids_of_many_people_are_found_across_slices(
     for rows in (2_000_000, PART_ROWS):
         settings = (*chain.settings, *low, f"storage.part_rows={rows}")
         root = tmp_path_factory.mktemp("nobody") / "warehouse"
-        made.append(replace(chain, root=root, settings=settings))
+        made.append(replace(chain, root=root, landing=in_row_groups, settings=settings))
         made[-1].make_alone(chain, jobs)
     whole, parts = made
     unknown = 0
@@ -52,6 +66,7 @@ def test_ids_of_many_people_are_found_across_slices(
 
 
 def test_traffic_counts_and_history_are_stored_in_parts(in_parts: Chain) -> None:
+    assert len(in_parts.tables.files("impressions", [LAST])) > 20
     for table in ("labeled_impressions", "entity_counts", "entity_history"):
         days = sorted(in_parts.tables.days(table))
         files = in_parts.tables.files(table, days)
