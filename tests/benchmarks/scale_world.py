@@ -62,7 +62,7 @@ class ScaleWorld:
                 folder.mkdir(parents=True)
             _write(self.listings(), "listings", folders["listings"] / "part-0.parquet")
             clicks = []
-            for number, (shown, clicked) in enumerate(self._traffic(day)):
+            for number, (shown, clicked) in enumerate(self.traffic(day)):
                 _write(shown, "impressions", folders["impressions"] / f"part-{number}.parquet")
                 clicks.append(clicked)
             _write(pa.concat_tables(clicks), "clicks", folders["clicks"] / "part-0.parquet")
@@ -87,7 +87,7 @@ class ScaleWorld:
             is_promoted=pa.array(np.arange(count) % 2 == 0),
         )
 
-    def _traffic(self, day: date) -> Iterator[tuple[pa.Table, pa.Table]]:
+    def traffic(self, day: date) -> Iterator[tuple[pa.Table, pa.Table]]:
         """Impressions and clicks of a day, a file at a time."""
         bounds = np.linspace(0, self.rows, self.files + 1).astype(int)
         for start, end in pairwise(bounds):
