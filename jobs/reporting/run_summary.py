@@ -53,12 +53,12 @@ def run_summary(tables: Tables, made: Made) -> dict[str, Any]:
     runs = read_runs(tables)
     ended = now()
     code = ExitCode.DONE if made.problem is None else exit_code_of(made.problem)
-    checks: dict[str, int] = {}
-    if tables.exists("quality_results"):
-        of_run = pc.field("run_id") == made.run_id
-        stored = tables.read_arrow("quality_results", columns=["status"], condition=of_run)
-        counted = stored["status"].value_counts().to_pylist()
-        checks = {one["values"]: one["counts"] for one in counted}
+    steps = [_step(row) for row in runs if row["run_id"] == made.run_id]
+    # All other days of years of checks are left unread.
+    days = sorted({*made.days, *(step["ds"] for step in steps)})
+    of_run = pc.field("run_id") == made.run_id
+    stored = tables.read_arrow("quality_results", days, columns=["status"], condition=of_run)
+    counted = stored["status"].value_counts().to_pylist()
     alerts = [one for one in read_alerts(tables).alerts.values() if one.state == "open"]
     return {
         "run_id": made.run_id,
@@ -68,8 +68,8 @@ def run_summary(tables: Tables, made: Made) -> dict[str, Any]:
         "began": made.began.isoformat(),
         "ended": ended.isoformat(),
         "seconds": round((ended - made.began).total_seconds(), 3),
-        "steps": [_step(row) for row in runs if row["run_id"] == made.run_id],
-        "checks": checks,
+        "steps": steps,
+        "checks": {one["values"]: one["counts"] for one in counted},
         "open_alerts": {s: sum(a.severity == s for a in alerts) for s in ("page", "ticket")},
         "newest_published_day": max(map(str, published_days(runs)), default=None),
     }
