@@ -29,6 +29,8 @@ ODD = [
     "null",
     'a "quoted", one',
     "two\nlines",
+    "two\r\nlines",
+    "a return\r in it",
     "ümläut 😀",
     " blank ",
     "a\tb",
@@ -69,6 +71,17 @@ def write_quoted_csv(path: Path, log: str, rows: list[Row]) -> None:
     write_csv(path, log, rows, csv.QUOTE_ALL)
 
 
+def write_mixed_csv(path: Path, log: str, rows: list[Row]) -> None:
+    """As lines of several systems put together, empty ones among them."""
+    write_csv(path, log, rows, csv.QUOTE_MINIMAL, ("\r\n", "\n", "\n\r\n\n"))
+
+
+def write_lines_of_one_kind(path: Path, log: str, rows: list[Row]) -> None:
+    half = len(rows) // 2
+    write_csv(path.with_name("returns"), log, rows[:half], csv.QUOTE_MINIMAL, ("\r",))
+    write_csv(path.with_name("new lines"), log, rows[half:], csv.QUOTE_MINIMAL, ("\n",))
+
+
 def write_plain_types(path: Path, log: str, rows: list[Row]) -> None:
     """As pandas would: nanoseconds without a zone, wide integers."""
     ns = pa.timestamp("ns")
@@ -80,7 +93,10 @@ def write_plain_types(path: Path, log: str, rows: list[Row]) -> None:
     write_parquet(path, log, naive, ts=ns, created_ts=ns, **wide)
 
 
-WRITERS = [write_parquet, write_plain_types, write_jsonl, write_csv, write_quoted_csv]
+WRITERS = [
+    write_parquet, write_plain_types, write_jsonl, write_csv, write_quoted_csv, write_mixed_csv,
+    write_lines_of_one_kind,
+]  # fmt: skip
 
 
 def test_the_same_rows_in_any_format_give_the_same_tables(spark, tmp_path):

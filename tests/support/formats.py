@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Sequence
 from datetime import datetime
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -49,20 +51,25 @@ def write_jsonl(path: Path, log: str, rows: list[Row]) -> None:
     path.with_suffix(".jsonl").write_text(json_lines(rows))
 
 
-def csv_text(log: str, rows: list[Row], quoting: int = csv.QUOTE_MINIMAL) -> str:
-    """A header, and a line a row; lists and maps as JSON."""
+def csv_text(
+    log: str,
+    rows: list[Row],
+    quoting: int = csv.QUOTE_MINIMAL,
+    line_ends: Sequence[str] = ("\r\n",),
+) -> str:
+    """A header, and a line a row, which end in turn as `line_ends` says; lists and maps as JSON."""
     text = io.StringIO(newline="")
-    writer = csv.writer(text, quoting=quoting)  # type: ignore[arg-type]
+    writers = cycle([csv.writer(text, quoting=quoting, lineterminator=end) for end in line_ends])  # type: ignore[arg-type]
     names = [column.name for column in LOGS[log]]
-    writer.writerow(names)
+    next(writers).writerow(names)
     for one in rows:
         values = (one.get(name) for name in names)
-        writer.writerow(
+        next(writers).writerow(
             json.dumps(v) if isinstance(v, (list, dict)) else as_text(v) for v in values
         )
     return text.getvalue()
 
 
-def write_csv(path: Path, log: str, rows: list[Row], quoting: int = csv.QUOTE_MINIMAL) -> None:
-    """One file; the ending is added."""
-    path.with_suffix(".csv").write_bytes(csv_text(log, rows, quoting).encode())
+def write_csv(path: Path, log: str, rows: list[Row], *options: Any) -> None:
+    """One file; the ending is added; `options` as of `csv_text`."""
+    path.with_suffix(".csv").write_bytes(csv_text(log, rows, *options).encode())

@@ -224,6 +224,13 @@ def _ragged(draw: Random, text: bytes) -> bytes:
     return b"\r\n".join(every)
 
 
+def _line_ends(draw: Random, log: str, rows: Rows, folder: Path) -> None:
+    kinds = ["\r\n", "\n", "\n\r\n", "\n\n"]
+    ends = [draw.choice(kinds) for _ in range(draw.choice([2, 50]))]
+    quoting = draw.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+    (folder / "part-0.csv").write_bytes(csv_text(log, rows, quoting, ends).encode())
+
+
 def _squeezed(draw: Random, log: str, rows: Rows, folder: Path) -> None:
     path = plain(log, rows, folder, draw.choice(["jsonl", "csv"]))
     pack, ending = draw.choice([(gzip.compress, "gz"), (bz2.compress, "bz2")])
@@ -371,6 +378,7 @@ FAULTS = (
     LogFault("header", ALL, _of_text(_header, ("csv",))),
     LogFault("separator", ALL, _of_text(_separated, ("csv",))),
     LogFault("every field quoted", ALL, _quoted),
+    LogFault("line ends", ALL, _line_ends),
     LogFault("ragged rows", ALL, _of_text(_ragged, ("csv",))),
     LogFault("compressed, whole or cut", ALL, _squeezed),
     LogFault("a wrong ending", ALL, _misnamed),
