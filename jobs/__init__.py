@@ -61,7 +61,7 @@ FLOW: tuple[Job, ...] = (
         ("impressions", "clicks", "listings", "quarantine"),
         ("source", "ingest", "labels"),
         "type and deduplicate the landing files; keep every refused row with its reasons",
-        output_version=2,
+        output_version=3,
     ),
     Job(
         "label_impressions",

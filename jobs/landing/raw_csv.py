@@ -79,10 +79,12 @@ def _csv_group(
     is_short = F.col(CORRUPT).isNotNull() & F.col(f"`{header[-1]}`").isNull()
     is_long = F.col(CORRUPT).isNotNull() & F.col(f"`{header[-1]}`").isNotNull()
     marked = frame.select(
-        *(F.col(f"`{name}`") for name in names), CORRUPT, *day, is_short.alias("_short"), is_long.alias("_long")
-    ).withColumns(
-        {n: _without_return(n, F.lit(n == header[-1]) | F.col("_short")) for n in names}
-    )
+        *(F.col(f"`{name}`") for name in names),
+        CORRUPT,
+        *day,
+        is_short.alias("_short"),
+        is_long.alias("_long"),
+    ).withColumns({n: _without_return(n, F.lit(n == header[-1]) | F.col("_short")) for n in names})
     refused = marked.where("_long").select(
         *(has_day or [F.lit(None).cast("date").alias("ds")]),
         F.make_valid_utf8(_utf8(CORRUPT)).alias("raw"),
@@ -128,8 +130,9 @@ def _header(landing: Landing, view: View, file: LandingFile) -> tuple[tuple[str,
 
     def told(lines: Iterable[str]) -> Iterator[str]:
         nonlocal line
-        for line in lines:
-            yield line
+        for read in lines:
+            line = read
+            yield read
 
     try:
         with landing.filesystem.open_input_stream(
