@@ -22,6 +22,7 @@ from jobs.planning.joint_inputs import check_registries
 from jobs.planning.left_out import without_left_out
 from jobs.planning.own_quality import rules_for, suites_for
 from jobs.planning.planner import UNSETTLED, PlannedStep
+from jobs.planning.possible import refuse_impossible
 from jobs.planning.publications import publish_targets
 from jobs.planning.reasons import why
 from jobs.planning.record import now
@@ -75,9 +76,9 @@ def run(
         targets = publish_targets(days) if job is None else [(job, day) for day in days]
         if arguments.dry_run:
             targets = without_left_out(runner.records.newest, targets)
-            runner.check_possible(targets)
             forget = frozenset(targets) if arguments.force else frozenset()
             planner = runner.planner(forget=forget)
+            refuse_impossible(planner, targets)
             steps = planner.due(targets)
             plan = [s for s in steps if job is None or s.job.name == job]
         else:

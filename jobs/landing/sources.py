@@ -39,7 +39,9 @@ class Source:
     left_out: frozenset[date] = frozenset()
     """Days that count as if nothing had landed."""
     _looked: dict[str, tuple[list[LandingFile], list[UnreadFile]]] = field(default_factory=dict)
+    _by_day: dict[str, dict[date | None, list[LandingFile]]] = field(default_factory=dict)
     _beside: dict[str, list[UnreadFile]] = field(default_factory=dict)
+    _declared: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, config: Config) -> Source:
@@ -140,8 +142,12 @@ class Source:
 
     def day_files(self, view: str, days: Sequence[date]) -> list[LandingFile]:
         """The files of a view for some days; all of them where they do not tell their day."""
-        wanted = set(days)
-        return [file for file in self.view_files(view) if file.day is None or file.day in wanted]
+        if view not in self._by_day:
+            self._by_day[view] = {}
+            for file in self.view_files(view):
+                self._by_day[view].setdefault(file.day, []).append(file)
+        found = [file for day in {*days, None} for file in self._by_day[view].get(day, ())]
+        return sorted(found, key=lambda file: file.name)
 
     def files(self, log: str, day: date) -> list[tuple[str, int, int]]:
         """The landing fingerprint of a log's day: (name, size, modification time) of its files.
@@ -159,9 +165,11 @@ class Source:
         ]
         if not prints:
             return []
-        declared = "".join(self.spec.views[view].model_dump_json() for view in views)
-        digest = hashlib.sha256((self.selects[log] + declared).encode()).digest()
-        return [*prints, (f"{log}.sql", 0, int.from_bytes(digest[:8]))]
+        if log not in self._declared:
+            declared = "".join(self.spec.views[view].model_dump_json() for view in views)
+            digest = hashlib.sha256((self.selects[log] + declared).encode()).digest()
+            self._declared[log] = int.from_bytes(digest[:8])
+        return [*prints, (f"{log}.sql", 0, self._declared[log])]
 
     def last_complete_day(self) -> date | None:
         """The last day that has impressions; None where nothing has landed."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
-from functools import cached_property
+from datetime import UTC, date, datetime, timedelta
+from functools import cache, cached_property
 from importlib import metadata
 from typing import Any
 
@@ -48,6 +48,7 @@ class Record:
     begun: tuple[str, datetime | None, str] = ("", None, UNKNOWN)
 
 
+@cache
 def code_version() -> str:
     """Version of the installed package, `unknown` in a bare checkout."""
     try:
@@ -83,12 +84,20 @@ def read_records(tables: Tables) -> dict[tuple[str, date], Record]:
     A later attempt that did not finish leaves the record, and what was published. But where it was
     refused or has replaced rows, the record no longer says what they were made from.
     """
-    columns = ["job", "ds", "status", "ended", "fingerprint", "rows_out", "published", "details"]
-    columns += ["versions_out", "versions_in", "run_id", "started"]
+    columns = ["job", "ds", "status", "fingerprint", "rows_out", "published", "details"]
+    columns += ["versions_out", "versions_in", "run_id"]
     newest: dict[tuple[str, date], Record] = {}
     # Who adds to what is read here must have read all of it.
     tables.look(["runs"])
-    _take(newest, tables.read_arrow("runs", columns=columns).sort_by("ended").to_pylist())
+    found = tables.read_arrow("runs", columns=[*columns, "started", "ended"]).sort_by("ended")
+    if found.num_rows:
+        no_earlier_than(found["ended"][-1].as_py())
+    rows = found.select(columns).to_pylist()
+    for row, started in zip(rows, found["started"], strict=True):
+        if row["status"] != DONE:
+            # Times are dear to make, and of finished rows there are thousands.
+            row["started"] = started.as_py()
+    _take(newest, rows)
     return newest
 
 
@@ -188,6 +197,19 @@ def table_versions(tables: Tables, names: Iterable[str]) -> dict[str, int]:
     return {name: version for name in names if (version := tables.version(name)) >= 0}
 
 
+_late = timedelta()
+
+
+def no_earlier_than(recorded: datetime) -> None:
+    """Have `now` go on from a time on the record, where this machine's clock is behind it.
+
+    Records count in the order of their times: after a clock that was far ahead, and is right again,
+    what is made later would look older.
+    """
+    global _late
+    _late = max(recorded - datetime.now(UTC), timedelta())
+
+
 def now() -> datetime:
     """The time, in UTC."""
-    return datetime.now(UTC)
+    return datetime.now(UTC) + _late

@@ -15,17 +15,13 @@ from jobs.planning.landed_logs import LANDED
 from jobs.planning.left_out import left_out, remove_rows, say_how_to_go_on, without_left_out
 from jobs.planning.memory import Memory
 from jobs.planning.planner import JOBS, PlannedStep, Planner
+from jobs.planning.possible import refuse_impossible
 from jobs.planning.progress import Progress
 from jobs.planning.publications import follow
 from jobs.planning.reasons import MADE_FROM
 from jobs.planning.record import Attempt, Records, now, table_versions
 from jobs.setup.config import Config
-from jobs.setup.exits import (
-    InputMissing,
-    JobError,
-    NothingToDo,
-    QualityStop,
-)
+from jobs.setup.exits import JobError, QualityStop
 from jobs.step import Outcome, Step
 from jobs.storage.damage import refuse_empty_entries
 from jobs.storage.lock import WriterLock
@@ -54,15 +50,27 @@ class Runner:
         self.remark: Mapping[str, object] = {}
         """What is recorded with ingested days besides what the job has to say."""
 
-    def planner(self, *, forget: frozenset[tuple[str, date]] = frozenset()) -> Planner:
+    def planner(
+        self,
+        *,
+        forget: frozenset[tuple[str, date]] = frozenset(),
+        after: tuple[Planner, PlannedStep] | None = None,
+    ) -> Planner:
         """A planner over what is recorded and present now.
 
         Parameters
         ----------
         forget : set of (job, day)
             Records to be taken as not there.
+        after : (Planner, PlannedStep), optional
+            The planner before, and the step that was made since: no more than what that has written
+            is looked at again.
         """
         records = {k: v for k, v in self.records.newest.items() if k not in forget}
+        if after is not None and after[1].job.reads:
+            before, made = after
+            written = {name: self.tables.days(name) for name in made.job.writes[:1]}
+            return before.after(records, {**before.present, **written})
         self.source.left_out = frozenset(left_out(records))
         first_writes = {job.writes[0] for job in FLOW if job.writes} | set(LANDED)
         present = {name: self.tables.days(name) for name in first_writes}
@@ -96,7 +104,7 @@ class Runner:
         Raises
         ------
         NothingToDo, InputMissing
-            As of `check_possible`.
+            As of `refuse_impossible`.
         JobError
             As of the job that stopped; what was made before it stays.
         """
@@ -110,13 +118,14 @@ class Runner:
             remove_rows(self.tables, self.records.newest)
             # A run that was killed may have published a day and not have come to this.
             follow(self.tables, self.records.newest)
-            self.check_possible(targets)
             forget = frozenset(targets) if force else frozenset()
+            planner = self.planner(forget=forget)
+            refuse_impossible(planner, targets)
             done: list[PlannedStep] = []
             if first and not any(job == "ingest_logs" for job, _ in self.records.newest):
                 first()
             while True:
-                due = self.planner(forget=forget).due(targets)
+                due = planner.due(targets)
                 if only is not None:
                     due = [step for step in due if step.job.name == only]
                 if not due:
@@ -135,26 +144,7 @@ class Runner:
                 self.making = None
                 done.append(due[0])
                 forget -= {(due[0].job.name, day) for day in due[0].days}
-
-    def check_possible(self, targets: Sequence[tuple[str, date]]) -> None:
-        """Refuse targets that cannot be made from what has landed.
-
-        Raises
-        ------
-        NothingToDo
-            All of them are of days before the logs begin: no log of theirs will come.
-        InputMissing
-            One of them lacks input, which may come later.
-        """
-        planner = self.planner()
-        first = planner.first_day()
-        last = max(day for _, day in targets)
-        if first is not None and last < first:
-            raise NothingToDo(f"nothing to do for {last}: the logs begin on {first}")
-        for job, day in targets:
-            if planner.fingerprint(job, day) is None:
-                reasons = planner.missing(job, day) or [f"{job} has nothing to read for {day}"]
-                raise InputMissing(f"cannot make {day}: " + "; ".join(reasons[:3]))
+                planner = self.planner(forget=forget, after=(planner, due[0]))
 
     def make(self, planned: PlannedStep) -> None:
         """Run one step and record it; the record comes last."""

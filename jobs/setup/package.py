@@ -17,7 +17,8 @@ from pathlib import Path
 from jobs.setup.environment import project_root
 from jobs.setup.environment_archive import write_environment
 from jobs.setup.exits import ExitCode, JobError, UsageError
-from jobs.setup.jars import ensure_delta_jars
+from jobs.setup.jars import ensure_delta_jars, ensure_jars
+from jobs.setup.s3_jars import s3_jars
 
 CODE = "promoted-ctr.zip"
 ENTRY = "promoted_ctr.py"
@@ -53,7 +54,8 @@ def write_package(folder: Path, *, environment: bool = True) -> None:
         for name in BESIDE:
             shutil.copy2(root / "conf" / "spark" / name, made / name)
         (made / "submit.sh").chmod(0o755)
-        for jar in ensure_delta_jars():
+        # Where the tables will lie is not known here, and 13 MB more are little beside the rest.
+        for jar in [*ensure_delta_jars(), *ensure_jars(s3_jars())]:
             shutil.copy2(jar, made / "jars" / jar.name)
         if environment:
             write_environment(lock, made / ENVIRONMENT, Path(scratch) / "environment")

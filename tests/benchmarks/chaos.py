@@ -1,8 +1,10 @@
 """Bad nights, drawn from seeds: after each the next run ends as an undisturbed one.
 
-``python -m tests.benchmarks.chaos [--faults 100] [--seed 1] [--root s3] [--only NAME]``. Each
-fault is drawn from its own seed, seed + number: ``--faults 1 --seed S`` repeats one. ``--root s3``
-keeps the warehouses in a server of S3 on loopback. Ten to twenty seconds a fault on a busy core.
+``python -m tests.benchmarks.chaos [--faults 100] [--seed 1] [--root s3] [--spark] [--only NAME]``.
+Each fault is drawn from its own seed, seed + number: ``--faults 1 --seed S`` repeats one. ``--root
+s3`` keeps the warehouses in a server of S3 on loopback. Ten to twenty seconds a fault on a busy
+core. With ``--spark`` the run that it happens to has a JVM and two executors, of which parts are
+killed: a minute or two.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from pathlib import Path
 from tests.support.bad_nights import Grounds, night_of, spend
 from tests.support.night_faults import faults, names
 from tests.support.object_store import object_store
+from tests.support.spark_nights import spark_faults
 
 
 def main() -> int:
@@ -31,6 +34,7 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=100, metavar="N")
     parser.add_argument("--seed", type=int, default=1, metavar="S")
     parser.add_argument("--root", choices=("local", "s3"), default="local")
+    parser.add_argument("--spark", action="store_true", help="kill parts of a run with a JVM")
     parser.add_argument("--only", metavar="NAME", help="one kind of fault, such as 'full disk'")
     given = parser.parse_args()
     ended: Counter[tuple[str, bool]] = Counter()
@@ -44,7 +48,7 @@ def main() -> int:
             bucket = store.bucket()
         (folder / "grounds").mkdir()
         grounds = Grounds(folder / "grounds")
-        drawn = faults(local=not bucket)
+        drawn = spark_faults() if given.spark else faults(local=not bucket)
         for number in range(given.faults):
             draw = random.Random(given.seed + number)
             name = given.only or draw.choice(names(drawn))

@@ -1,4 +1,4 @@
-"""The real chain by Airflow: a sensor, a spark-submit, published days, a look at a source."""
+"""The real chain by Airflow: a sensor, a spark-submit, published days, a look, upkeep."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DAYS = 4
 
 
 @pytest.mark.slow
-def test_airflow_waits_for_days_publishes_and_checks_them_by_spark_submit(
+def test_airflow_waits_publishes_checks_and_maintains_by_spark_submit(
     airflow_home: Path, tmp_path: Path
 ) -> None:
     write_package(tmp_path / "package", environment=False)
@@ -86,6 +86,13 @@ def test_airflow_waits_for_days_publishes_and_checks_them_by_spark_submit(
     before = made.tables.version("runs")
     assert "state=success" in airflow("dags", "test", "ctr_check_sources", "--conf", asked)
     assert made.tables.version("runs") == before
+
+    files, rows = made.tables.delta("runs").file_uris(), runs + later
+    assert "state=success" in airflow("dags", "test", "ctr_maintain")
+    assert len(made.tables.delta("runs").file_uris()) < len(files)
+    order = [("ended", "ascending"), ("job", "ascending"), ("ds", "ascending")]
+    kept = made.tables.read_arrow("runs").sort_by(order).to_pylist()
+    assert kept == sorted(rows, key=lambda row: [row[name] for name, _ in order])
 
 
 def published(runs: list[dict[str, object]]) -> list[object]:

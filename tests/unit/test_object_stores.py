@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import obstore
+import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
 from pyarrow import fs
 
 from jobs import FLOW
@@ -18,6 +21,8 @@ from jobs.setup.config_layers import load_config
 from jobs.setup.exits import ExitCode, UsageError
 from jobs.setup.session import session_settings
 from jobs.setup.stores import open_store
+from jobs.storage.published import SCORES, read_scores
+from jobs.storage.reading import read_runs
 from jobs.storage.tables import Tables
 from tests.golden.digests import table_digest
 from tests.support.chain import Chain, Silent
@@ -44,6 +49,42 @@ def test_the_chain_gives_the_tables_that_it_gives_on_a_disk(
     for table in made:
         assert table_digest(stored, table) == table_digest(chain, table), table
     assert not runner.run([("publish_scores", day) for day in PUBLISHED])
+    go_back_and_forth(tables, chain)
+
+
+def go_back_and_forth(tables: Tables, like: Chain) -> None:
+    """Decide on publications of a warehouse in a store."""
+    before, last = PUBLISHED
+    at = tables.version(SCORES)
+    found = {day: scores_of(like.tables, day) for day in PUBLISHED}
+
+    def decide(*words: str) -> None:
+        called = [*words, "--date", str(last), "--reason", "a test", "--root", tables.root]
+        assert main(called) == ExitCode.DONE
+
+    def current() -> list[dict[str, Any]]:
+        rows = DeltaTable(f"{tables.root}/current_scores").to_pyarrow_table()
+        return in_order(rows.drop_columns(["scores_version"]))
+
+    assert current() == found[last]
+    decide("unpublish")
+    assert current() == found[before]
+    decide("publish", "--version", str(at))
+    assert current() == found[last]
+    assert scores_of(tables, last) == found[last]
+    assert [row["details"]["decision"]["reason"] for row in read_runs(tables)[-2:]] == [
+        "a test"
+    ] * 2
+
+
+def scores_of(tables: Tables, day: date) -> list[dict[str, Any]]:
+    """The published scores of a day."""
+    return in_order(read_scores(tables, ds=day).table)
+
+
+def in_order(scores: pa.Table) -> list[dict[str, Any]]:
+    """Scores, but for the fingerprint: landing files have other times elsewhere."""
+    return scores.drop_columns(["run_id"]).sort_by("listing_id").to_pylist()
 
 
 def test_of_two_writers_of_a_day_one_wins_and_one_is_told(reached: ObjectStore) -> None:

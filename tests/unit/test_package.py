@@ -5,14 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from jobs.setup import package
 from jobs.setup.config_layers import load_config
 from jobs.setup.environment import conf_directory
 from jobs.setup.environment_archive import GLIBC, write_environment
 from jobs.setup.exits import UsageError
+from jobs.setup.jars import DELTA_JARS, Jar
 from jobs.setup.session import read_properties, session_settings
 
 WITHIN = """
@@ -66,3 +69,23 @@ def test_memory_is_said_where_it_has_effect() -> None:
     cluster = read_properties(conf_directory() / "spark" / "cluster.conf")
     assert cluster["spark.driver.memory"] == "8g"
     assert cluster["spark.executor.memoryOverhead"] == "2g"
+
+
+def test_the_package_brings_what_reads_tables_and_s3(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def given(jars: Sequence[Jar]) -> list[Path]:
+        files = [tmp_path / jar.file_name for jar in jars]
+        for file in files:
+            file.touch()
+        return files
+
+    monkeypatch.setattr(package, "ensure_delta_jars", lambda: given(DELTA_JARS))
+    monkeypatch.setattr(package, "ensure_jars", given)
+    monkeypatch.setattr(package, "_write_code", lambda root, target, scratch: target.touch())
+    package.write_package(tmp_path / "package", environment=False)
+    names = {path.name for path in (tmp_path / "package" / "jars").iterdir()}
+    assert {jar.file_name for jar in DELTA_JARS} < names
+    assert "hadoop-aws-3.5.0.jar" in names
+    sums = (tmp_path / "package" / package.SUMS).read_text()
+    assert all(f"jars/{name}\n" in sums for name in names)
