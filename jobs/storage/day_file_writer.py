@@ -50,21 +50,14 @@ class DayFileWriter:
 
     def __call__(self, batches: Batches) -> Batches:
         """Write; yield `WRITTEN`."""
-        files = _OpenFiles(self.root, self.name, self.schema, self.parts)
-        kept_back: list[pa.RecordBatch] = []
-        size, part = 0, 0
+        files = self.open()
         for batch in batches if self.kernel is None else self.kernel(batches):
-            if not batch.num_rows:
-                continue
-            own = batch.column(PART)[0].as_py() if PART in batch.schema.names else 0
-            if kept_back and (size > _BUFFER_BYTES or own != part):
-                files.write(pa.Table.from_batches(kept_back), part)
-                kept_back, size = [], 0
-            kept_back.append(batch)
-            size, part = size + batch.nbytes, own
-        if kept_back:
-            files.write(pa.Table.from_batches(kept_back), part)
+            files.add(batch)
         yield from files.close()
+
+    def open(self) -> OpenDays:
+        """Files that batches of rows are added to, without the kernel."""
+        return OpenDays(self.root, self.name, self.schema, self.parts)
 
 
 @dataclass
@@ -75,7 +68,7 @@ class _OpenFile:
 
 
 @dataclass
-class _OpenFiles:
+class OpenDays:
     """One growing file per day and part."""
 
     root: str
@@ -83,11 +76,29 @@ class _OpenFiles:
     schema: pa.Schema
     parts: Mapping[date, int]
     open: dict[tuple[date, int], _OpenFile] = field(default_factory=dict)
+    _kept_back: list[pa.RecordBatch] = field(default_factory=list)
+    _size: int = 0
+    _part: int = 0
 
     def __post_init__(self) -> None:
         self.filesystem, self.base = open_root(self.root.rstrip("/"))
 
-    def write(self, rows: pa.Table, part: int) -> None:
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Add rows of one part; they are written once they make whole row groups."""
+        if not batch.num_rows:
+            return
+        part = batch.column(PART)[0].as_py() if PART in batch.schema.names else 0
+        if self._size > _BUFFER_BYTES or part != self._part:
+            self._flush()
+        self._kept_back.append(batch)
+        self._size, self._part = self._size + batch.nbytes, part
+
+    def _flush(self) -> None:
+        if self._kept_back:
+            self._write(pa.Table.from_batches(self._kept_back), self._part)
+        self._kept_back, self._size = [], 0
+
+    def _write(self, rows: pa.Table, part: int) -> None:
         """Append rows of a part to the files of their days, a row group each."""
         ordered = rows.select(self.schema.names).cast(self.schema)
         check_rows(TABLES[self.name], ordered)
@@ -124,6 +135,7 @@ class _OpenFiles:
 
     def close(self) -> Batches:
         """End all files; yield what was written."""
+        self._flush()
         for (day, _), file in self.open.items():
             file.writer.close()
             size = self.filesystem.get_file_info(f"{self.base}/{file.path}").size

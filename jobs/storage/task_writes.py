@@ -163,8 +163,12 @@ def write_unit_tables(
     writers = {name: tables.file_writer(name) for name in names}
 
     def write(number: int) -> Batches:
+        opened = {name: writer.open() for name, writer in writers.items()}
         for name, rows in run(number):
-            for batch in writers[name](iter(rows.to_batches())):
+            for batch in rows.to_batches():
+                opened[name].add(batch)
+        for name, files in opened.items():
+            for batch in files.close():
                 yield batch.append_column("table", pa.repeat(pa.scalar(name), batch.num_rows))
 
     written = collect_units(tables.spark, count, write, f"{WRITTEN_DDL}, table string")

@@ -27,7 +27,7 @@ from pipelines.models.joint_day import end_day
 from pipelines.models.joint_level import DayLevels
 from pipelines.models.joint_state import JointSpec, JointState, Posterior
 from pipelines.models.numbering import Numbering
-from pipelines.models.usual_values import UsualValues
+from pipelines.models.usual_values import PairCounter, UsualValues
 
 Floats = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
@@ -49,7 +49,7 @@ class JointError(ArithmeticError):
 class JointModel:
     """A state in the form in which rows are predicted and learnt.
 
-    Memory: 12 to 24 bytes a coordinate for its number, 10 for id and namespace, and at every scale
+    Memory: 24 to 48 bytes a coordinate for its number, 10 for id and namespace, and at every scale
     32 to 48 for its posterior.
 
     Parameters
@@ -77,7 +77,7 @@ class JointModel:
         self.log_loss = [0.0 for _ in spec.scales]
         self._last_order: int | None = None
         self._usual = UsualValues(state.pairs) if spec.usual else None
-        self._pairs: list[tuple[Ids, Ids, Ids]] = []
+        self._pairs = PairCounter(state.pairs)
         self._place_entities()
         self._levels = self._day_levels()
 
@@ -287,7 +287,7 @@ class JointModel:
         index = self.index(ids, add=True)
         if self.spec.usual is not None:
             usual = self.spec.usual
-            self._pairs.append((ids[:, usual.entity], ids[:, usual.value], ids[:, usual.branch]))
+            self._pairs.add(ids[:, usual.entity], ids[:, usual.value], ids[:, usual.branch])
         progressive = []
         for scale, table in enumerate(self._tables):
             logits = np.empty(count)
@@ -313,14 +313,11 @@ class JointModel:
             Days since 1970.
         """
         tables = [self.table(scale) for scale in range(len(self._tables))]
-        pairs = self.state.pairs
-        if self._pairs:
-            pairs = pairs.added(*(np.concatenate(part) for part in zip(*self._pairs, strict=True)))
         settled = end_day(
             self.spec, self.state, self.ids, self.namespace, tables, self.contents, self.log_loss,
             self.rows, self.clicks, day, self._levels,
         )  # fmt: skip
-        return replace(settled, pairs=pairs)
+        return replace(settled, pairs=self._pairs.counts())
 
 
 def _table(stored: Posterior, namespace: npt.NDArray[np.int16]) -> Floats:

@@ -60,6 +60,37 @@ class PairCounts:
         return PairCounts(entities[starts], values[starts], branches[order][starts], summed)
 
 
+_ROWS_HELD = 2**20
+
+
+class PairCounter:
+    """Counts the pairs of rows as they come.
+
+    Memory: 32 bytes a distinct pair, and 24 for as many rows, or for a million.
+    """
+
+    def __init__(self, counts: PairCounts) -> None:
+        self._counts = counts
+        self._rows: list[tuple[Ids, Ids, Ids]] = []
+        self._held = 0
+
+    def add(self, entity: Ids, value: Ids, branch: Ids) -> None:
+        """Count more rows, as `PairCounts.added` does."""
+        # Copies: a view would hold all other columns of the rows too.
+        self._rows.append((entity.copy(), value.copy(), branch.copy()))
+        self._held += len(entity)
+        if self._held >= max(_ROWS_HELD, len(self._counts)):
+            self.counts()
+
+    def counts(self) -> PairCounts:
+        """The pairs of all rows so far."""
+        if self._rows:
+            rows = (np.concatenate(part) for part in zip(*self._rows, strict=True))
+            self._counts = self._counts.added(*rows)
+            self._rows, self._held = [], 0
+        return self._counts
+
+
 class UsualValues:
     """The value that each entity was shown with most often; of equal ones the smallest id."""
 
