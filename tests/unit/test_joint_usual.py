@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -9,9 +11,17 @@ import pyarrow as pa
 import pytest
 
 from pipelines.features.ids import NONE, cross_ids, value_ids
+from pipelines.models import usual_values
 from pipelines.models.joint import JointModel
 from pipelines.models.joint_state import JointSpec, JointState, RowNamespace, UsualColumns
-from pipelines.models.usual_values import NEW, OTHER, SAME, SAME_BRANCH
+from pipelines.models.usual_values import (
+    NEW,
+    OTHER,
+    SAME,
+    SAME_BRANCH,
+    PairCounter,
+    PairCounts,
+)
 
 NAMES = (
     "surface", "query", "category", "category_1", "usual_category", "surface_x_usual_category",
@@ -96,3 +106,25 @@ def test_of_two_as_usual_ones_it_is_the_one_of_the_smaller_id(
 ) -> None:
     shown = rows(*[(10, category, 1000) for category, _ in counts])
     assert relations(after(shown), (10, 100, 1000)) == [RELATION[SAME]]
+
+
+def test_pairs_are_counted_as_rows_come_and_none_of_the_rows_is_held(
+    monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    monkeypatch.setattr(usual_values, "_ROWS_HELD", 50)
+    counter, counted = PairCounter(PairCounts.none()), Counter[tuple[int, int]]()
+    for _ in range(20):
+        day = rng.integers(0, 12, (30, 3))
+        day[:, 2] = day[:, 1] // 4
+        counted.update(zip(day[:, 0].tolist(), day[:, 1].tolist(), strict=True))
+        held = weakref.ref(day)
+        counter.add(*day.T)
+        del day
+        assert held() is None
+    pairs = counter.counts()
+    found = zip(pairs.entity.tolist(), pairs.value.tolist(), strict=True)
+    assert dict(zip(found, pairs.count.tolist(), strict=True)) == counted
+    assert pairs.branch.tolist() == (pairs.value // 4).tolist()
+    assert [pair for pair, _ in sorted(counted.items())] == list(
+        zip(pairs.entity.tolist(), pairs.value.tolist(), strict=True)
+    )
