@@ -109,9 +109,10 @@ def test_of_two_as_usual_ones_it_is_the_one_of_the_smaller_id(
 
 
 def test_pairs_are_counted_as_rows_come_and_none_of_the_rows_is_held(
-    monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(usual_values, "_ROWS_HELD", 50)
+    rng = np.random.default_rng(1)
     counter, counted = PairCounter(PairCounts.none()), Counter[tuple[int, int]]()
     for _ in range(20):
         day = rng.integers(0, 12, (30, 3))
