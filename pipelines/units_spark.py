@@ -13,7 +13,6 @@ import pyarrow as pa
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-    from pyspark.sql.types import StructType
 
 Batches = Iterator[pa.RecordBatch]
 
@@ -36,7 +35,7 @@ def unit_kernel(run: Callable[[int], Batches]) -> Callable[[Batches], Batches]:
 
 
 def map_units(
-    spark: SparkSession, count: int, run: Callable[[int], Batches], ddl: str | StructType
+    spark: SparkSession, count: int, run: Callable[[int], Batches], ddl: str
 ) -> DataFrame:
     """What tasks make of units of work, as a frame.
 
@@ -44,7 +43,7 @@ def map_units(
     ----------
     run : callable
         Gives rows for a unit's number; runs in a task.
-    ddl : str or StructType
+    ddl : str
         Columns of the rows.
     """
     return unit_frame(spark, count).mapInArrow(unit_kernel(run), ddl)

@@ -20,6 +20,7 @@ from jobs.planning.progress import Progress
 from jobs.planning.publications import follow
 from jobs.planning.reasons import MADE_FROM
 from jobs.planning.record import Attempt, Records, now, table_versions
+from jobs.planning.small_steps import is_small
 from jobs.setup.config import Config
 from jobs.setup.exits import JobError, QualityStop
 from jobs.step import Outcome, Step
@@ -178,6 +179,7 @@ class Runner:
             self.tables.look(job.writes)
             # What was planned must still be so where the step begins.
             self.tables.refuse_changed(["runs"])
+            self.tables.is_small = is_small(planned, self.config, self.source, self.tables)
             announce(self.records, attempt(), planned)
             outcome: Outcome = importlib.import_module(f"jobs.{job.name}").run(step)
             if job.name == "ingest_logs":

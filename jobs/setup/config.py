@@ -66,6 +66,7 @@ class StorageConfig(Section):
 
 class SparkConfig(Section):
     master: str
+    small_rows: Annotated[int, Field(ge=0)]
     settings: Masked
 
 

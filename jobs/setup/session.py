@@ -40,6 +40,11 @@ ALWAYS = DELTA | {
 }
 
 
+def is_submitted() -> bool:
+    """Whether spark-submit started this process."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ
+
+
 def read_properties(path: Path) -> dict[str, str]:
     """A spark-defaults style file: ``key value`` lines and # comments."""
     pairs = (
@@ -130,7 +135,7 @@ def start_session(
         When there is no fit Java or Spark, no JVM at hand, or a Delta jar cannot be had.
     """
     check_spark(config)
-    submitted = "PYSPARK_GATEWAY_PORT" in os.environ
+    submitted = is_submitted()
     if not submitted:
         check_java()
         check_user()

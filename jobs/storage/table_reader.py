@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from functools import cached_property
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.setup.exits import InputMissing
+from jobs.setup.small_session import SmallSession
 from jobs.setup.store_errors import store_cause
 from jobs.storage.contracts import arrow_schema
 from jobs.storage.creation import check_root
@@ -62,10 +63,18 @@ class TableReader:
         self.part_rows = part_rows
         self._start_spark = start_spark
         self._handles: dict[str, DeltaTable] = {}
+        self.is_small = False
+        """Whether what is made now is done in this process, as far as it can be."""
+
+    @property
+    def spark(self) -> SparkSession:
+        """The session, started when it is first needed; where work is small, by less of it."""
+        if self.is_small:
+            return cast("SparkSession", SmallSession(lambda: self._session))
+        return self._session
 
     @cached_property
-    def spark(self) -> SparkSession:
-        """The session, started when it is first needed."""
+    def _session(self) -> SparkSession:
         if self._start_spark is None:
             raise RuntimeError("these tables were opened without a Spark session")
         return self._start_spark()
