@@ -46,6 +46,8 @@ class HistoryRule(ComparisonRule):
     ----------
     floor : float
         Least spread, as a share of the median: changes smaller than this are never anomalies.
+    ceiling : float, optional
+        Largest spread of the last days, as a share of the median: restless days excuse no collapse.
     least : float
         Least spread in the measure's own unit, for measures that are 0 on most days.
     split_by : tuple of str
@@ -55,6 +57,7 @@ class HistoryRule(ComparisonRule):
 
     kind: Literal["history"]
     floor: float = Field(default=0.05, gt=0)
+    ceiling: float | None = Field(default=None, gt=0)
     least: float = Field(default=0.0, ge=0)
     split_by: tuple[str, ...] = ()
 

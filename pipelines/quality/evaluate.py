@@ -146,7 +146,7 @@ def _against_history(rule: HistoryRule, part: str, context: Context) -> Measurem
         noise = math.sqrt(measured.value)
     deviation = against_history(
         context.day, measured.value, values, anomalies, min_days=context.min_days,
-        floor=rule.floor, least=rule.least, noise=noise,
+        floor=rule.floor, ceiling=rule.ceiling, least=rule.least, noise=noise,
     )  # fmt: skip
     if deviation is None:
         known = sum(1 for d in values if d < context.day)

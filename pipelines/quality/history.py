@@ -75,6 +75,7 @@ def robust_z(
     history: Sequence[float],
     *,
     floor: float,
+    ceiling: float | None = None,
     least: float = 0.0,
     noise: float = 0.0,
 ) -> tuple[float, float]:
@@ -88,6 +89,8 @@ def robust_z(
         At least one value.
     floor : float
         Least spread, as a share of the median: a steady history must not make trifles anomalies.
+    ceiling : float, optional
+        Largest spread of the history, as a share of the median: a restless one excuses no collapse.
     least : float
         Least spread in the unit of the values.
     noise : float
@@ -100,6 +103,8 @@ def robust_z(
     """
     centre = median(history)
     spread = MAD_TO_SIGMA * median([abs(v - centre) for v in history])
+    if ceiling is not None:
+        spread = min(spread, ceiling * abs(centre))
     scale = math.hypot(max(spread, floor * abs(centre), least), noise)
     distance = value - centre
     if distance == 0:
@@ -115,6 +120,7 @@ def against_history(
     *,
     min_days: int,
     floor: float,
+    ceiling: float | None = None,
     least: float = 0.0,
     noise: float = 0.0,
 ) -> RobustZ | None:
@@ -130,5 +136,5 @@ def against_history(
     values, same_weekday = comparable_days(day, past, anomalies, min_days=min_days)
     if not same_weekday and len(values) < min_days:
         return None
-    z, centre = robust_z(value, values, floor=floor, least=least, noise=noise)
+    z, centre = robust_z(value, values, floor=floor, ceiling=ceiling, least=least, noise=noise)
     return RobustZ(z=z, centre=centre, days=len(values), same_weekday=same_weekday)

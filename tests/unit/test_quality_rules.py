@@ -200,6 +200,16 @@ def test_a_click_stream_that_dies_at_noon_stops_the_day():
     assert results(loaded, row_of(rate=(540, 60_000)), past)[1].status == "PASS"
 
 
+def test_restless_days_excuse_no_collapse():
+    past = history("impressions", "rate", [0.05, 0.09, 0.06, 0.10, 0.045, 0.085, 0.11])
+    rate = rule("share", "rate", condition="clicked")
+    collapse = rule("history", of="rate", min=-6, floor=0.10, ceiling=0.15)
+    assert results(rules(rate, collapse), row_of(rate=(0, 12_000)), past)[1].status == "FAIL"
+    assert results(rules(rate, collapse), row_of(rate=(400, 12_000)), past)[1].status == "PASS"
+    unbounded = rule("history", of="rate", min=-6, floor=0.10)
+    assert results(rules(rate, unbounded), row_of(rate=(0, 12_000)), past)[1].status == "PASS"
+
+
 def test_few_clicks_are_no_collapse():
     loaded = rules(
         rule("share", "rate", condition="clicked"), rule("history", of="rate", min=-6, floor=0.05)
