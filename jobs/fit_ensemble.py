@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.commands.job import job_main
+from jobs.planning.inputs import read_predictions
 from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
 from pipelines.days import day_number, day_numbers
@@ -34,7 +35,9 @@ def run(step: Step) -> Outcome:
     outcome: Outcome = {}
     for day in step.days:
         window = [day - timedelta(days=back) for back in range(step.config.ensemble.days)]
-        fitted = _Fitted.on(read_predictions(step, window), step, day)
+        fitted = _Fitted.on(
+            read_predictions(step.tables, window, step.config.ensemble.max_rows), step, day
+        )
         for name, own in fitted.rows.items():
             rows[name] += [row | {"ds": day} for row in own]
         outcome[day] = DayRecord(rows_in=fitted.count, details=fitted.details)
@@ -136,17 +139,6 @@ def _unproven(gain: str, days: int, clicks: int) -> str:
         f"judged days and {clicks} clicks it gains {gain}, and more than two standard errors "
         "above 0 are proof (docs/quality.md, The first days)"
     )
-
-
-def read_predictions(step: Step, days: Sequence[date]) -> pa.Table:
-    """Predictions of days, in a fixed order; a hash sample of them where they are too many."""
-    rows = step.tables.row_counts("predictions", days)
-    total = sum(rows.values())
-    share = min(1.0, step.config.ensemble.max_rows / total) if total else 1.0
-    # The order key is a hash: its lower end is a stable sample.
-    in_sample = None if share == 1.0 else pc.field("order_key") < int((share - 0.5) * 2**64)
-    table = step.tables.read_arrow("predictions", days, condition=in_sample)
-    return table.sort_by([("ds", "ascending"), ("order_key", "ascending")]).combine_chunks()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -125,6 +125,16 @@ def request_names(tables: Tables, config: Config, day: date) -> list[dict[str, o
     return rows
 
 
+def read_predictions(tables: Tables, days: Sequence[date], max_rows: int) -> pa.Table:
+    """Predictions of days, in a fixed order; a hash sample of them where they are more."""
+    total = sum(tables.row_counts("predictions", days).values())
+    share = min(1.0, max_rows / total) if total else 1.0
+    # The order key is a hash: its lower end is a stable sample.
+    in_sample = None if share == 1.0 else pc.field("order_key") < int((share - 0.5) * 2**64)
+    table = tables.read_arrow("predictions", days, condition=in_sample)
+    return table.sort_by([("ds", "ascending"), ("order_key", "ascending")]).combine_chunks()
+
+
 def read_stack(tables: Tables, day: date) -> Stack:
     """Ensemble and calibration of a day.
 

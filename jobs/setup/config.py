@@ -193,6 +193,7 @@ class CalibrationConfig(Section):
 
 class EvaluationConfig(Section):
     min_field_clicks: Positive
+    max_rows: Annotated[int, Field(ge=1000)]
 
 
 class ScoringConfig(Section):

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -109,7 +109,10 @@ class _Slice:
             self.one_class = "no clicks" if not self.clicks else "clicks only"
 
     def judge(self, model: _Model) -> dict[str, _Estimate]:
-        """Every metric of one model; the reason where one is undefined."""
+        """Every metric of one model; the reason where one is undefined.
+
+        What each row adds is kept of those that are compared.
+        """
         if model.reason or self.no_rows:
             return dict.fromkeys(METRICS, _Estimate(reason=model.reason or self.no_rows))
         p, losses = model.p[self.index], model.losses[self.index]
@@ -135,7 +138,13 @@ class _Slice:
             found[NORMALIZED_ENTROPY] = self._of_losses(entropy, anywhere)
             found |= self._line(model.logit[self.index])
         undefined = _Estimate(reason=self.one_class)
-        return {metric: found.get(metric, undefined) for metric in METRICS}
+        return {
+            metric: estimate
+            if metric in COMPARED
+            else replace(estimate, influence=None, of_click=None)
+            for metric in METRICS
+            for estimate in [found.get(metric, undefined)]
+        }
 
     def _judge_both_classes(
         self, ranks: Ranks, p: FloatArray, losses: FloatArray
@@ -220,14 +229,16 @@ def evaluate(day: Judged) -> list[MetricRow]:
     models = {name: _Model.of(p, day.clicked) for name, p in day.probabilities.items()}
     rows = []
     for part in _slices(day):
-        judged = {name: part.judge(model) for name, model in models.items()}
-        for name, found in judged.items():
+        base = None if day.baseline is None else part.judge(models[day.baseline])
+        # One after the other: what each row adds to each metric is as large as the day.
+        for name, model in models.items():
+            found = part.judge(model) if base is None or name != day.baseline else base
             rows += [part.row(name, metric, found[metric]) for metric in METRICS]
-            if day.baseline is None or name == day.baseline:
+            if day.baseline is None or base is None or name == day.baseline:
                 continue
             for metric in COMPARED:
-                pair = found[metric], judged[day.baseline][metric]
-                difference = part.difference(*pair, (models[name].p, models[day.baseline].p))
+                expected = (model.p, models[day.baseline].p)
+                difference = part.difference(found[metric], base[metric], expected)
                 rows.append(part.row(name, metric + DIFFERENCE, difference, day.baseline))
     return rows
 

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from jobs import fit_ensemble, predict_traffic, sample_training
-from jobs.planning.inputs import request_names
+from jobs import evaluate_models, predict_traffic, sample_training
+from jobs.planning.inputs import read_predictions, request_names
 from jobs.planning.record import read_records
 from jobs.step import Step
 from jobs.storage.contracts import arrow_schema
@@ -106,21 +106,37 @@ def predictions(day, size):
     return pa.table(columns).cast(schema)
 
 
-def test_a_hash_sample_of_predictions_is_all_that_is_read_of_them(tables, config, reads):
+def test_a_hash_sample_of_predictions_is_all_that_is_read_of_them(tables, reads):
     days = [BEFORE, DAY]
     for day in days:
         tables.write_arrow("predictions", predictions(day, 4000), [day])
-    few = config.ensemble.model_copy(update={"max_rows": 1000})
-    limited = config.model_copy(update={"ensemble": few})
-    rows = fit_ensemble.read_predictions(step(tables, limited), days)
+    rows = read_predictions(tables, days, 1000)
     assert reads == [("predictions", len(rows))]
     assert 800 < len(rows) < 1200
-    every = fit_ensemble.read_predictions(step(tables, config), days)
+    every = read_predictions(tables, days, 10**6)
     assert len(every) == 8000
     sampled = every.filter(
         pa.compute.less_equal(every["order_key"], max(rows["order_key"].to_pylist()))
     )
     assert rows.equals(sampled)
+
+
+def test_a_large_day_is_scored_whole_and_judged_by_a_sample(chain, tmp_path, reads):
+    last = world_day(DAYS)
+    of_all = chain.tables.read_arrow("scored_traffic", [last])
+    copied = chain.duplicate(tmp_path)
+    few = copied.config.evaluation.model_copy(update={"max_rows": 100})
+    config = copied.config.model_copy(update={"evaluation": few})
+    reads.clear()
+    outcome = evaluate_models.run(step(Tables(str(copied.root), LocalSpark), config, last))
+    assert 50 < outcome[last].details["judged"] < 150 < outcome[last].rows_in == len(of_all)
+    assert max(rows for name, rows in reads if name == "predictions") < 150
+    again = copied.tables.read_arrow("scored_traffic", [last])
+    assert again.sort_by("impression_id") == of_all.sort_by("impression_id")
+    metrics = copied.tables.read_arrow("model_metrics", [last]).to_pylist()
+    assert {row["rows"] for row in metrics if row["segment"] == "mixed"} == {
+        outcome[last].details["judged"]
+    }
 
 
 def test_the_record_of_runs_is_read_once_however_many_steps_a_run_has(marketplace, tmp_path, reads):
