@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,9 @@ SPARK_SETTINGS = {
     "spark.ui.enabled": "false",
     "spark.databricks.delta.snapshotPartitions": "2",
 }
+
+# Tests have small days: where nothing else is said, Spark makes them all the same.
+os.environ.setdefault("PROMOTED_CTR__SPARK__SMALL_ROWS", "0")
 
 # Its tests share the tables of one run, which take a minute to be made.
 TOGETHER = "tests/e2e/"

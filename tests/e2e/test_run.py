@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from jobs import FLOW
 from tests.e2e.conftest import DAYS
-from tests.support.world import Called, Warehouse, call, day
+from tests.support.world import Called, Warehouse, World, call, day, finish, tiny
 
 LAST = day(DAYS)
 
@@ -27,6 +28,17 @@ def test_a_run_on_an_empty_warehouse_publishes_the_last_day(
     assert published == [LAST]
     for job in FLOW:
         assert f"event=done job={job.name} " in called.out
+
+
+@pytest.mark.slow
+def test_small_days_in_the_canonical_types_need_no_java(tmp_path: Path) -> None:
+    landing = World.make(tmp_path / "world", tiny(4)).landing
+    warehouse = Warehouse(tmp_path / "warehouse", landing)
+    nowhere = {"JAVA_HOME": str(tmp_path), "PATH": str(tmp_path)}
+    small = {"PROMOTED_CTR__SPARK__SMALL_ROWS": "100000"}
+    called = finish(warehouse.start("run", **nowhere, **small))
+    assert called.code == 0, called
+    assert warehouse.rows("listing_scores", day(4))
 
 
 def test_every_live_promoted_listing_has_a_score(made: Warehouse) -> None:
