@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import reduce
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -241,10 +242,7 @@ class Config(Section):
 
     def number(self, path: str) -> int:
         """An integer value or property by its dotted path, such as ``history.window_days``."""
-        value: Any = self
-        for name in path.split("."):
-            value = getattr(value, name)
-        return int(value)
+        return int(reduce(getattr, path.split("."), cast(Any, self)))
 
 
 def _digest(value: object) -> str:
