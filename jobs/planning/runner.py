@@ -187,8 +187,11 @@ class Runner:
                 for day, record in outcome.items():
                     record.details |= {"landing": landed.file_digests(day), **self.remark}
             counts = self.tables.row_counts(job.writes[0], planned.days) if job.writes else {}
+            parts = self.tables.stored_parts(job.writes[0], planned.days) if job.writes else {}
             for day, record in outcome.items():
                 record.details |= {MADE_FROM: planned.made_from(day)}
+                if parts.get(day, 1) > 1:
+                    record.details["parts"] = parts[day]
                 if record.rows_out is None and job.writes:
                     record.rows_out = counts.get(day, 0)
             self.check_quality(planned, outcome)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import date
 from functools import cached_property
-from itertools import groupby
 from typing import TYPE_CHECKING, cast
 
 import pyarrow as pa
@@ -199,11 +198,18 @@ class TableReader:
 
     def parts(self, name: str, days: Sequence[date]) -> dict[date, int]:
         """How many parts days of a table have: as they are stored, or as their rows ask for."""
+        rows = self.row_counts(name, days)
+        return {
+            day: max(stored, parts_of(rows.get(day, 0), self.part_rows))
+            for day, stored in self.stored_parts(name, days).items()
+        }
+
+    def stored_parts(self, name: str, days: Sequence[date]) -> dict[date, int]:
+        """In how many parts days of a table are stored."""
         parts = dict.fromkeys(days, 1)
-        for day, files in groupby(self.files(name, days), key=lambda file: file.ds):
-            of_day = list(files)
-            stored = max(file.part[1] if file.part else 1 for file in of_day)
-            parts[day] = max(stored, parts_of(sum(file.rows for file in of_day), self.part_rows))
+        for file in self.files(name, days):
+            if file.part:
+                parts[file.ds] = max(parts[file.ds], file.part[1])
         return parts
 
     def day_reader(

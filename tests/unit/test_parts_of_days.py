@@ -65,6 +65,15 @@ def test_ids_of_many_people_are_found_across_slices(
     assert unknown > 100
 
 
+def test_the_record_of_a_step_says_in_how_many_parts_a_day_is(chain: Chain, tmp_path: Path) -> None:
+    settings = (*chain.settings, f"storage.part_rows={PART_ROWS}")
+    made = replace(chain.duplicate(tmp_path), settings=settings)
+    made.runner.run([("label_impressions", LAST)], only="label_impressions", force=True)
+    parts = made.tables.stored_parts("labeled_impressions", [LAST])[LAST]
+    assert made.records["label_impressions", LAST].details["parts"] == parts > 5
+    assert "parts" not in chain.records["label_impressions", LAST].details
+
+
 def test_traffic_counts_and_history_are_stored_in_parts(in_parts: Chain) -> None:
     assert len(in_parts.tables.files("impressions", [LAST])) > 20
     for table in ("labeled_impressions", "entity_counts", "entity_history"):
