@@ -148,8 +148,9 @@ def _learn(work: _Work) -> Iterator[tuple[str, pa.Table]]:
                 offset=-np.log(rows.column("sampling_rate").to_numpy()),
             )
         state = model.end(day_number(day))
-        # What is written next is as large again.
+        # What is written next is as large again, and blocks of rows have left as much free memory.
         del model
+        pa.default_memory_pool().release_unused()
         if day in work.made:
             # The day before the last too: the next run makes the last anew, with its late clicks.
             whole = number >= len(work.learnt) - 2
