@@ -10,7 +10,6 @@ killed: a minute or two.
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from pathlib import Path
 
 from tests.support.bad_nights import Grounds, night_of, spend
 from tests.support.night_faults import faults, names
-from tests.support.object_store import object_store
+from tests.support.object_store import bucket_at_hand
 from tests.support.spark_nights import spark_faults
 
 
@@ -42,10 +41,7 @@ def main() -> int:
         folder = Path(temporary)
         bucket = ""
         if given.root == "s3":
-            (folder / "store").mkdir()
-            store = stack.enter_context(object_store(folder / "store"))
-            os.environ.update({**store.options, **store.credentials})
-            bucket = store.bucket()
+            bucket = stack.enter_context(bucket_at_hand(folder / "store"))
         (folder / "grounds").mkdir()
         grounds = Grounds(folder / "grounds")
         drawn = spark_faults() if given.spark else faults(local=not bucket)

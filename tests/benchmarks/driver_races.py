@@ -1,8 +1,9 @@
 """Two drivers make the same days at once, unlocked, many times: afterwards all is as if one had.
 
-``python -m tests.benchmarks.driver_races [--races 50]``. The drivers differ in a
+``python -m tests.benchmarks.driver_races [--races 50] [--root s3]``. The drivers differ in a
 setting, so that a record which names rows of the other one would show. Both may be told that the
-other wrote; the next run alone then gives what an undisturbed warehouse holds.
+other wrote; the next run alone then gives what an undisturbed warehouse holds. ``--root s3`` keeps
+the warehouses in a server of S3 on loopback.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import random
 import sys
 import tempfile
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from tests.support.chain import Chain
+from tests.support.chain import Chain, StoredChain
 from tests.support.driver_races import digests, race_drivers
+from tests.support.object_store import bucket_at_hand
 from tests.support.world import World, day, tiny
 
 
@@ -25,19 +28,25 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--races", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--root", choices=("local", "s3"), default="local")
     arguments = parser.parse_args()
     draw = random.Random(arguments.seed)
     days = [day(4)]
     codes: Counter[tuple[int, ...]] = Counter()
     wrong = 0
-    with tempfile.TemporaryDirectory() as temporary:
+    with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
         folder = Path(temporary)
+        bucket = ""
+        if arguments.root == "s3":
+            bucket = stack.enter_context(bucket_at_hand(folder / "store"))
         landing = World.make(folder / "world", tiny(4)).landing
         alone = Chain(folder / "alone", landing)
         alone.make("publish_scores", *days)
         expected = digests(alone)
         for number in range(arguments.races):
-            raced = replace(alone, root=folder / str(number))
+            raced: Chain = replace(alone, root=folder / str(number))
+            if bucket:
+                raced = StoredChain(raced.root, landing, alone.settings, bucket)
             delays = [0.0, draw.choice([0.0, draw.uniform(0, 0.5), draw.uniform(0, 6)])]
             draw.shuffle(delays)
             ended = race_drivers(raced, days, delays)

@@ -1,6 +1,7 @@
 """Two writers of one day at the same moment, many times: never a doubled or a lost row.
 
-``python -m tests.benchmarks.writer_races [--races 1000] [--root ADDRESS]``
+``python -m tests.benchmarks.writer_races [--races 1000] [--root s3]``. ``--root s3`` keeps the
+warehouses in a server of S3 on loopback.
 """
 
 from __future__ import annotations
@@ -8,9 +9,11 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-import uuid
 from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
 
+from tests.support.object_store import bucket_at_hand
 from tests.support.races import races
 
 
@@ -18,10 +21,12 @@ def main() -> int:
     """Race; 1 where a race left the wrong rows."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--races", type=int, default=1000)
-    parser.add_argument("--root", help="a folder or an address; default: a new folder")
+    parser.add_argument("--root", choices=("local", "s3"), default="local")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        base = f"{arguments.root or folder}/{uuid.uuid4().hex[:8]}"
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        base = folder
+        if arguments.root == "s3":
+            base = stack.enter_context(bucket_at_hand(Path(folder) / "store"))
         seen: Counter[tuple[str, bool, tuple[int, ...]]] = Counter()
         for race in races([f"{base}/{k}" for k in range(arguments.races)]):
             seen[race.kind, race.is_right, tuple(sorted(race.codes))] += 1

@@ -63,8 +63,9 @@ class Chain(Warehouse):
     @property
     def runner(self) -> Runner:
         """A runner over what has landed now."""
-        tables = Tables(str(self.root), LocalSpark, self.config.storage.part_rows)  # type: ignore[arg-type]
-        self.root.mkdir(parents=True, exist_ok=True)
+        tables = Tables(self.address, LocalSpark, self.config.storage.part_rows)  # type: ignore[arg-type]
+        if "://" not in self.address:
+            self.root.mkdir(parents=True, exist_ok=True)
         tables.create(["runs"])
         source = Source.load("canonical", self.landing)
         return Runner(self.config, source, tables, "run", Silent())
@@ -102,3 +103,15 @@ class Chain(Warehouse):
         shutil.copytree(self.root, folder / "warehouse")
         shutil.copytree(self.landing, folder / "landing")
         return replace(self, root=folder / "warehouse", landing=folder / "landing")
+
+
+@dataclass(frozen=True)
+class StoredChain(Chain):
+    """One whose tables are in a bucket, under the name of its folder."""
+
+    bucket: str = ""
+
+    @property
+    def address(self) -> str:
+        """Where its tables are."""
+        return f"{self.bucket}/{self.root.name}"

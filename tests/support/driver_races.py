@@ -15,6 +15,7 @@ from jobs import FLOW
 from jobs.setup.exits import ExitCode, exit_code_of
 from tests.golden.digests import table_digest
 from tests.support.chain import Chain
+from tests.support.driver import LOADED
 
 OTHER = "sampling.ratio=3"
 """A setting that only one of two drivers has: whose rows are whose can be seen."""
@@ -28,7 +29,8 @@ def race_drivers(chain: Chain, days: Sequence[date], delays: Sequence[float]) ->
     delays : sequence of float
         Seconds by which each begins later.
     """
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(LOADED)
     barrier = context.Barrier(len(delays))
     chains = [chain, replace(chain, settings=(*chain.settings, OTHER))]
     drivers = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import socket
 import subprocess
@@ -85,6 +86,15 @@ def object_store(folder: Path) -> Iterator[ObjectStore]:
         # It would take ten seconds to end in order, and keeps nothing.
         server.kill()
         server.wait()
+
+
+@contextmanager
+def bucket_at_hand(folder: Path) -> Iterator[str]:
+    """The address of a bucket that this process, and those that it starts, can reach."""
+    folder.mkdir()
+    with object_store(folder) as store:
+        os.environ.update({**store.options, **store.credentials})
+        yield store.bucket()
 
 
 def free_ports(count: int) -> list[int]:

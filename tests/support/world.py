@@ -118,7 +118,12 @@ class Warehouse:
     @property
     def tables(self) -> Tables:
         """Its tables, for reading without Spark."""
-        return Tables(str(self.root))
+        return Tables(self.address)
+
+    @property
+    def address(self) -> str:
+        """Where its tables are."""
+        return str(self.root)
 
     @property
     def places(self) -> list[str]:
