@@ -8,7 +8,6 @@ modification times. A day is outdated when its recorded fingerprint is another o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
@@ -65,14 +64,6 @@ class Planner:
         self._known: dict[tuple[str, date], str | None] = {}
         self.landed = LandedLogs(config, source, records)
         self._landed = self.landed.days
-
-    def after(
-        self, records: Mapping[tuple[str, date], Record], present: Mapping[str, set[date]]
-    ) -> Planner:
-        """The same after steps that have landed nothing: what days are made of is what it was."""
-        later = copy(self)
-        later.records, later.present = records, present
-        return later
 
     def read_days(self, read: Read, day: date) -> list[date]:
         """The days of a table that a job reads for `day`, whether they can be had or not."""

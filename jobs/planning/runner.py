@@ -51,27 +51,15 @@ class Runner:
         self.remark: Mapping[str, object] = {}
         """What is recorded with ingested days besides what the job has to say."""
 
-    def planner(
-        self,
-        *,
-        forget: frozenset[tuple[str, date]] = frozenset(),
-        after: tuple[Planner, PlannedStep] | None = None,
-    ) -> Planner:
+    def planner(self, *, forget: frozenset[tuple[str, date]] = frozenset()) -> Planner:
         """A planner over what is recorded and present now.
 
         Parameters
         ----------
         forget : set of (job, day)
             Records to be taken as not there.
-        after : (Planner, PlannedStep), optional
-            The planner before, and the step that was made since: no more than what that has written
-            is looked at again.
         """
         records = {k: v for k, v in self.records.newest.items() if k not in forget}
-        if after is not None and after[1].job.reads:
-            before, made = after
-            written = {name: self.tables.days(name) for name in made.job.writes[:1]}
-            return before.after(records, {**before.present, **written})
         self.source.left_out = frozenset(left_out(records))
         first_writes = {job.writes[0] for job in FLOW if job.writes} | set(LANDED)
         present = {name: self.tables.days(name) for name in first_writes}
@@ -125,10 +113,12 @@ class Runner:
             done: list[PlannedStep] = []
             if first and not any(job == "ingest_logs" for job, _ in self.records.newest):
                 first()
+            due: list[PlannedStep] = []
             while True:
-                due = planner.due(targets)
-                if only is not None:
-                    due = [step for step in due if step.job.name == only]
+                if not due or not done[-1].job.reads:
+                    due = planner.due(targets)
+                    if only is not None:
+                        due = [step for step in due if step.job.name == only]
                 if not due:
                     return done
                 if done and due[0].job.name == done[-1].job.name and due[0].days == done[-1].days:
@@ -143,9 +133,11 @@ class Runner:
                     say_how_to_go_on(stop, due[0].days, targets)
                     raise
                 self.making = None
-                done.append(due[0])
                 forget -= {(due[0].job.name, day) for day in due[0].days}
-                planner = self.planner(forget=forget, after=(planner, due[0]))
+                done.append(due.pop(0))
+                # The rest stays due, unless a landed day was read.
+                if not due or not done[-1].job.reads:
+                    planner = self.planner(forget=forget)
 
     def make(self, planned: PlannedStep) -> None:
         """Run one step and record it; the record comes last."""

@@ -10,7 +10,7 @@ from datetime import date
 from enum import IntEnum
 from typing import Any, NoReturn
 
-from jobs.setup.problems import machine_problem
+from jobs.setup.problems import java_ended, machine_problem
 
 
 class ExitCode(IntEnum):
@@ -107,11 +107,14 @@ def exit_code_of(problem: Exception) -> ExitCode:
     """What a process ends with that a problem has stopped.
 
     A machine without space needs somebody who mends it, an object store may be well again, as of
-    `store_errors`. A commit that came second is told apart: Delta, through Spark or delta-rs, found
-    that somebody else had committed first.
+    `store_errors`, and a JVM that was killed is started again by the next run. A commit that came
+    second is told apart: Delta, through Spark or delta-rs, found that somebody else had committed
+    first.
     """
     if isinstance(problem, JobError):
         return problem.exit_code
+    if java_ended(problem):
+        return ExitCode.TERMINATED
     if machine_problem(problem):
         return ExitCode.USAGE
     from jobs.setup.store_errors import store_cause

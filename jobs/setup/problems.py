@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+import traceback
 
 from pipelines.plain import one_line
 
@@ -32,6 +33,8 @@ _MACHINE = (
     ),
 )  # fmt: skip
 
+_JAVA = ("JAVA_GATEWAY_EXITED", "Answer from Java side is empty", "connect to the Java server")
+
 
 def said_of(problem: BaseException) -> str:
     """What a problem says: without its traces, but with the cause at the end of one of Python's."""
@@ -51,7 +54,19 @@ def machine_problem(problem: BaseException) -> str:
     text = str(problem)
     if (lost := _DATA_FILE.search(text)) and _LOST.search(text):
         return f"{lost[0]} of a table is lost: `promoted-ctr mend` takes it out, then run again"
+    if java_ended(problem):
+        return "Java was ended, perhaps for its memory (spark.driver.memory): run again"
     for marks, numbers, advice in _MACHINE:
         if number in numbers or any(mark in text for mark in marks):
             return advice
     return ""
+
+
+def java_ended(problem: BaseException) -> bool:
+    """Whether the JVM of this process is gone: killed, by a person or for its memory."""
+    if any(mark in str(problem) for mark in _JAVA) or type(problem).__name__ == "Py4JNetworkError":
+        return True
+    if not isinstance(problem, ConnectionError):
+        return False
+    frames = traceback.walk_tb(problem.__traceback__)
+    return any("py4j" in frame.f_code.co_filename for frame, _ in frames)

@@ -38,7 +38,7 @@ from tests.support.world import LOGS, World, day, tiny
 
 BOOTSTRAP_DAYS = 31
 """Days of the new warehouse: the longest window is full."""
-TOLD_EVERY = 10
+TOLD_EVERY = 25
 SETTINGS = (*SMALL_MODELS, "quality.great_expectations=false")
 SMALL_DAY = {"search_impressions_per_day": 150, "promoted_impressions_per_day": 150}
 
@@ -82,13 +82,13 @@ class Aged:
         """Whether a run has come to its end."""
         return (PUBLISH_JOB, day(number)) in read_records(self.tables)
 
-    def copy(self, number: int, of: int) -> None:
+    def copy(self, number: int, copied: CopiedDays) -> None:
         """Make a day of the rows of another."""
         settings = [*SETTINGS, f"storage.landing='{self.landing}'"]
         config = load_config(settings=settings, environment={})
-        tables, source = self.tables, Source.load("canonical", self.landing)
-        runner = Runner(config, source, tables, f"copied-{day(number)}", Silent())
-        CopiedDays(tables, day(of)).make(runner, day(number))
+        source, run_id = Source.load("canonical", self.landing), f"copied-{day(number)}"
+        runner = Runner(config, source, self.tables, run_id, Silent())
+        copied.make(runner, day(number))
 
     def run(self, number: int) -> None:
         """Make a day."""
@@ -136,18 +136,21 @@ def grow(folder: Path, runs: int, real: int) -> tuple[Aged, Aged, int]:
         new.run(BOOTSTRAP_DAYS)
     if not aged.root.is_dir():
         shutil.copytree(new.folder, aged.folder)
+    copied = None
     for number in range(BOOTSTRAP_DAYS + 1, last + 1):
         if not (aged.landing / "impressions" / f"ds={day(number + 1)}").is_dir():
             aged.land(number + 1)
         if aged.is_made(number):
             continue
+        if copied is None and number > BOOTSTRAP_DAYS + real:
+            copied = CopiedDays(aged.tables, day(BOOTSTRAP_DAYS + real))
         is_real = number <= BOOTSTRAP_DAYS + real or number == last
         is_told = number % TOLD_EVERY == 0
         before, began = held(aged) if is_told else (), time.monotonic()
-        if is_real:
+        if is_real or copied is None:
             aged.run(number)
         else:
-            aged.copy(number, BOOTSTRAP_DAYS + real)
+            aged.copy(number, copied)
         if is_told:
             took = f"{time.monotonic() - began:.1f} s"
             more = [now - then for now, then in zip(held(aged), before, strict=True)]

@@ -75,7 +75,7 @@ class CopiedDays:
         ) -> list[QualityResult]:  # fmt: skip
             made = runner.making
             assert made is not None
-            self._check(made.job, made.days[-1], run_id)
+            self._check(tables, made.job, made.days[-1], run_id)
             return []
 
         shim = SimpleNamespace(import_module=loaded)
@@ -97,7 +97,7 @@ class CopiedDays:
             outcome[day] = DayRecord(**counts, published=told["published"], details=details)
         return outcome
 
-    def _check(self, job: Job, day: date, run_id: str) -> None:
+    def _check(self, tables: Tables, job: Job, day: date, run_id: str) -> None:
         """The results of a step, in as many commits."""
         later: timedelta = day - self._records[job.name]["ds"]
         for moment in sorted({row["checked_at"] for row in self._results[job.name]}):
@@ -106,4 +106,4 @@ class CopiedDays:
                 for row in self._results[job.name]
                 if row["checked_at"] == moment
             ]
-            self.tables.write_rows("quality_results", rows, None)
+            tables.write_rows("quality_results", rows, None)

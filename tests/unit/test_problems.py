@@ -6,6 +6,8 @@ import doctest
 import errno
 
 import pytest
+from py4j.java_gateway import GatewayParameters, JavaGateway
+from py4j.protocol import Py4JNetworkError
 
 from jobs.__main__ import main
 from jobs.setup.exits import ExitCode, exit_code_of
@@ -47,6 +49,23 @@ def test_what_the_machine_lacks_is_named_with_what_to_do(problem: OSError, advic
     assert advice in machine_problem(problem)
     assert exit_code_of(problem) is ExitCode.USAGE
     assert machine_problem(OSError(errno.ENOENT, "No such file")) == ""
+
+
+def test_a_java_that_was_killed_is_a_reason_to_run_again():
+    told = [
+        RuntimeError("[JAVA_GATEWAY_EXITED] Java gateway process exited before sending its port"),
+        Py4JNetworkError("Answer from Java side is empty"),
+    ]
+    gateway = JavaGateway(gateway_parameters=GatewayParameters(port=1))
+    try:
+        gateway.jvm.System.nanoTime()
+    except (ConnectionError, Py4JNetworkError) as refused:
+        told.append(refused)
+    assert len(told) == 3
+    for problem in told:
+        assert "run again" in machine_problem(problem)
+        assert exit_code_of(problem) is ExitCode.TERMINATED
+    assert machine_problem(ConnectionRefusedError(errno.ECONNREFUSED, "by a server")) == ""
 
 
 def test_a_command_that_ends_for_it_says_so(
