@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from jobs.landing.sources import Source
@@ -78,9 +79,10 @@ class Aged:
         """The tables, to write."""
         return Tables(str(self.root), LocalSpark)  # type: ignore[arg-type]
 
-    def is_made(self, number: int) -> bool:
-        """Whether a run has come to its end."""
-        return (PUBLISH_JOB, day(number)) in read_records(self.tables)
+    @property
+    def made(self) -> set[date]:
+        """Days whose runs have come to their ends."""
+        return {of for job, of in read_records(self.tables) if job == PUBLISH_JOB}
 
     def copy(self, number: int, copied: CopiedDays) -> None:
         """Make a day of the rows of another."""
@@ -136,11 +138,11 @@ def grow(folder: Path, runs: int, real: int) -> tuple[Aged, Aged, int]:
         new.run(BOOTSTRAP_DAYS)
     if not aged.root.is_dir():
         shutil.copytree(new.folder, aged.folder)
-    copied = None
+    copied, made = None, aged.made
     for number in range(BOOTSTRAP_DAYS + 1, last + 1):
         if not (aged.landing / "impressions" / f"ds={day(number + 1)}").is_dir():
             aged.land(number + 1)
-        if aged.is_made(number):
+        if day(number) in made:
             continue
         if copied is None and number > BOOTSTRAP_DAYS + real:
             copied = CopiedDays(aged.tables, day(BOOTSTRAP_DAYS + real))
@@ -177,8 +179,8 @@ def tell(name: str, aged: Aged, root: Path, number: int, times: int) -> None:
     """Print a line of the table: medians of commands, each in a process of its own."""
     data, logs, runs, size = held(aged, root)
     figures = [f"{data}", f"{logs}", f"{runs}", f"{size / 1e6:.1f}"]
-    date = ("--date", str(day(number)))
-    for words in (["run", *date, "--dry-run"], ["run", *date]):
+    of = ("--date", str(day(number)))
+    for words in (["run", *of, "--dry-run"], ["run", *of]):
         costs = [cost(aged.words(root, *words)) for _ in range(times)]
         figures += [f"{statistics.median(one):.2f}" for one in zip(*costs, strict=True)]
     print(f"{name:20}", *figures, flush=True)
