@@ -49,7 +49,8 @@ def run(step: Step) -> Outcome:
         published[day] = DayRecord(rows_out=scores, published=True)
     record(step.tables, results)
     if reasons:
-        raise QualityStop("; ".join(reasons), passed=published)
+        others = f"{len(published)} of {len(step.days)} days are published; " if published else ""
+        raise QualityStop(others + "; ".join(reasons), passed=published)
     return published
 
 

@@ -25,10 +25,11 @@ from jobs.planning.planner import UNSETTLED, PlannedStep
 from jobs.planning.possible import refuse_impossible
 from jobs.planning.publications import publish_targets
 from jobs.planning.reasons import why
-from jobs.planning.record import now
+from jobs.planning.record import STARTED, now
 from jobs.planning.runner import Runner
 from jobs.reporting.alerting import Teller, said_on
 from jobs.reporting.empty_features import empty_features, newest_day
+from jobs.reporting.judgements import published_since
 from jobs.reporting.judging import Made, tell_run, untold
 from jobs.reporting.progress import progress_for, span
 from jobs.reporting.report_folder import reports_at_hand
@@ -37,6 +38,7 @@ from jobs.setup.config import Config
 from jobs.setup.environment import check_user
 from jobs.setup.exits import ExitCode, UsageError, exit_code_of
 from jobs.storage.creation import check_writable
+from jobs.storage.reading import PUBLISH_JOB, read_runs
 from jobs.storage.tables import Tables
 
 if TYPE_CHECKING:
@@ -144,7 +146,11 @@ def _report(tables: Tables, config: Config, made: Made, runner: Runner, console:
             if result.check == CHECK and result.status == "ERROR":
                 _say(f"Great Expectations: {result.details}")
         tell_run(tables, config, made, _say)
-        tell(local, tables, day, console, config.storage.reports)
+        published = published_since(tables, made.run_id, made.began)
+        before = [other for other in published if other in made.days[:-1]]
+        tell(local, tables, day, console, config.storage.reports, before)
+    if len(made.days) > 1:
+        console.print(f"  {_how_many(tables, made.days)}", highlight=False)
 
 
 def _say(text: str) -> None:
@@ -176,12 +182,36 @@ def print_plan(
         console.print("steps after ingest_logs may turn out not to be needed")
 
 
-def tell(config: Config, tables: Tables, day: date, console: Console, place: str) -> None:
-    """Write the report of the day, which is found at `place`, and print the summary."""
+def _how_many(tables: Tables, days: Sequence[date]) -> str:
+    """How many of the days asked for were published when they were judged last."""
+    judged = [row for row in read_runs(tables) if row["job"] == PUBLISH_JOB]
+    last = {row["ds"]: row for row in judged if row["status"] != STARTED}
+    others = [str(day) for day in days if day not in last or not last[day]["published"]]
+    told = f"{len(days) - len(others)} of {len(days)} days are published"
+    return told + (f", but not {', '.join(others)}" if others else "")
+
+
+def tell(
+    config: Config,
+    tables: Tables,
+    day: date,
+    console: Console,
+    place: str,
+    before: Sequence[date] = (),
+) -> None:
+    """Write the report of the day, which is found at `place`, and print the summary.
+
+    Parameters
+    ----------
+    before : sequence of date
+        Other days whose report is written, without a summary.
+    """
     from jobs.reporting.collect import collect_report
     from jobs.reporting.history_page import write_history
     from jobs.reporting.summary import print_summary, write_report
 
+    for other in before:
+        write_report(collect_report(tables, config, other), config.storage.reports)
     data = collect_report(tables, config, day)
     html, _ = write_report(data, config.storage.reports)
     write_history(tables, config.storage.reports)
