@@ -67,7 +67,7 @@ class Chain(Warehouse):
         if "://" not in self.address:
             self.root.mkdir(parents=True, exist_ok=True)
         tables.create(["runs"])
-        source = Source.load("canonical", self.landing)
+        source = Source.load(self.config.source.name, self.landing)
         return Runner(self.config, source, tables, "run", Silent())
 
     @property

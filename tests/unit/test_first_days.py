@@ -16,7 +16,8 @@ from pipelines.models.entropy import click_rate_entropy
 from pipelines.simulation.draw_market import market_config
 from tests.support.chain import Chain
 from tests.support.world import World, day
-from tests.support.young_logs import LOGS, land
+from tests.support.young_logs import LOGS
+from tests.support.young_logs import young as young_log
 
 DATASETS = Path(__file__).parents[3] / "shared" / "datasets"
 MARKETS = (402, 405)
@@ -98,8 +99,7 @@ def test_before_anything_is_known_nothing_is_predicted_and_the_day_is_scored(you
 def test_no_day_of_real_logs_is_worse_than_the_smoothed_rate_by_position(
     log: str, tmp_path: Path
 ) -> None:
-    days = land(log, DATASETS, tmp_path / "landing")
-    chain = Chain(tmp_path / "warehouse", tmp_path / "landing", settings=())
+    chain, days = young_log(log, DATASETS, tmp_path)
     chain.make("evaluate_models", *days[1:])
     found = {
         (row["ds"], row["metric"]): row
