@@ -196,7 +196,7 @@ FLOW: tuple[Job, ...] = (
         ("ensemble_weights", "calibration_maps", "stack_weights"),
         ("ensemble", "calibration"),
         "add to the joint model what is proven, and calibrate, on out-of-time predictions",
-        output_version=3,
+        output_version=4,
     ),
     Job(
         "evaluate_models",

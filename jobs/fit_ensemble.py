@@ -20,13 +20,14 @@ from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
 from pipelines.days import day_number, day_numbers
 from pipelines.models.calibration import fit_calibration
-from pipelines.models.correction import CorrectionRow, at_own_level, fit_correction
+from pipelines.models.correction import STEPS, CorrectionRow, at_own_level, fit_correction
 from pipelines.models.ensemble_fit import fit_ensemble
 from pipelines.models.field_factors import fit_field_factors
 from pipelines.models.gain import gain_over_rates
 from pipelines.models.proven_calibration import fit_proven_calibration
 from pipelines.models.segments import cold_threshold
 from pipelines.models.stack import fields_of, is_cold, stack_inputs, whole
+from pipelines.models.step_down import is_worse, step_down
 
 
 def run(step: Step) -> Outcome:
@@ -74,20 +75,20 @@ class _Fitted:
         correction: list[CorrectionRow] = []
         extra: dict[str, object] = {}
         if config.ensemble.published == "joint":
+            days, ahead = day_numbers(rows["ds"]), day_number(day) + 1
+            own = config.ensemble.correction
             made = fit_correction(
-                inputs, clicked, user, day_numbers(rows["ds"]), day_number(day) + 1,
-                config.ensemble.correction.level, l2=config.ensemble.correction.l2,
-                min_clicks=config.ensemble.correction.min_clicks,
+                inputs, clicked, user, days, ahead, own.level, l2=own.l2,
+                min_clicks=own.min_clicks,
             )  # fmt: skip
+            made = step_down(made, inputs, rows, clicked, user, days)
             logit = at_own_level(made.logit(inputs), clicked)
-            proven = fit_proven_calibration(
-                logit, clicked, user, day_numbers(rows["ds"]), fields, folds=folds
-            )
+            proven = fit_proven_calibration(logit, clicked, user, days, fields, folds=folds)
             curve, factors = proven.map, proven.factors
             correction = made.to_rows()
             over_rates = gain_over_rates(inputs.joint, rows, clicked, user)
             extra = {
-                "stack": correction[0].form,
+                "stack": made.form,
                 "gain_over_rates": str(over_rates),
                 "is_proven_over_rates": over_rates.is_proven,
                 "stack_reason": made.reason,
@@ -102,7 +103,9 @@ class _Fitted:
             factors = fit_field_factors(curve.apply(logit), clicked, fields)
         days_held = len(pc.unique(rows["ds"]))
         degraded = [ensemble.reason] if ensemble.reason else []
-        if extra and not extra["is_proven_over_rates"]:
+        if is_worse(str(extra.get("stack_reason"))):
+            degraded.append(_worse(str(extra["stack_reason"]), str(extra["stack"])))
+        elif extra and not extra["is_proven_over_rates"]:
             degraded.append(_unproven(str(extra["gain_over_rates"]), days_held, int(clicked.sum())))
         if days_held < config.ensemble.days:
             degraded.append(
@@ -128,6 +131,13 @@ class _Fitted:
         return cls(
             made_rows, details | extra | ({"degraded": degraded} if degraded else {}), len(rows)
         )
+
+
+def _worse(reason: str, form: str) -> str:
+    """What is said of a joint model that is worse than rates by position."""
+    if form not in STEPS:
+        return f"{reason}; nothing else is proven better, so the gates decide (docs/quality.md)"
+    return f"{reason}; in its place is published: {form.replace('_', ' ')} (docs/quality.md)"
 
 
 def _unproven(gain: str, days: int, clicks: int) -> str:

@@ -205,8 +205,10 @@ STACK_WEIGHTS = Table(
     columns=(
         Column("term", T.StringType(), "level, intercept, or a term of the correction"),
         Column("weight", T.DoubleType(), "its weight; of the level and intercept the logits"),
-        Column("form", T.StringType(), "joint_alone or corrected"),
-        Column("reason", T.StringType(), "why it is the joint model alone", True),
+        Column(
+            "form", T.StringType(), "joint_alone, corrected, or what takes the joint model's place"
+        ),
+        Column("reason", T.StringType(), "why it is not corrected", True),
         Column("rows", T.LongType(), "impressions fitted on"),
         Column("clicks", T.LongType(), "clicks among them"),
         Column("gain", T.DoubleType(), "log loss that the correction gains out of time, in nats"),

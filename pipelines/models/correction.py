@@ -1,4 +1,4 @@
-"""What the AdKDD pair adds to the joint model, where that is proven, and the level of the day.
+"""What is added to the joint model, where that is proven, and the level of the day.
 
 The joint model alone is the prior: logit = joint + level + correction, and the correction is 0
 unless its gain on later days than it was fitted on is beyond chance. It is linear in what the two
@@ -41,6 +41,15 @@ _CONTEXT_TERMS = (
     "content_over_joint_context",
 )
 TERMS = (*_LISTING_TERMS, *_CONTEXT_TERMS)
+STEPS: Mapping[str, Mapping[str, float]] = {
+    "content_alone": {"content_over_joint_listing": 1.0, "content_over_joint_context": 1.0},
+    "historical_alone": {
+        "historical_over_joint_listing": 1.0,
+        "historical_over_joint_context": 1.0,
+    },
+    "rate_alone": {"joint_listing": -1.0, "joint_context": -1.0},
+}
+"""Weights that take the joint model out again, see `step_down`."""
 # The intercept is held like a level: ten clicks' worth around nothing.
 _INTERCEPT_L2 = 10.0
 
@@ -123,6 +132,12 @@ class Correction:
     rows: int = 0
     clicks: int = 0
 
+    @property
+    def form(self) -> str:
+        """What it makes of the joint model."""
+        steps = [name for name, weights in STEPS.items() if weights == self.weights]
+        return steps[0] if steps else CORRECTED if self.weights else ALONE
+
     def listing_logit(self, inputs: StackInputs) -> Floats:
         """The listing's part of the logit, level included, shape (n,)."""
         constant = self.level + self.weights.get(INTERCEPT, 0.0)
@@ -162,10 +177,9 @@ class Correction:
 
     def to_rows(self) -> list[CorrectionRow]:
         """Rows of the table `stack_weights`."""
-        form = CORRECTED if self.weights else ALONE
         return [
             CorrectionRow(
-                term, weight, form, self.reason, self.rows, self.clicks,
+                term, weight, self.form, self.reason, self.rows, self.clicks,
                 self.gain.nats, self.gain.standard_error,
             )
             for term, weight in {LEVEL: self.level, **self.weights}.items()
@@ -251,13 +265,18 @@ def fit_correction(
 
 def at_own_level(logit: Floats, clicked: npt.NDArray[np.bool_]) -> Floats:
     """Logits moved by a constant so that the probabilities sum to the clicks, shape (n,)."""
+    return logit + own_level(logit, clicked)
+
+
+def own_level(logit: Floats, clicked: npt.NDArray[np.bool_]) -> float:
+    """The constant by which logits of shape (n,) sum to the clicks; 0 without both outcomes."""
     if not 0 < int(np.count_nonzero(clicked)) < len(clicked):
-        return logit
+        return 0.0
     nothing = np.empty((len(logit), 0))
     shift = fit_logistic(
         nothing, clicked.astype(np.float64), offset=logit, intercept_l2=_INTERCEPT_L2
     )
-    return logit + shift.intercept
+    return shift.intercept
 
 
 def _fit(

@@ -38,6 +38,11 @@ class Gain:
         """Whether it is more than two standard errors above nothing."""
         return self.nats > _STANDARD_ERRORS * self.standard_error > 0.0
 
+    @property
+    def is_disproven(self) -> bool:
+        """Whether it is more than two standard errors below nothing."""
+        return self.nats < -_STANDARD_ERRORS * self.standard_error < 0.0
+
     def __str__(self) -> str:
         return f"{self.nats:.1f} +- {self.standard_error:.1f} nats"
 
