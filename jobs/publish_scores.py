@@ -13,7 +13,7 @@ from datetime import date, datetime
 import pyarrow.compute as pc
 
 from jobs.commands.job import job_main
-from jobs.planning.checks import record
+from jobs.planning.checks import record, with_next_step
 from jobs.planning.publications import as_held, held
 from jobs.planning.record import now
 from jobs.setup.exits import QualityStop, leave
@@ -44,7 +44,10 @@ def run(step: Step) -> Outcome:
             published[day] = as_held(decision, scores)
             continue
         if stopped := failures(judged):
-            reasons.append(f"scores of {day} are not published: {in_words(stopped)}")
+            said = f"scores of {day} are not published: {in_words(stopped)}"
+            # That nothing has judged the models says itself what to do.
+            causes = (gate.cause for gate in stopped if gate.name != "evaluation")
+            reasons.append(with_next_step(said, causes))
             continue
         published[day] = DayRecord(rows_out=scores, published=True)
     record(step.tables, results)

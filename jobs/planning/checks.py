@@ -17,6 +17,7 @@ from jobs.planning.memory import Memory
 from jobs.planning.own_quality import rules_for
 from jobs.planning.record import now
 from jobs.setup.config import Config
+from jobs.setup.environment import conf_directory
 from jobs.setup.exits import QualityStop, UsageError
 from jobs.storage.tables import Tables
 from pipelines.quality.context import MetricsRow
@@ -44,6 +45,13 @@ def listed_causes(conf: Path) -> dict[str, Cause]:
         return load_causes(tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as problem:
         raise UsageError(f"{path}: {problem}") from None
+
+
+def with_next_step(said: str, causes: Iterable[str | None]) -> str:
+    """Add what to do about the first of the causes for which something is listed."""
+    listed = listed_causes(conf_directory())
+    steps = [listed[cause].do for cause in causes if cause is not None and cause in listed]
+    return next((f"{said}; next: {step}" for step in steps if step), said)
 
 
 def check_tables(
@@ -120,7 +128,8 @@ def stop_if_blocked(
     stopped = blocking(results)
     if stopped:
         days = {result.ds for result in stopped}
-        raise QualityStop(f"{said}: {_message(stopped)}", refused=days)
+        told = with_next_step(f"{said}: {_message(stopped)}", (r.cause for r in stopped))
+        raise QualityStop(told, refused=days)
 
 
 def record(tables: Tables, results: Sequence[QualityResult]) -> None:

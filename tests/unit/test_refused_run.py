@@ -25,6 +25,7 @@ def test_a_refused_day_ends_with_10_each_time_and_is_never_done(
         called = made.call(command, "--date", str(LAST), "--run-id", name, *settings)
         assert called.code == 10
         assert f"scores of {LAST} are not published" in called.err
+        assert "; next: See `promoted-ctr report`: which segments are off" in called.err
     rows = made.tables.read_arrow("runs").to_pylist()
     assert [
         (row["run_id"], row["job"], row["ds"], row["status"], row["exit_code"], row["published"])
