@@ -1,11 +1,12 @@
 """Faults in one landing file of a small world, drawn from seeds, and what must hold after each.
 
 ``python -m tests.benchmarks.strange_logs [--faults 500] [--seed 1] [--job run] [--only NAME]
-[--seconds S]``.
+[--seconds S] [--together N]``.
 Never a stack trace or an exit code that nobody can act on; never a row or file that is neither
 accepted, refused nor named as not read; never a published day that a gate's interval excludes. Each
 fault is drawn from its own seed, seed + number: ``--faults 1 --seed S`` repeats one. Five to twenty
-seconds a fault; ``--job ingest_logs`` stops after the logs, in a third of it.
+seconds a fault; ``--job ingest_logs`` stops after the logs, in a third of it, and ``--together 40``
+ingests ranges of so many days with a fault each, in a fifth of that.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
-from tests.support.strange_logs import Grounds, as_json
+from tests.support.strange_logs import Ending, Grounds, as_json, spend_together
 
 
 def main() -> int:
@@ -31,16 +33,12 @@ def main() -> int:
     parser.add_argument("--job", default="run", help="run, or a job: what is made of the day")
     parser.add_argument("--only", default="", metavar="NAME", help="faults whose name has this")
     parser.add_argument("--seconds", type=float, help="start no fault after so long")
+    parser.add_argument("--together", type=int, default=0, metavar="N", help="days of a range")
     given = parser.parse_args()
     ended: Counter[tuple[str, int]] = Counter()
     wrong, done, began = 0, 0, time.monotonic()
     with tempfile.TemporaryDirectory() as temporary:
-        grounds = Grounds.make(Path(temporary) / "grounds")
-        for seed in range(given.seed, given.seed + given.faults):
-            if given.seconds is not None and time.monotonic() - began > given.seconds:
-                break
-            with tempfile.TemporaryDirectory(dir=temporary) as folder:
-                ending = grounds.spend(seed, Path(folder), job=given.job, only=given.only)
+        for ending in endings(given, Path(temporary)):
             done += 1
             wrong += bool(ending.wrong)
             ended[ending.fault.name, ending.called.code] += 1
@@ -54,6 +52,22 @@ def main() -> int:
         print(f"| {name} | {' | '.join(map(str, codes))} | {rest} |")
     print(f"{done - wrong} of {done} faults ended as they should, {time.monotonic() - began:.0f} s")
     return int(wrong > 0)
+
+
+def endings(given: argparse.Namespace, place: Path) -> Iterator[Ending]:
+    """Each fault that was asked for, done, until the time is over."""
+    began = time.monotonic()
+    grounds = None if given.together else Grounds.make(place / "grounds")
+    seeds = range(given.seed, given.seed + given.faults)
+    for first in seeds[:: given.together or 1]:
+        if given.seconds is not None and time.monotonic() - began > given.seconds:
+            return
+        with tempfile.TemporaryDirectory(dir=place) as folder:
+            if grounds is None:
+                own = range(first, min(first + given.together, seeds.stop))
+                yield from spend_together(own, Path(folder), only=given.only)
+            else:
+                yield grounds.spend(first, Path(folder), job=given.job, only=given.only)
 
 
 if __name__ == "__main__":

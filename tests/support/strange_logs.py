@@ -8,7 +8,8 @@ import gzip
 import io
 import json
 import shutil
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from random import Random
@@ -98,6 +99,54 @@ class Ending:
         return f"seed {self.seed}: {self.fault.name} in {self.log}: {self.called.code}: {last[0]}"
 
 
+def spend_together(seeds: Sequence[int], folder: Path, *, only: str = "") -> list[Ending]:
+    """Ingest days of which each has a fault, drawn from its seed, as one range.
+
+    A day that ends the range is judged by that, and made whole for the others.
+    """
+    world = World.make(folder, tiny(len(seeds) + 1))
+    made = Chain(folder / "warehouse", world.landing)
+    drawn: dict[date, tuple[int, LogFault, str]] = {}
+    whole: dict[date, Path] = {}
+    for number, seed in enumerate(seeds, start=2):
+        draw = Random(seed)
+        fault = draw.choice([f for f in FAULTS if only in f.name])
+        log, at = draw.choice(fault.logs), day(number)
+        drawn[at] = seed, fault, log
+        landed = made.landing / log / f"ds={at}"
+        whole[at] = shutil.copytree(landed, folder / "whole" / str(at))
+        rows = read_rows(landed)
+        shutil.rmtree(landed)
+        landed.mkdir()
+        fault.write(draw, log, rows, landed)
+    words = ["--start", str(min(drawn)), "--end", str(max(drawn))]
+    words += ["--set", "quality.great_expectations=false", "--run-id", RUN_ID]
+    endings = []
+    while drawn:
+        called = made.call("ingest_logs", *words)
+        records = {r["ds"]: r for r in read_runs(made.tables) if r["run_id"] == RUN_ID}
+        is_made = called.code in (ExitCode.DONE, ExitCode.QUALITY)
+        told = [at for at in drawn if str(at) in called.err]
+        ended = [
+            at for at in drawn if is_made and "logs" in records.get(at, {"details": {}})["details"]
+        ]
+        for at in ended or told or list(drawn):
+            seed, fault, log = drawn.pop(at)
+            found = wrong_call(called)
+            if at in ended:
+                found += lost(
+                    made.landing / log / f"ds={at}", records[at]["details"]["logs"].get(log)
+                )
+            elif at not in told:
+                found.append("it is not said which day has ended the range")
+            code = records[at]["exit_code"] if at in ended else called.code
+            endings.append(Ending(seed, fault, log, replace(called, code=code), found))
+            landed = made.landing / log / f"ds={at}"
+            shutil.rmtree(landed, ignore_errors=True)
+            shutil.copytree(whole[at], landed)
+    return endings
+
+
 def read_rows(folder: Path) -> list[Row]:
     """The rows of a day's Parquet files, maps as mappings."""
     table = pq.ParquetDataset(sorted(folder.glob("*.parquet")), partitioning=None).read()
@@ -108,8 +157,8 @@ def read_rows(folder: Path) -> list[Row]:
     return rows
 
 
-def wrong(made: Chain, log: str, called: Called) -> list[str]:
-    """Whatever must hold, and does not."""
+def wrong_call(called: Called) -> list[str]:
+    """What must hold of how a command ends, and does not."""
     found = []
     if called.code not in ENDINGS:
         found.append(f"it ended with {called.code}")
@@ -117,6 +166,12 @@ def wrong(made: Chain, log: str, called: Called) -> list[str]:
         found.append("a stack trace was shown")
     if called.code and not called.err.strip().splitlines()[-1:][0].startswith("promoted-ctr: "):
         found.append("no line says why")
+    return found
+
+
+def wrong(made: Chain, log: str, called: Called) -> list[str]:
+    """Whatever must hold, and does not."""
+    found = wrong_call(called)
     records = [r for r in read_runs(made.tables) if r["run_id"] == RUN_ID]
     ingested = [r for r in records if r["job"] == "ingest_logs" and r["ds"] == day(DAYS)]
     folder = made.landing / log / f"ds={day(DAYS)}"
