@@ -24,6 +24,8 @@ PYTHON_ADVICE := install it (Debian/Ubuntu: apt-get install python3.11 python3.1
 
 # Another Spark or other modules of the caller must not be mixed into this environment.
 unexport SPARK_HOME PYTHONPATH PYTHONHOME VIRTUAL_ENV
+# Without stored bytecode each of many processes compiles its modules anew, for 2 seconds of CPU.
+unexport PYTHONDONTWRITEBYTECODE
 export PYSPARK_PYTHON := $(CURDIR)/$(BIN)/python
 export PYSPARK_DRIVER_PYTHON := $(PYSPARK_PYTHON)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
