@@ -112,9 +112,8 @@ def _double_scores(step: Step, rows: pa.Table) -> pa.Table:
 def _double_a_category(score: Callable[..., Any]) -> Callable[..., Any]:
     """Twice the published probability for the traffic of the largest category."""
 
-    def score_and_double(step: Step, day: date) -> Any:
-        scored, fields = score(step, day)
-        rows = step.tables.read_arrow("predictions", [day]).sort_by("order_key")
+    def score_and_double(rows: pa.Table, *how: Any) -> Any:
+        scored, fields = score(rows, *how)
         sizes = {v["values"]: v["counts"] for v in rows["category"].value_counts().to_pylist()}
         is_largest = pc.equal(rows["category"], max(sizes, key=lambda name: sizes[name]))
         factor = pc.if_else(pc.fill_null(is_largest, False), 2.0, 1.0)
@@ -300,7 +299,7 @@ FAULTS = (
     ),
     Fault(
         "one category off by 2", "promised and observed clicks differ", "evaluate_models",
-        replace=(("evaluate_models._score", _double_a_category),),
+        replace=(("evaluate_models._scored", _double_a_category),),
     ),
     Fault(
         "clicks of one device lost", "the click rate changed in a part of the traffic",
