@@ -12,7 +12,9 @@ import pytest
 
 from jobs import evaluate_models
 from jobs.step import Step
+from jobs.storage.tables import Tables
 from tests.support.chain import Chain
+from tests.support.local_spark import LocalSpark
 from tests.support.world import World, day
 from tests.unit.conftest import DAYS, PUBLISHED
 
@@ -68,7 +70,8 @@ def test_a_day_s_clicks_enter_its_scores_and_what_the_next_day_is_judged_by(
 def judge_last_day(chain: Chain) -> dict[str, list[float]]:
     """Judge the last day by what the tables hold now."""
     nothing: Any = None
-    evaluate_models.run(Step(chain.tables, chain.config, nothing, days=[LAST], run_id="again"))
+    tables = Tables(str(chain.root), LocalSpark)  # type: ignore[arg-type]
+    evaluate_models.run(Step(tables, chain.config, nothing, days=[LAST], run_id="again"))
     scored = chain.tables.read_arrow("scored_traffic", [LAST]).sort_by("impression_id")
     return {name: scored[name].to_pylist() for name in ("p_content", "p_ensemble", "p_click")}
 
