@@ -265,6 +265,8 @@ def badly_said(called: Called) -> str:
     if called.code in (-9, -15, ExitCode.TERMINATED):
         return ""
     if called.code == ExitCode.DONE:
+        # Of an executor that is lost, Spark may tell: the run has done without it.
+        lines = [line for line in lines if "TaskSchedulerImpl: Lost executor " not in line]
         told = [line for line in lines if not line.startswith("promoted-ctr: ")]
         return f"ended well and said {told}" if told else ""
     # Besides the one line of how it ended there may be one of alerts that could not be told.
