@@ -7,18 +7,18 @@ else is asked of the session, such as reading text formats, starts Spark.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.units_spark import Batches
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-Batches = Iterator[pa.RecordBatch]
 _TYPES = {
     "array<bigint>": pa.list_(pa.int64()), "bigint": pa.int64(), "binary": pa.binary(),
     "date": pa.date32(), "int": pa.int32(), "long": pa.int64(), "string": pa.string(),
@@ -86,7 +86,7 @@ class SmallSession:
     Parameters
     ----------
     start : callable
-        Gives the session of Spark.
+        Gives the session of Spark, the same whenever it is called.
     """
 
     def __init__(self, start: Callable[[], SparkSession]) -> None:
@@ -100,14 +100,10 @@ class SmallSession:
         batches = [pa.RecordBatch.from_pydict({"id": [n]}, schema) for n in numbers]
         return SmallFrame(self, batches, schema)
 
-    @cached_property
-    def _spark(self) -> SparkSession:
-        return self._start()
-
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        return getattr(self._spark, name)
+        return getattr(self._start(), name)
 
 
 def _schema(ddl: str) -> pa.Schema:

@@ -138,13 +138,10 @@ class _Slice:
             found[NORMALIZED_ENTROPY] = self._of_losses(entropy, anywhere)
             found |= self._line(model.logit[self.index])
         undefined = _Estimate(reason=self.one_class)
-        return {
-            metric: estimate
-            if metric in COMPARED
-            else replace(estimate, influence=None, of_click=None)
-            for metric in METRICS
-            for estimate in [found.get(metric, undefined)]
-        }
+        made = {metric: found.get(metric, undefined) for metric in METRICS}
+        for metric in (metric for metric in METRICS if metric not in COMPARED):
+            made[metric] = replace(made[metric], influence=None, of_click=None)
+        return made
 
     def _judge_both_classes(
         self, ranks: Ranks, p: FloatArray, losses: FloatArray
@@ -229,12 +226,12 @@ def evaluate(day: Judged) -> list[MetricRow]:
     models = {name: _Model.of(p, day.clicked) for name, p in day.probabilities.items()}
     rows = []
     for part in _slices(day):
-        base = None if day.baseline is None else part.judge(models[day.baseline])
+        base = part.judge(models[day.baseline]) if day.baseline is not None else {}
         # One after the other: what each row adds to each metric is as large as the day.
         for name, model in models.items():
-            found = part.judge(model) if base is None or name != day.baseline else base
+            found = base if name == day.baseline else part.judge(model)
             rows += [part.row(name, metric, found[metric]) for metric in METRICS]
-            if day.baseline is None or base is None or name == day.baseline:
+            if day.baseline is None or name == day.baseline:
                 continue
             for metric in COMPARED:
                 expected = (model.p, models[day.baseline].p)

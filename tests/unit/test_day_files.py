@@ -17,7 +17,9 @@ from jobs.storage.day_file_writer import DayFileWriter
 from jobs.storage.day_files import WRITTEN, DataFile, read_file
 from jobs.storage.delta_log import logged_files
 from jobs.storage.tables import Tables
+from jobs.storage.task_writes import write_unit_tables
 from schemas.catalog import TABLES
+from tests.support.local_spark import LocalSpark
 from tests.support.rows import DAY, arrow_rows, later
 
 NAME = "impressions"
@@ -153,6 +155,22 @@ def test_rows_of_mixed_days_come_back_as_they_were_a_file_a_day(tables):
     assert [table.num_rows for table in read] == [2]
     assert read[0].schema == arrow_schema(NAME)
     assert set(read[0]["ds"].to_pylist()) == {NEXT}
+
+
+def test_a_task_that_makes_several_tables_piece_by_piece_leaves_one_file_of_each(tmp_path):
+    tables = Tables(str(tmp_path / "warehouse"), LocalSpark)
+    pieces = [shown(DAY, NEXT), shown(DAY), shown(NEXT, DAY)]
+
+    def run(number):
+        for piece in pieces:
+            yield NAME, piece
+            yield "clicks", arrow_rows("clicks", [{"ds": DAY}])
+
+    write_unit_tables(tables, [NAME, "clicks"], 1, run, [DAY, NEXT])
+    assert tables.row_counts(NAME) == {DAY: 3, NEXT: 2}
+    assert tables.row_counts("clicks") == {DAY: 3}
+    assert [file.ds for file in tables.files(NAME, [DAY, NEXT])] == [DAY, NEXT]
+    assert len(tables.files("clicks", [DAY])) == 1
 
 
 def test_a_commit_replaces_exactly_its_days(tables):
