@@ -106,6 +106,12 @@ def test_the_fingerprint_of_a_day_follows_its_files_and_its_select_only(tmp_path
     assert fingerprints()[0] != first
 
 
+def test_files_that_do_not_tell_their_day_are_among_those_of_each(tmp_path, landing):
+    source = Source.load(write_source(tmp_path / "mine", SOURCE), landing)
+    for day in (date(2026, 1, 1), date(2026, 1, 3)):
+        assert [file.name for file in source.day_files("world", [day])] == ["world.csv"]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
