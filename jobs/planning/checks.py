@@ -51,7 +51,7 @@ def with_next_step(said: str, causes: Iterable[str | None]) -> str:
     """Add what to do about the first of the causes for which something is listed."""
     listed = listed_causes(conf_directory())
     steps = [listed[cause].do for cause in causes if cause is not None and cause in listed]
-    return next((f"{said}; next: {step}" for step in steps if step), said)
+    return next((f"{said}; next: {step.rstrip('.')}" for step in steps if step), said)
 
 
 def check_tables(

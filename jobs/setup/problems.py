@@ -33,7 +33,10 @@ _MACHINE = (
     ),
 )  # fmt: skip
 
-_JAVA = ("JAVA_GATEWAY_EXITED", "Answer from Java side is empty", "connect to the Java server")
+_JAVA = (
+    "JAVA_GATEWAY_EXITED", "Answer from Java side is empty", "connect to the Java server",
+    "CANNOT_OPEN_SOCKET",
+)  # fmt: skip
 
 
 def said_of(problem: BaseException) -> str:
@@ -64,9 +67,13 @@ def machine_problem(problem: BaseException) -> str:
 
 def java_ended(problem: BaseException) -> bool:
     """Whether the JVM of this process is gone: killed, by a person or for its memory."""
-    if any(mark in str(problem) for mark in _JAVA) or type(problem).__name__ == "Py4JNetworkError":
+    kind, text = type(problem).__name__, str(problem)
+    if kind == "Py4JNetworkError" or any(mark in text for mark in _JAVA):
         return True
-    if not isinstance(problem, ConnectionError):
+    if kind == "Py4JError":
+        # Where Java has answered, its trace is told; where the answer was cut off, nothing is.
+        return "Trace:" not in text
+    if not isinstance(problem, (ConnectionError, EOFError)):
         return False
-    frames = traceback.walk_tb(problem.__traceback__)
-    return any("py4j" in frame.f_code.co_filename for frame, _ in frames)
+    files = (frame.f_code.co_filename for frame, _ in traceback.walk_tb(problem.__traceback__))
+    return any("py4j" in file or "pyspark" in file for file in files)

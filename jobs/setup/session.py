@@ -163,8 +163,9 @@ def start_session(
             "Connect): run on a cluster of your own, by spark-submit"
         )
     spark.sparkContext.setLogLevel("ERROR")
+    # What these tell, with traces, is told again by the error itself.
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)
     for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
-        # What they tell, with traces, is told again by the error itself.
         PySparkLogger.getLogger(name).setLevel(logging.CRITICAL)
     return spark
 

@@ -7,7 +7,8 @@ import errno
 
 import pytest
 from py4j.java_gateway import GatewayParameters, JavaGateway
-from py4j.protocol import Py4JNetworkError
+from py4j.protocol import Py4JError, Py4JNetworkError
+from pyspark.errors import PySparkRuntimeError
 
 from jobs.__main__ import main
 from jobs.setup.exits import ExitCode, exit_code_of
@@ -55,17 +56,26 @@ def test_a_java_that_was_killed_is_a_reason_to_run_again():
     told = [
         RuntimeError("[JAVA_GATEWAY_EXITED] Java gateway process exited before sending its port"),
         Py4JNetworkError("Answer from Java side is empty"),
+        Py4JError("An error occurred while calling o1419.getResult"),
+        PySparkRuntimeError(
+            errorClass="CANNOT_OPEN_SOCKET", messageParameters={"errors": "Connection refused"}
+        ),
     ]
     gateway = JavaGateway(gateway_parameters=GatewayParameters(port=1))
     try:
         gateway.jvm.System.nanoTime()
     except (ConnectionError, Py4JNetworkError) as refused:
         told.append(refused)
-    assert len(told) == 3
+    assert len(told) == 5
     for problem in told:
         assert "run again" in machine_problem(problem)
         assert exit_code_of(problem) is ExitCode.TERMINATED
-    assert machine_problem(ConnectionRefusedError(errno.ECONNREFUSED, "by a server")) == ""
+    for problem in (
+        ConnectionRefusedError(errno.ECONNREFUSED, "by a server"),
+        EOFError("a file ended"),
+        Py4JError("An error occurred while calling o1.no. Trace:\npy4j.Py4JException: no method"),
+    ):
+        assert machine_problem(problem) == ""
 
 
 def test_a_command_that_ends_for_it_says_so(
