@@ -187,7 +187,7 @@ FLOW: tuple[Job, ...] = (
         ("predictions",),
         ("features", "history", "scoring"),
         "the models of the day before on the day's promoted traffic",
-        output_version=3,
+        output_version=4,
     ),
     Job(
         "fit_ensemble",
@@ -196,7 +196,7 @@ FLOW: tuple[Job, ...] = (
         ("ensemble_weights", "calibration_maps", "stack_weights"),
         ("ensemble", "calibration"),
         "add to the joint model what is proven, and calibrate, on out-of-time predictions",
-        output_version=4,
+        output_version=5,
     ),
     Job(
         "evaluate_models",

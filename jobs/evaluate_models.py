@@ -92,7 +92,8 @@ def _scored(
     """Each impression's probabilities as published for the day, and its calibration fields."""
     cold = is_cold(rows, stack.cold_threshold)
     inputs = stack_inputs(rows, stack.cold_threshold)
-    fields = fields_of(rows, field_names, cold)
+    names = dict.fromkeys([*field_names, *stack.factors.factors])
+    fields = fields_of(rows, list(names), cold)
     historical = inputs.pair.historical_listing + number(rows, "historical_context")
     content = inputs.pair.content_listing + number(rows, "content_context")
     scored = pa.table(

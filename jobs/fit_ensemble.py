@@ -20,14 +20,14 @@ from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
 from pipelines.days import day_number, day_numbers
 from pipelines.models.calibration import fit_calibration
-from pipelines.models.correction import STEPS, CorrectionRow, at_own_level, fit_correction
+from pipelines.models.correction import RATES, STEPS, CorrectionRow, at_own_level, fit_correction
 from pipelines.models.ensemble_fit import fit_ensemble
 from pipelines.models.field_factors import fit_field_factors
 from pipelines.models.gain import gain_over_rates
 from pipelines.models.proven_calibration import fit_proven_calibration
 from pipelines.models.segments import cold_threshold
 from pipelines.models.stack import fields_of, is_cold, stack_inputs, whole
-from pipelines.models.step_down import is_worse, step_down
+from pipelines.models.step_down import rates_by_position, step_down
 
 
 def run(step: Step) -> Outcome:
@@ -81,12 +81,15 @@ class _Fitted:
                 inputs, clicked, user, days, ahead, own.level, l2=own.l2,
                 min_clicks=own.min_clicks,
             )  # fmt: skip
-            made = step_down(made, inputs, rows, clicked, user, days)
-            logit = at_own_level(made.logit(inputs), clicked)
-            proven = fit_proven_calibration(logit, clicked, user, days, fields, folds=folds)
+            over_rates = gain_over_rates(inputs.joint, rows, clicked, user)
+            made = step_down(made, over_rates, inputs, rows, clicked, user, days)
+            if made.form == RATES:
+                proven = rates_by_position(made, inputs, rows, clicked)
+            else:
+                logit = at_own_level(made.logit(inputs), clicked)
+                proven = fit_proven_calibration(logit, clicked, user, days, fields, folds=folds)
             curve, factors = proven.map, proven.factors
             correction = made.to_rows()
-            over_rates = gain_over_rates(inputs.joint, rows, clicked, user)
             extra = {
                 "stack": made.form,
                 "gain_over_rates": str(over_rates),
@@ -103,8 +106,8 @@ class _Fitted:
             factors = fit_field_factors(curve.apply(logit), clicked, fields)
         days_held = len(pc.unique(rows["ds"]))
         degraded = [ensemble.reason] if ensemble.reason else []
-        if is_worse(str(extra.get("stack_reason"))):
-            degraded.append(_worse(str(extra["stack_reason"]), str(extra["stack"])))
+        if extra.get("stack") in STEPS:
+            degraded.append(_stepped_down(str(extra["stack_reason"]), str(extra["stack"])))
         elif extra and not extra["is_proven_over_rates"]:
             degraded.append(_unproven(str(extra["gain_over_rates"]), days_held, int(clicked.sum())))
         if days_held < config.ensemble.days:
@@ -133,11 +136,10 @@ class _Fitted:
         )
 
 
-def _worse(reason: str, form: str) -> str:
-    """What is said of a joint model that is worse than rates by position."""
-    if form not in STEPS:
-        return f"{reason}; nothing else is proven better, so the gates decide (docs/quality.md)"
-    return f"{reason}; in its place is published: {form.replace('_', ' ')} (docs/quality.md)"
+def _stepped_down(reason: str, form: str) -> str:
+    """What is said of what has taken the joint model's place."""
+    what = "these rates are" if form == RATES else "the content model alone is"
+    return f"{reason}; {what} published in its place (docs/quality.md, The first days)"
 
 
 def _unproven(gain: str, days: int, clicks: int) -> str:

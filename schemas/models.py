@@ -96,6 +96,11 @@ PREDICTIONS = Table(
             "joint_listing", T.DoubleType(), "the listing's joint logit at the reference context"
         ),
         Column("joint_context", T.DoubleType(), "what the request adds to the joint logit"),
+        Column(
+            "listing_ratio",
+            T.DoubleType(),
+            "the listing's smoothed clicks to those expected at its positions",
+        ),
         Column("p_baseline", T.DoubleType(), "smoothed click rate times a position factor"),
         DS,
     ),

@@ -41,13 +41,10 @@ _CONTEXT_TERMS = (
     "content_over_joint_context",
 )
 TERMS = (*_LISTING_TERMS, *_CONTEXT_TERMS)
+CONTENT_ALONE, RATES, LISTING_RATE = "content_alone", "rates", "listing_rate"
 STEPS: Mapping[str, Mapping[str, float]] = {
-    "content_alone": {"content_over_joint_listing": 1.0, "content_over_joint_context": 1.0},
-    "historical_alone": {
-        "historical_over_joint_listing": 1.0,
-        "historical_over_joint_context": 1.0,
-    },
-    "rate_alone": {"joint_listing": -1.0, "joint_context": -1.0},
+    CONTENT_ALONE: {"content_over_joint_listing": 1.0, "content_over_joint_context": 1.0},
+    RATES: {"joint_listing": -1.0, "joint_context": -1.0, LISTING_RATE: 1.0},
 }
 """Weights that take the joint model out again, see `step_down`."""
 # The intercept is held like a level: ten clicks' worth around nothing.
@@ -66,25 +63,29 @@ class StackInputs:
         The listing's joint logit at the reference context.
     joint_context : numpy.ndarray of float64 or None
         What the request adds to it; left out where only listings are scored.
+    listing_rate : numpy.ndarray of float64 or None
+        Logarithm of the listing's smoothed clicks to those expected at its positions; left out
+        where a joint model is what is judged.
     """
 
     pair: EnsembleInputs
     joint_listing: Floats
     joint_context: Floats | None = None
+    listing_rate: Floats | None = None
 
     def term(self, name: str) -> Floats:
         """Value of a term, shape (n,)."""
         part, _, evidence = name.partition(":")
-        if part in ("joint_listing", "joint_context"):
-            values = self._joint(part)
+        if part in ("joint_listing", "joint_context", LISTING_RATE):
+            values = self._given(part)
         elif "_over_joint_" in part:
             model, _, scope = part.partition("_over_joint_")
-            values = self.pair.term(f"{model}_{scope}") - self._joint(f"joint_{scope}")
+            values = self.pair.term(f"{model}_{scope}") - self._given(f"joint_{scope}")
         else:
             values = self.pair.term(part)
         return values * self.pair.term(evidence) if evidence else values
 
-    def _joint(self, name: str) -> Floats:
+    def _given(self, name: str) -> Floats:
         values: Floats | None = getattr(self, name)
         if values is None:
             raise ValueError(f"{name} is needed and was not given")
@@ -93,7 +94,7 @@ class StackInputs:
     @property
     def joint(self) -> Floats:
         """The joint model's logit."""
-        return self.joint_listing + self._joint("joint_context")
+        return self.joint_listing + self._given("joint_context")
 
 
 class CorrectionRow(NamedTuple):
@@ -141,7 +142,7 @@ class Correction:
     def listing_logit(self, inputs: StackInputs) -> Floats:
         """The listing's part of the logit, level included, shape (n,)."""
         constant = self.level + self.weights.get(INTERCEPT, 0.0)
-        return inputs.joint_listing + constant + self._sum(inputs, _LISTING_TERMS)
+        return inputs.joint_listing + constant + self._sum(inputs, (*_LISTING_TERMS, LISTING_RATE))
 
     def context_logit(
         self, joint: npt.ArrayLike, historical: npt.ArrayLike, content: npt.ArrayLike
@@ -198,11 +199,12 @@ class Correction:
         weights = {row.term: row.weight for row in given}
         if LEVEL not in weights or len(weights) != len(given):
             raise ValueError(f"not the rows of one stack: {sorted(row.term for row in given)}")
-        unknown = sorted(weights.keys() - {LEVEL, INTERCEPT, *TERMS})
+        known = (INTERCEPT, *TERMS, LISTING_RATE)
+        unknown = sorted(weights.keys() - {LEVEL, *known})
         if unknown:
             raise ValueError(f"unknown terms of the stack: {', '.join(unknown)}")
         level = weights.pop(LEVEL)
-        ordered = {term: weights[term] for term in (INTERCEPT, *TERMS) if term in weights}
+        ordered = {term: weights[term] for term in known if term in weights}
         first = given[0]
         return cls(
             level,

@@ -89,13 +89,14 @@ def evidence(assembler: Assembler, batch: pa.RecordBatch) -> dict[str, pa.Array]
     -------
     dict
         window_impressions, shop_window_impressions (int64), age_days (float64, null where the
-        time of creation is unknown).
+        time of creation is unknown), listing_ratio as of `smoothed_ratio`.
     """
     age = age_days(batch.column("created_ts"), batch.column("ds"))
     return {
         "window_impressions": pa.array(_both(batch, "listing")),
         "shop_window_impressions": pa.array(_both(batch, "shop")),
         "age_days": pa.array(np.maximum(age, 0.0), mask=np.isnan(age)),
+        "listing_ratio": pa.array(smoothed_ratio(assembler, batch)),
     }
 
 

@@ -18,7 +18,7 @@ from pipelines.features.feature_rows import (
 from pipelines.features.xxhash import xxhash64
 from pipelines.models.fields import position_bands, top_levels
 from pipelines.models.linear import logits
-from pipelines.models.listing_part import Models, evidence, listing_part, smoothed_ratio
+from pipelines.models.listing_part import Models, evidence, listing_part
 from pipelines.samples.balanced import order_key
 from schemas.models import PREDICTIONS
 
@@ -46,7 +46,6 @@ def score_listing_days(rows: pa.Table, assembler: Assembler, models: Models) -> 
             "historical_listing": pa.array(part.historical + models.reference["historical"]),
             "content_listing": pa.array(part.content + models.reference["content"]),
             **evidence(assembler, batch),
-            "ratio": pa.array(smoothed_ratio(assembler, batch)),
             "words": listing_words(assembler, batch),
         }
         made.append(pa.table(columns))
@@ -97,7 +96,8 @@ def predict_traffic(
         positions = batch.column("position").to_numpy()
         kinds, where = np.unique(positions, return_inverse=True)
         rates = np.array([position_rates.get(int(p), overall) for p in kinds])[where]
-        ratio = columns["ratio"].fill_null(1.0).to_numpy(zero_copy_only=False)
+        columns["listing_ratio"] = columns["listing_ratio"].fill_null(1.0)
+        ratio = columns["listing_ratio"].to_numpy(zero_copy_only=False)
         columns["p_baseline"] = pa.array(np.clip(ratio * rates, 1e-6, 0.999))
         columns["position_band"] = position_bands(batch.column("position"))
         columns["order_key"] = pa.array(order_key(batch.column("impression_id")))

@@ -53,6 +53,7 @@ def stack_inputs(table: pa.Table, cold_threshold: int, *, context: bool = True) 
         ensemble_inputs(table, cold_threshold, context=context),
         number(table, "joint_listing"),
         number(table, "joint_context") if context else None,
+        np.log(np.asarray(pc.fill_null(table["listing_ratio"], 1.0).to_numpy(), np.float64)),
     )
 
 

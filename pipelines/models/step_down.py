@@ -1,71 +1,107 @@
 """What is published in place of a joint model that is proven worse than plain click rates.
 
 Unproven it is published as well: a joint model that has too few clicks to be proven was never worse
-(docs/quality.md). Where it is proven worse than click rates by position, out of time, the first of
-these takes its place that is proven better than it: the content model alone, the historical model
-alone, one click rate (which the field factors vary by position, shop and the like, as far as they
-are proven). Each is a choice of weights, so that servers add up what they always do.
+(docs/quality.md). Where it is proven worse than click rates by listing and position, out of time,
+the content model alone takes its place if that is proven better than these rates, else the rates
+do. Each is a choice of weights, so that servers add up what they always do; positions come in as
+factors of the field position_band.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipelines.models.correction import STEPS, Correction, StackInputs, own_level
-from pipelines.models.gain import gain_of, gain_over_rates, later_half
+from pipelines.models.calibration_map import SHIFT, CalibrationMap
+from pipelines.models.correction import (
+    CONTENT_ALONE,
+    RATES,
+    STEPS,
+    Correction,
+    StackInputs,
+    own_level,
+)
+from pipelines.models.elementary import probabilities
+from pipelines.models.field_factors import fit_field_factors
+from pipelines.models.fields import coded
+from pipelines.models.gain import Gain, gain_over_rates, later_half
+from pipelines.models.proven_calibration import IDENTITY, ProvenCalibration
 
 Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
 
-_WORSE = "the joint model is proven worse than click rates by position"
-
-
-def is_worse(reason: str) -> bool:
-    """Whether a correction's reason is that the joint model is proven worse than rates."""
-    return reason.startswith(_WORSE)
+# Prior of the click rate of a band of positions, in clicks: as `history.position_strength`.
+_POSITION_CLICKS = 2.0
+_POSITION = "position_band"
 
 
 def step_down(
     made: Correction,
+    over_rates: Gain,
     inputs: StackInputs,
     rows: pa.Table,
-    clicked: npt.NDArray[np.bool_],
+    clicked: Flags,
     user: npt.NDArray[np.int64],
     day: npt.NDArray[np.int32],
 ) -> Correction:
-    """Give what is published: what was made, or the first step down that is proven better.
-
-    Every form is judged on the later half of the days at the level that it had on the earlier one.
+    """Give what is published: what was made, or what is proven to be better.
 
     Parameters
     ----------
     made : Correction
         As of `fit_correction`, to which the other parameters are known.
+    over_rates : Gain
+        Of the joint model over the rates on all of the rows.
     rows : pyarrow.Table
         With the column p_baseline; shape (n,) like the others.
     """
-    later = later_half(day)
-    if not later.any():
-        return made
-
-    def judged(weights: Mapping[str, float]) -> Floats:
-        logit = Correction(weights=weights).logit(inputs)
-        shifted: Floats = logit[later] + own_level(logit[~later], clicked[~later])
-        return shifted
-
-    joint = judged({})
-    over_rates = gain_over_rates(joint, rows.filter(pa.array(later)), clicked[later], user[later])
     if not over_rates.is_disproven:
         return made
-    reason = f"{_WORSE}: over {len(joint)} impressions it gains {over_rates}"
-    for weights in STEPS.values():
-        gain = gain_of(joint, judged(weights), clicked[later], user[later])
-        if gain.is_proven:
-            # Nothing is known of how far its level may be off, so it is that of the clicks.
-            level = own_level(Correction(weights=weights).logit(inputs), clicked)
-            return replace(made, level=level, weights=weights, gain=gain, reason=reason)
-    return replace(made, reason=reason)
+    step, gain = RATES, Gain(-over_rates.nats, over_rates.standard_error)
+    of_content = _content_over_rates(inputs, rows, clicked, user, day)
+    if of_content.is_proven:
+        step, gain = CONTENT_ALONE, of_content
+    reason = (
+        "the joint model is proven worse than click rates by listing and position: over "
+        f"{len(clicked)} impressions it gains {over_rates}"
+    )
+    level = _level(Correction(weights=STEPS[step]).logit(inputs), clicked, step)
+    return replace(made, level=level, weights=STEPS[step], gain=gain, reason=reason)
+
+
+def rates_by_position(
+    made: Correction, inputs: StackInputs, rows: pa.Table, clicked: Flags
+) -> ProvenCalibration:
+    """Give the listings' rates what positions make of them; that they differ needs no proof."""
+    p = probabilities(made.logit(inputs))
+    bands = {_POSITION: coded(rows[_POSITION])}
+    factors = fit_field_factors(p, clicked, bands, {_POSITION: _POSITION_CLICKS})
+    none = Gain(0.0, 0.0)
+    return ProvenCalibration(CalibrationMap(SHIFT, IDENTITY), none, factors, none)
+
+
+def _content_over_rates(
+    inputs: StackInputs,
+    rows: pa.Table,
+    clicked: Flags,
+    user: npt.NDArray[np.int64],
+    day: npt.NDArray[np.int32],
+) -> Gain:
+    """Gain of the content model on the later days, at the level that it had on the earlier ones."""
+    later = later_half(day)
+    logit = Correction(weights=STEPS[CONTENT_ALONE]).logit(inputs)
+    shifted = logit[later] + own_level(logit[~later], clicked[~later])
+    return gain_over_rates(shifted, rows.filter(pa.array(later)), clicked[later], user[later])
+
+
+def _level(logit: Floats, clicked: Flags, step: str) -> float:
+    """The level at which the logits sum to the clicks; rates have none of their own."""
+    start = 0.0
+    if step == RATES:
+        rate = (np.count_nonzero(clicked) + 1.0) / (len(clicked) + 100.0)
+        start = math.log(rate / (1.0 - rate))
+    return start + own_level(logit + start, clicked)

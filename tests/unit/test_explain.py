@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from pipelines.features.assemble import Assembler
 from pipelines.features.registry import Namespace
+from pipelines.models.correction import STEPS, Correction
 from pipelines.models.listing_part import Models
 from pipelines.models.stack import Stack
 from pipelines.models.weights import Weights
@@ -38,7 +41,7 @@ def weights(value):
 MODELS = Models(weights(0.1), weights(-0.2), None)
 
 
-def stack(intercept):
+def stack(intercept, correction=()):
     terms = {
         "intercept": intercept, "historical_listing": 0.6, "content_listing": 0.5,
         "historical_context": 0.7, "content_context": 0.4, "cold_threshold": 5.0,
@@ -53,14 +56,16 @@ def stack(intercept):
         for value, factor in values.items()
     ]
     fit = {"form": "full", "reason": None, "rows": 9, "clicks": 3}
-    return Stack.from_rows([{"term": t, "weight": w, **fit} for t, w in terms.items()], curve)
+    ensemble = [{"term": t, "weight": w, **fit} for t, w in terms.items()]
+    return Stack.from_rows(ensemble, curve, [row._asdict() for row in correction])
 
 
 def listing(impressions=3, shop="s1", category="home > mugs"):
     sums = {
-        f"{entity}_{surface}_impressions": pa.array([impressions], pa.int64())
+        f"{entity}_{surface}_{what}": pa.array([number], pa.int64())
         for entity in ("listing", "shop", "category")
         for surface in ("search", "promoted")
+        for what, number in (("impressions", impressions), ("clicks", 3), ("expected_micro", 10**6))
     }
     return batch_of(
         listing_id=["l1"], title=["blue mug"], shop_id=pa.array([shop], pa.string()),
@@ -69,11 +74,12 @@ def listing(impressions=3, shop="s1", category="home > mugs"):
     )  # fmt: skip
 
 
-def explained_and_scored(intercept=-2.0, **of_listing):
+def explained_and_scored(intercept=-2.0, correction=(), **of_listing):
     row, assembler = listing(**of_listing), Assembler(NAMESPACES, {})
-    made = explain(row, assembler, MODELS, stack(intercept), REFERENCE)
+    given = stack(intercept, correction)
+    made = explain(row, assembler, MODELS, given, REFERENCE)
     (scored,) = score_listings(
-        pa.Table.from_batches([row]), assembler, MODELS, stack(intercept), REFERENCE, 10.0
+        pa.Table.from_batches([row]), assembler, MODELS, given, REFERENCE, 10.0
     )
     return made, scored.to_pylist()[0]
 
@@ -92,6 +98,15 @@ def test_the_steps_end_at_the_score_that_is_published(impressions, shop, categor
     for factor in made.factors:
         product *= factor.factor
     assert product == pytest.approx(scored["p_click"])
+
+
+@pytest.mark.parametrize("step", list(STEPS))
+def test_so_do_those_of_what_took_the_joint_model_s_place(step):
+    made, scored = explained_and_scored(correction=Correction(-3.0, STEPS[step]).to_rows())
+    assert made.recomputed == scored["p_click"]
+    assert made.logit == pytest.approx(math.fsum(t.value * t.weight for t in made.terms))
+    if step == "rates":
+        assert made.logit == pytest.approx(-3.0 + math.log((3 + 10.0) / (1 + 10.0)))
 
 
 @pytest.mark.parametrize(("intercept", "probability"), [(-1000.0, 0.0), (1000.0, 1.0)])

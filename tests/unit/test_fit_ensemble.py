@@ -5,10 +5,11 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from jobs import fit_ensemble
+from jobs import evaluate_models, fit_ensemble
 from jobs.setup.config_layers import load_config
 from jobs.step import Step
 from jobs.storage.tables import Tables
+from tests.support.local_spark import LocalSpark
 from tests.support.rows import DAY
 
 DAYS = [DAY - timedelta(days=back) for back in (1, 0)]
@@ -35,7 +36,7 @@ def predictions(day):
             **numbers, "impression_id": f"{day}/{k}", "order_key": int(key), "user_key": k % 100,
             "listing_id": "l1", "clicked": k % 10 == 0, "surface": "promoted",
             "position_band": "1", "window_impressions": k % 50, "shop_window_impressions": 9,
-            "historical_listing": -2.0, "ds": day,
+            "historical_listing": -2.0, "listing_ratio": 1.0, "ds": day,
         }
         for k, key in enumerate(keys.tolist())
     ]  # fmt: skip
@@ -43,7 +44,7 @@ def predictions(day):
 
 @pytest.fixture
 def tables(tmp_path):
-    made = Tables(str(tmp_path))
+    made = Tables(str(tmp_path), LocalSpark)
     for day in DAYS:
         made.write_rows("predictions", predictions(day), [day])
     return made
@@ -75,3 +76,26 @@ def test_of_too_many_predictions_the_lowest_keys_are_taken_whatever_their_day(ta
 @pytest.mark.parametrize("max_rows", [2 * ROWS, 2 * ROWS + 1])
 def test_of_no_more_predictions_than_it_may_hold_all_are_taken(tables, max_rows):
     assert fit(tables, max_rows).details["rows"] == 2 * ROWS
+
+
+def test_rates_take_the_place_of_a_joint_model_that_is_worse_and_are_judged(tables):
+    """Of two listings one is clicked on three times as often, as are first positions."""
+    rng = np.random.default_rng(1)
+    for day in (*DAYS, DAY + timedelta(days=1)):
+        rows = predictions(day)
+        for k, row in enumerate(rows):
+            rate = 0.02 * 3 ** (k % 2) * 3 ** (k % 4 < 2)
+            row |= {
+                "clicked": bool(rng.random() < rate), "position_band": "1" if k % 4 < 2 else "5-6",
+                "listing_ratio": 1.5 if k % 2 else 0.5, "p_baseline": rate,
+                "joint_listing": rng.normal(-2.0, 2.0),
+            }  # fmt: skip
+        tables.write_rows("predictions", rows, [day])
+    config = load_config(settings=['calibration.fields=["surface"]'], environment={})
+    details = fit_ensemble.run(Step(tables, config, None, [DAY], "r"))[DAY].details
+    assert details["stack"] == "rates"
+    assert any("these rates are published in its place" in said for said in details["degraded"])
+    evaluate_models.run(Step(tables, config, None, [DAY + timedelta(days=1)], "r"))
+    scored = tables.read_arrow("scored_traffic").to_pylist()
+    for row in scored:
+        assert row["p_click"] == pytest.approx(row["p_baseline"], rel=0.3)
