@@ -83,10 +83,7 @@ FLOW: tuple[Job, ...] = (
     Job(
         "build_history",
         "features",
-        (
-            Read("entity_counts"),
-            Read("entity_counts", "history.window_days", end=-1),
-        ),
+        (Read("entity_counts"), Read("entity_counts", "history.window_days", end=-1)),
         ("entity_history", "entity_priors"),
         ("history",),
         "sum the counts over the windows that end the day before",
@@ -192,9 +189,13 @@ FLOW: tuple[Job, ...] = (
     Job(
         "fit_ensemble",
         "models",
-        (Read("predictions", "ensemble.days"), Read("training_runs")),
+        (
+            Read("predictions", "ensemble.days"),
+            Read("training_runs"),
+            Read("entity_counts", "history.promoted_days"),
+        ),
         ("ensemble_weights", "calibration_maps", "stack_weights"),
-        ("ensemble", "calibration"),
+        ("ensemble", "calibration", "history"),
         "add to the joint model what is proven, and calibrate, on out-of-time predictions",
         output_version=5,
     ),

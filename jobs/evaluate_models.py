@@ -92,8 +92,8 @@ def _scored(
     """Each impression's probabilities as published for the day, and its calibration fields."""
     cold = is_cold(rows, stack.cold_threshold)
     inputs = stack_inputs(rows, stack.cold_threshold)
-    names = dict.fromkeys([*field_names, *stack.factors.factors])
-    fields = fields_of(rows, list(names), cold)
+    fields = fields_of(rows, field_names, cold)
+    factored = fields_of(rows, list(stack.factors.factors), cold)
     historical = inputs.pair.historical_listing + number(rows, "historical_context")
     content = inputs.pair.content_listing + number(rows, "content_context")
     scored = pa.table(
@@ -107,7 +107,7 @@ def _scored(
             "p_content": probabilities(content),
             "p_ensemble": probabilities(stack.ensemble.logit(inputs.pair)),
             "p_joint": probabilities(inputs.joint),
-            "p_click": stack.publish(stack.logit(inputs), fields),
+            "p_click": stack.publish(stack.logit(inputs), factored),
             "ds": rows["ds"],
         }
     )

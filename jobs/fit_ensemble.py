@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.commands.job import job_main
-from jobs.planning.inputs import read_predictions
+from jobs.planning.inputs import read_position_rates, read_predictions
 from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
 from pipelines.days import day_number, day_numbers
@@ -27,7 +27,7 @@ from pipelines.models.gain import gain_over_rates
 from pipelines.models.proven_calibration import fit_proven_calibration
 from pipelines.models.segments import cold_threshold
 from pipelines.models.stack import fields_of, is_cold, stack_inputs, whole
-from pipelines.models.step_down import rates_by_position, step_down
+from pipelines.models.step_down import at_rates, step_down
 
 
 def run(step: Step) -> Outcome:
@@ -84,7 +84,9 @@ class _Fitted:
             over_rates = gain_over_rates(inputs.joint, rows, clicked, user)
             made = step_down(made, over_rates, inputs, rows, clicked, user, days)
             if made.form == RATES:
-                proven = rates_by_position(made, inputs, rows, clicked)
+                ahead_of = day + timedelta(days=1)
+                rates = read_position_rates(step.tables, config, [ahead_of])[ahead_of]
+                made, proven = at_rates(made, rates)
             else:
                 logit = at_own_level(made.logit(inputs), clicked)
                 proven = fit_proven_calibration(logit, clicked, user, days, fields, folds=folds)

@@ -6,7 +6,6 @@ text basis are all as of the end of the day before.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
@@ -18,6 +17,7 @@ from jobs.commands.job import job_main
 from jobs.planning.inputs import (
     assembler,
     read_models,
+    read_position_rates,
     read_strengths,
     registry,
     request_names,
@@ -49,7 +49,7 @@ def run(step: Step) -> Outcome:
     }
     models = step.spark.sparkContext.broadcast(by_day)
     made = assembler(step.config, read_strengths(step.tables, days))
-    rates = read_position_rates(step, days)
+    rates = read_position_rates(step.tables, step.config, days)
     shown = step.tables.slices("labeled_impressions", days)
     parts = step.tables.parts("labeled_impressions", days)
     schema = arrow_schema("labeled_impressions")
@@ -94,34 +94,6 @@ def _referenced(step: Step, day: date, models: Models) -> Models:
         models,
     )
     return replace(models, reference=reference.logits)
-
-
-def read_position_rates(step: Step, days: Sequence[date]) -> dict[date, dict[int, float]]:
-    """Promoted click rate per position over the window before each day; position 0 is all."""
-    window = step.config.history.promoted_days
-    first = days[0] - timedelta(days=window)
-    span = [first + timedelta(days=k) for k in range((days[-1] - first).days)]
-    counted = step.tables.read_arrow(
-        "entity_counts",
-        span,
-        columns=["ds", "entity_id", "impressions", "clicks"],
-        condition=(pc.field("entity_type") == "position") & (pc.field("surface") == "promoted"),
-    ).to_pylist()
-    strength = step.config.history.position_strength
-    rates: dict[date, dict[int, float]] = {day: {} for day in days}
-    for day in days:
-        totals: dict[int, list[int]] = defaultdict(lambda: [0, 0])
-        for row in counted:
-            if 0 < (day - row["ds"]).days <= window:
-                for position in (0, int(row["entity_id"])):
-                    totals[position][0] += row["impressions"]
-                    totals[position][1] += row["clicks"]
-        shown, clicked = totals[0]
-        overall = (clicked + 1) / (shown + 100)
-        for position, (impressions, clicks) in totals.items():
-            smoothed = (clicks + strength) / (impressions + strength / overall)
-            rates[day][position] = overall if position == 0 else smoothed
-    return rates
 
 
 def main(argv: Sequence[str] | None = None) -> int:

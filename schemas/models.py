@@ -70,6 +70,7 @@ PREDICTIONS = Table(
         Column("surface", T.StringType(), "field: surface"),
         Column("category", T.StringType(), "field: top category", nullable=True),
         Column("position_band", T.StringType(), "field: band of positions"),
+        Column("position", T.IntegerType(), "place on the page, from 1"),
         Column("device", T.StringType(), "field: device", nullable=True),
         Column("country", T.StringType(), "field: country", nullable=True),
         Column("shop", T.StringType(), "field: shop", nullable=True),

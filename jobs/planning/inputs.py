@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -133,6 +134,36 @@ def read_predictions(tables: Tables, days: Sequence[date], max_rows: int) -> pa.
     in_sample = None if share == 1.0 else pc.field("order_key") < int((share - 0.5) * 2**64)
     table = tables.read_arrow("predictions", days, condition=in_sample)
     return table.sort_by([("ds", "ascending"), ("order_key", "ascending")]).combine_chunks()
+
+
+def read_position_rates(
+    tables: Tables, config: Config, days: Sequence[date]
+) -> dict[date, dict[int, float]]:
+    """Promoted click rate per position over the window before each day; position 0 is all."""
+    window = config.history.promoted_days
+    first = days[0] - timedelta(days=window)
+    span = [first + timedelta(days=k) for k in range((days[-1] - first).days)]
+    counted = tables.read_arrow(
+        "entity_counts",
+        span,
+        columns=["ds", "entity_id", "impressions", "clicks"],
+        condition=(pc.field("entity_type") == "position") & (pc.field("surface") == "promoted"),
+    ).to_pylist()
+    strength = config.history.position_strength
+    rates: dict[date, dict[int, float]] = {day: {} for day in days}
+    for day in days:
+        totals: dict[int, list[int]] = defaultdict(lambda: [0, 0])
+        for row in counted:
+            if 0 < (day - row["ds"]).days <= window:
+                for position in (0, int(row["entity_id"])):
+                    totals[position][0] += row["impressions"]
+                    totals[position][1] += row["clicks"]
+        shown, clicked = totals[0]
+        overall = (clicked + 1) / (shown + 100)
+        for position, (impressions, clicks) in totals.items():
+            smoothed = (clicks + strength) / (impressions + strength / overall)
+            rates[day][position] = overall if position == 0 else smoothed
+    return rates
 
 
 def read_stack(tables: Tables, day: date) -> Stack:

@@ -100,10 +100,7 @@ class FieldFactors:
 
 
 def fit_field_factors(
-    p: npt.ArrayLike,
-    clicked: npt.ArrayLike,
-    fields: Mapping[str, Field],
-    given: Mapping[str, float] | None = None,
+    p: npt.ArrayLike, clicked: npt.ArrayLike, fields: Mapping[str, Field]
 ) -> FieldFactors:
     """Fit (clicks + a) / (sum p + a) per value, field after field in the given order.
 
@@ -118,8 +115,6 @@ def fit_field_factors(
         Shape (rows,), boolean or 0/1.
     fields
         Name to (codes, labels): ``codes`` of shape (rows,) index ``labels``; -1 is no value.
-    given
-        Strength of fields, in clicks, whose values are known to differ; of others it is learnt.
 
     Raises
     ------
@@ -148,7 +143,7 @@ def fit_field_factors(
         units = np.bincount(codes[known], current[known], minlength=len(labels))
         expected = (_UNIT * units).astype(np.float64)
         clicks = np.bincount(codes[known & labels_clicked], minlength=len(labels))
-        strengths[name] = (given or {}).get(name) or strength(expected, clicks)
+        strengths[name] = strength(expected, clicks)
         if not math.isfinite(strengths[name]):
             continue
         ratios = (clicks + strengths[name]) / (expected + strengths[name])

@@ -4,19 +4,20 @@ Unproven it is published as well: a joint model that has too few clicks to be pr
 (docs/quality.md). Where it is proven worse than click rates by listing and position, out of time,
 the content model alone takes its place if that is proven better than these rates, else the rates
 do. Each is a choice of weights, so that servers add up what they always do; positions come in as
-factors of the field position_band.
+factors of a field.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipelines.models.calibration_map import SHIFT, CalibrationMap
+from pipelines.models.calibration_map import ISOTONIC, CalibrationMap
 from pipelines.models.correction import (
     CONTENT_ALONE,
     RATES,
@@ -25,18 +26,19 @@ from pipelines.models.correction import (
     StackInputs,
     own_level,
 )
-from pipelines.models.elementary import probabilities
-from pipelines.models.field_factors import fit_field_factors
-from pipelines.models.fields import coded
+from pipelines.models.field_factors import FieldFactors
 from pipelines.models.gain import Gain, gain_over_rates, later_half
-from pipelines.models.proven_calibration import IDENTITY, ProvenCalibration
+from pipelines.models.proven_calibration import ProvenCalibration
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
-# Prior of the click rate of a band of positions, in clicks: as `history.position_strength`.
-_POSITION_CLICKS = 2.0
-_POSITION = "position_band"
+_POSITION = "position"
+# Knots from ln p to the logit of p: what comes of them is off by less than .4 % of p up to .95.
+_LOGARITHMS = tuple(
+    (float(x), float(x - np.log(-np.expm1(x))))
+    for x in (*np.arange(-14.0, -2.0, 0.5), *np.arange(-2.0, -0.04, 0.05))
+)
 
 
 def step_down(
@@ -48,7 +50,7 @@ def step_down(
     user: npt.NDArray[np.int64],
     day: npt.NDArray[np.int32],
 ) -> Correction:
-    """Give what is published: what was made, or what is proven to be better.
+    """Give what is published: what was made, or what is proven to be better, see `at_rates`.
 
     Parameters
     ----------
@@ -61,27 +63,36 @@ def step_down(
     """
     if not over_rates.is_disproven:
         return made
-    step, gain = RATES, Gain(-over_rates.nats, over_rates.standard_error)
-    of_content = _content_over_rates(inputs, rows, clicked, user, day)
-    if of_content.is_proven:
-        step, gain = CONTENT_ALONE, of_content
     reason = (
         "the joint model is proven worse than click rates by listing and position: over "
         f"{len(clicked)} impressions it gains {over_rates}"
     )
-    level = _level(Correction(weights=STEPS[step]).logit(inputs), clicked, step)
-    return replace(made, level=level, weights=STEPS[step], gain=gain, reason=reason)
+    gain = _content_over_rates(inputs, rows, clicked, user, day)
+    if gain.is_proven:
+        weights = STEPS[CONTENT_ALONE]
+        level = own_level(Correction(weights=weights).logit(inputs), clicked)
+        return replace(made, level=level, weights=weights, gain=gain, reason=reason)
+    gain = Gain(-over_rates.nats, over_rates.standard_error)
+    return replace(made, weights=STEPS[RATES], gain=gain, reason=reason)
 
 
-def rates_by_position(
-    made: Correction, inputs: StackInputs, rows: pa.Table, clicked: Flags
-) -> ProvenCalibration:
-    """Give the listings' rates what positions make of them; that they differ needs no proof."""
-    p = probabilities(made.logit(inputs))
-    bands = {_POSITION: coded(rows[_POSITION])}
-    factors = fit_field_factors(p, clicked, bands, {_POSITION: _POSITION_CLICKS})
+def at_rates(made: Correction, rates: Mapping[int, float]) -> tuple[Correction, ProvenCalibration]:
+    """Give what makes of the listings' ratios the probabilities of the rates.
+
+    A probability is the listing's ratio times the rate of its position: the level is that of all
+    positions, the map takes the logarithm of a probability for what it is, and factors of the field
+    `position` do the rest.
+
+    Parameters
+    ----------
+    rates : mapping
+        Position to the click rate known for the day to come; position 0 is all.
+    """
+    factors = {str(position): rate / rates[0] for position, rate in rates.items() if position}
+    known = FieldFactors({_POSITION: factors}, {_POSITION: dict.fromkeys(factors, 0.0)})
     none = Gain(0.0, 0.0)
-    return ProvenCalibration(CalibrationMap(SHIFT, IDENTITY), none, factors, none)
+    proven = ProvenCalibration(CalibrationMap(ISOTONIC, knots=_LOGARITHMS), none, known, none)
+    return replace(made, level=math.log(rates[0])), proven
 
 
 def _content_over_rates(
@@ -96,12 +107,3 @@ def _content_over_rates(
     logit = Correction(weights=STEPS[CONTENT_ALONE]).logit(inputs)
     shifted = logit[later] + own_level(logit[~later], clicked[~later])
     return gain_over_rates(shifted, rows.filter(pa.array(later)), clicked[later], user[later])
-
-
-def _level(logit: Floats, clicked: Flags, step: str) -> float:
-    """The level at which the logits sum to the clicks; rates have none of their own."""
-    start = 0.0
-    if step == RATES:
-        rate = (np.count_nonzero(clicked) + 1.0) / (len(clicked) + 100.0)
-        start = math.log(rate / (1.0 - rate))
-    return start + own_level(logit + start, clicked)

@@ -30,7 +30,7 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 _ONE_VALUE = {*ENCODINGS, "constant", "cross", "shared_word_count", "usual"}
 _NOT_OF_A_REQUEST = {"impression_id", "listing_id", "attributes"}
-_REQUEST_FIELDS = ("surface", "position_band", "device", "country")
+_REQUEST_FIELDS = ("surface", "position", "position_band", "device", "country")
 _LISTING_FIELDS = ("segment", "shop", "category")
 
 

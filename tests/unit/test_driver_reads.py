@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from jobs import evaluate_models, predict_traffic, sample_training
-from jobs.planning.inputs import read_predictions, request_names
+from jobs import evaluate_models, sample_training
+from jobs.planning.inputs import read_position_rates, read_predictions, request_names
 from jobs.planning.record import read_records
 from jobs.step import Step
 from jobs.storage.contracts import arrow_schema
@@ -59,7 +59,7 @@ def counts(day):
 
 def test_position_rates_of_a_window_read_only_its_promoted_positions(tables, config, reads):
     tables.write_arrow("entity_counts", arrow_rows("entity_counts", counts(BEFORE)), [BEFORE])
-    rates = predict_traffic.read_position_rates(step(tables, config), [DAY])
+    rates = read_position_rates(tables, config, [DAY])
     assert reads == [("entity_counts", 2)]
     overall = (3 + 1) / (30 + 100)
     assert rates[DAY] == {

@@ -10,7 +10,7 @@ from jobs.setup.config_layers import load_config
 from jobs.step import Step
 from jobs.storage.tables import Tables
 from tests.support.local_spark import LocalSpark
-from tests.support.rows import DAY
+from tests.support.rows import DAY, arrow_rows
 
 DAYS = [DAY - timedelta(days=back) for back in (1, 0)]
 ROWS = 4000
@@ -36,7 +36,7 @@ def predictions(day):
             **numbers, "impression_id": f"{day}/{k}", "order_key": int(key), "user_key": k % 100,
             "listing_id": "l1", "clicked": k % 10 == 0, "surface": "promoted",
             "position_band": "1", "window_impressions": k % 50, "shop_window_impressions": 9,
-            "historical_listing": -2.0, "listing_ratio": 1.0, "ds": day,
+            "historical_listing": -2.0, "listing_ratio": 1.0, "position": 1, "ds": day,
         }
         for k, key in enumerate(keys.tolist())
     ]  # fmt: skip
@@ -80,22 +80,29 @@ def test_of_no_more_predictions_than_it_may_hold_all_are_taken(tables, max_rows)
 
 def test_rates_take_the_place_of_a_joint_model_that_is_worse_and_are_judged(tables):
     """Of two listings one is clicked on three times as often, as are first positions."""
-    rng = np.random.default_rng(1)
-    for day in (*DAYS, DAY + timedelta(days=1)):
+    rng, ahead = np.random.default_rng(1), DAY + timedelta(days=1)
+    places = [
+        {"entity_type": "position", "entity_id": str(place), "surface": "promoted",
+         "impressions": 50_000, "clicks": clicks}
+        for place, clicks in ((1, 6_000), (5, 2_000))
+    ]  # fmt: skip
+    for day in (*DAYS, ahead):
         rows = predictions(day)
         for k, row in enumerate(rows):
-            rate = 0.02 * 3 ** (k % 2) * 3 ** (k % 4 < 2)
+            first, often = k % 4 < 2, k % 2
+            rate = (0.12 if first else 0.04) * (1.5 if often else 0.5)
             row |= {
-                "clicked": bool(rng.random() < rate), "position_band": "1" if k % 4 < 2 else "5-6",
-                "listing_ratio": 1.5 if k % 2 else 0.5, "p_baseline": rate,
+                "clicked": bool(rng.random() < rate), "position": 1 if first else 5,
+                "listing_ratio": 1.5 if often else 0.5, "p_baseline": rate,
                 "joint_listing": rng.normal(-2.0, 2.0),
             }  # fmt: skip
         tables.write_rows("predictions", rows, [day])
+        counts = arrow_rows("entity_counts", [place | {"ds": day} for place in places])
+        tables.write_arrow("entity_counts", counts, [day])
     config = load_config(settings=['calibration.fields=["surface"]'], environment={})
     details = fit_ensemble.run(Step(tables, config, None, [DAY], "r"))[DAY].details
     assert details["stack"] == "rates"
     assert any("these rates are published in its place" in said for said in details["degraded"])
-    evaluate_models.run(Step(tables, config, None, [DAY + timedelta(days=1)], "r"))
-    scored = tables.read_arrow("scored_traffic").to_pylist()
-    for row in scored:
-        assert row["p_click"] == pytest.approx(row["p_baseline"], rel=0.3)
+    evaluate_models.run(Step(tables, config, None, [ahead], "r"))
+    for row in tables.read_arrow("scored_traffic").to_pylist():
+        assert row["p_click"] == pytest.approx(row["p_baseline"], rel=0.01)

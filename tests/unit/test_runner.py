@@ -54,7 +54,8 @@ class Landed:
 def prediction(day: date, p_baseline: float) -> dict[str, object]:
     """A row of predictions."""
     blank: dict[pa.DataType, object] = {
-        pa.string(): "x", pa.int64(): 0, pa.float64(): 0.0, pa.bool_(): False, pa.date32(): day,
+        pa.string(): "x", pa.int64(): 0, pa.int32(): 1, pa.float64(): 0.0, pa.bool_(): False,
+        pa.date32(): day,
     }  # fmt: skip
     zeros = {field.name: blank[field.type] for field in arrow_schema(TABLE)}
     return zeros | {"p_baseline": p_baseline}

@@ -13,7 +13,7 @@ from pipelines.models.correction import STEPS, Correction, StackInputs, fit_corr
 from pipelines.models.ensemble import EnsembleInputs
 from pipelines.models.fields import coded
 from pipelines.models.gain import gain_over_rates
-from pipelines.models.step_down import rates_by_position, step_down
+from pipelines.models.step_down import at_rates, step_down
 
 ROWS = 20_000
 LEVEL = load_config(environment={}).ensemble.correction.level
@@ -33,7 +33,7 @@ LISTING_RATE = 0.7 * LISTING
 def rows(seen: np.ndarray = LISTING_RATE) -> pa.Table:
     """Rows of predictions whose rates know as much of listings."""
     p = 1 / (1 + np.exp(-(seen + CONTEXT - 1.9)))
-    return pa.table({"p_baseline": p, "position_band": pa.array(BAND).cast(pa.string())})
+    return pa.table({"p_baseline": p})
 
 
 def inputs(*, joint: bool, content: bool) -> StackInputs:
@@ -59,25 +59,28 @@ def made_of(
     return made, step_down(made, over, given, shown, CLICKED, USER, day)
 
 
-@pytest.mark.parametrize(("content", "form"), [(True, "content_alone"), (False, "rates")])
-def test_what_is_proven_better_takes_the_place_of_a_joint_model_worse_than_rates(
-    content: bool, form: str
-) -> None:
-    given = inputs(joint=False, content=content)
+def test_a_content_model_that_is_better_than_the_rates_takes_the_joint_one_s_place() -> None:
+    given = inputs(joint=False, content=True)
     _, published = made_of(given)
-    assert published.form == form
+    assert published.form == "content_alone"
     assert "proven worse than click rates by listing and position" in str(published.reason)
-    pair = given.pair
-    own = pair.content_listing + CONTEXT if content else LISTING_RATE
     logit = published.logit(given)
+    own = given.pair.content_listing + CONTEXT
     np.testing.assert_allclose(logit, own + published.level, atol=1e-9)
     promised = np.sum(1 / (1 + np.exp(-logit)))
     assert promised == pytest.approx(CLICKED.sum(), rel=0.01)
-    # What a server adds up, from what the tables hold.
+
+
+@pytest.mark.parametrize("content", [True, False])
+def test_what_a_server_adds_up_is_what_is_published(content: bool) -> None:
+    given = inputs(joint=False, content=content)
+    _, published = made_of(given)
     stored = Correction.from_rows(published.to_rows())
+    pair = given.pair
     parts = [given.joint_context, pair.historical_context, pair.content_context]
     served = stored.listing_logit(replace(given, joint_context=None))
-    np.testing.assert_allclose(served + stored.context_logit(*parts), logit, atol=1e-9)  # type: ignore[arg-type]
+    served = served + stored.context_logit(*parts)  # type: ignore[arg-type]
+    np.testing.assert_allclose(served, published.logit(given), atol=1e-9)
 
 
 def test_a_content_model_that_is_not_proven_better_than_the_rates_is_passed_over() -> None:
@@ -86,30 +89,18 @@ def test_a_content_model_that_is_not_proven_better_than_the_rates_is_passed_over
     assert published.form == "rates"
 
 
-def test_rates_promise_what_each_listing_and_position_brings() -> None:
+@pytest.mark.parametrize("level", [0.0004, 0.02, 0.2])
+def test_rates_promise_the_listing_s_ratio_times_the_rate_of_the_position(level: float) -> None:
     given = inputs(joint=False, content=False)
-    shown = rows()
     _, published = made_of(given)
-    made = rates_by_position(published, given, shown, CLICKED)
-    bands = {"position_band": coded(shown["position_band"])}
-    p = made.factors.apply(made.map.apply(published.logit(given)), bands)
-    for band in range(4):
-        of_band = band == BAND
-        assert p[of_band].sum() == pytest.approx(CLICKED[of_band].sum(), rel=0.03)
-    high = LISTING > 1.0
-    assert p[high].mean() > 2 * p[~high].mean()
-
-
-def test_of_few_clicks_rates_promise_no_more_than_these() -> None:
-    few = np.zeros(ROWS, dtype=bool)
-    few[:: ROWS // 10] = True
-    given = inputs(joint=False, content=False)
-    made = fit_correction(given, few, USER, DAY, 4, LEVEL, l2=1.0, min_clicks=10**9)
-    shown = pa.table({"p_baseline": np.full(ROWS, few.mean()), "position_band": ["1"] * ROWS})
-    over = gain_over_rates(given.joint, shown, few, USER)
-    published = step_down(made, over, given, shown, few, USER, DAY)
-    promised = np.sum(1 / (1 + np.exp(-published.logit(given))))
-    assert promised == pytest.approx(few.sum(), rel=0.15)
+    rates = {0: level, 1: 2 * level, 2: level, 3: level / 2, 4: level / 3}
+    made, calibration = at_rates(published, rates)
+    position = {"position": coded(pa.array(BAND + 1))}
+    p = calibration.factors.apply(calibration.map.apply(made.logit(given)), position)
+    wanted = np.exp(LISTING_RATE) * np.array([rates[k + 1] for k in BAND])
+    usual = (wanted < 0.5) & (np.exp(LISTING_RATE) * level < 0.9)
+    np.testing.assert_allclose(p[usual], wanted[usual], rtol=0.02)
+    assert (p < 1.0).all()
 
 
 def test_a_joint_model_that_is_not_proven_worse_stays() -> None:
