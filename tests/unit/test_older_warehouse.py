@@ -23,7 +23,7 @@ BEFORE, LAST = PUBLISHED
 UNKNOWN_THEN = {
     "quality_results": ("cause", "state", "low", "high"),
     "listing_scores": ("p_joint",),
-    "predictions": ("joint_listing", "joint_context", "listing_ratio"),
+    "predictions": ("joint_listing", "joint_context", "listing_ratio", "position"),
     "scored_traffic": ("p_joint",),
     "joint_entities": ("values",),
     "joint_holdings": ("values",),
