@@ -61,7 +61,8 @@ def step_down(
     rows : pyarrow.Table
         With the column p_baseline; shape (n,) like the others.
     """
-    if not over_rates.is_disproven:
+    # Without a click nothing tells how far chance goes.
+    if not over_rates.is_disproven or not clicked.any():
         return made
     reason = (
         "the joint model is proven worse than click rates by listing and position: over "

@@ -19,6 +19,7 @@ from pipelines.quality.groups import GroupCounts
 from pipelines.quality.measures import measure
 from pipelines.quality.past import Past
 from pipelines.quality.rule_files import load_rules
+from tests.support.rows import arrow_rows
 
 DAY = date(2026, 2, 6)
 SURFACES = ("search", "promoted")
@@ -58,6 +59,14 @@ def impression(number, day=DAY, **changes):
 def labeled(number, day=DAY, clicked=False, **changes):
     own = {"clicked": clicked, "click_delay_s": 60 if clicked else None, "is_valid_traffic": True}
     return impression(number, day) | own | changes
+
+
+def click(number, day=DAY):
+    ts = datetime(day.year, day.month, day.day, number % 24, 30, tzinfo=UTC)
+    return {
+        "click_id": f"c{number}", "impression_id": f"{day}-{number}", "ts": ts,
+        "impression_ds": day, "impression_ts": ts, "user_id": None, "listing_id": "l1", "ds": day,
+    }  # fmt: skip
 
 
 def listing(number, day=DAY, **changes):
@@ -238,6 +247,43 @@ def test_a_dead_click_stream_stops_before_training(tables, config):
     assert status(results, "labeled_impressions", "click_rate", "search") == "PASS"
     with pytest.raises(QualityStop, match=r"\[promoted\] of 2026-02-06: 0, .*; next: .*[^.]$"):
         stop_if_blocked(results)
+
+
+@pytest.mark.parametrize(
+    ("found", "coverage", "any_found"),
+    [(0, "WARN", "FAIL"), (20, "WARN", "FAIL"), (400, "WARN", "PASS"), (1000, "PASS", "PASS")],
+)
+def test_ids_of_listings_that_join_with_nothing_stop_the_day(
+    tables, config, found, coverage, any_found
+):
+    names = {"listing": 1000, "shop": found, "category": found}
+    rows = [
+        {"entity_type": kind, "entity_id": "x", "surface": "promoted", "impressions": shown,
+         "clicks": 0, "ds": DAY}
+        for kind, shown in names.items() if shown
+    ]  # fmt: skip
+    tables.write_arrow("entity_counts", arrow_rows("entity_counts", rows), [DAY])
+    results = check(tables, config, "run-1", ("entity_counts",), [DAY])
+    assert status(results, "entity_counts", "listing_coverage", "promoted") == coverage
+    assert status(results, "entity_counts", "any_promoted_found") == any_found
+
+
+@pytest.mark.parametrize("log", ["impressions", "clicks", "listings"])
+@pytest.mark.parametrize(
+    ("refused", "accepted", "judged"),
+    [(40, 0, "FAIL"), (40, 60, "FAIL"), (20, 80, "PASS"), (0, 0, "SKIP")],
+)
+def test_a_log_of_which_a_third_is_refused_stops_the_day(
+    tables, config, log, refused, accepted, judged
+):
+    rows = {"impressions": impression, "clicks": click, "listings": listing}[log]
+    if accepted:
+        tables.write_rows(log, [rows(k) for k in range(accepted)], [DAY])
+    if refused:
+        gone = {"log": log, "raw": "{}", "reasons": ["null_key"], "run_id": "run-1", "ds": DAY}
+        tables.write_rows("quarantine", [gone] * refused, [DAY])
+    results = check(tables, config, "run-1", (log, "quarantine"), [DAY])
+    assert status(results, "quarantine", f"refused_of_accepted_{log}") == judged
 
 
 def test_a_range_of_days_is_judged_as_day_by_day(tables, config):

@@ -109,6 +109,14 @@ def test_a_joint_model_that_is_not_proven_worse_stays() -> None:
     assert published.form == "joint_alone"
 
 
+def test_where_nobody_clicked_nothing_is_proven() -> None:
+    given, none = inputs(joint=False, content=True), np.zeros(ROWS, dtype=bool)
+    over = gain_over_rates(given.joint, rows(), none, USER)
+    made = Correction()
+    assert over.is_disproven
+    assert step_down(made, over, given, rows(), none, USER, DAY) == made
+
+
 def test_after_a_single_day_only_the_rates_can_be_proven() -> None:
     _, published = made_of(inputs(joint=False, content=True), np.zeros(ROWS, dtype=np.int32))
     assert published.form == "rates"
