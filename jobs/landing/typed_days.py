@@ -18,9 +18,10 @@ from jobs.landing.sources import Source
 from jobs.landing.typed_files import TypedFile, TypedRows, read_typed, typed_file
 from jobs.step import Step
 from jobs.storage.contracts import arrow_schema
-from jobs.storage.day_files import DataFile, absolute, open_root
+from jobs.storage.day_files import DataFile, absolute
 from jobs.storage.day_reader import DayReader
 from jobs.storage.slices import slices
+from jobs.storage.store_files import open_root
 from jobs.storage.tables import Tables
 from jobs.storage.task_writes import unit_files
 from pipelines.features.xxhash import Hashes

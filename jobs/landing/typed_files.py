@@ -18,9 +18,10 @@ import pyarrow.parquet as pq
 
 from jobs.setup.exits import InputMissing
 from jobs.setup.store_errors import store_error
-from jobs.storage.day_files import DataFile, open_root
+from jobs.storage.day_files import DataFile
 from jobs.storage.day_reader import DayReader, wanted
 from jobs.storage.slices import Slice
+from jobs.storage.store_files import make_folder, open_parquet, open_root
 from pipelines.days import with_day
 from pipelines.features.xxhash import Hashes, xxhash64
 from pipelines.logs.certain import Mask, certain_rows, clicked_impressions, repeated_ids
@@ -49,9 +50,7 @@ def typed_file(address: str, declared: pa.Schema, required: frozenset[str]) -> T
         Those that it must have.
     """
     try:
-        filesystem, path = open_root(address)
-        with filesystem.open_input_file(path) as opened:
-            footer = pq.ParquetFile(opened, coerce_int96_timestamp_unit="us")
+        with open_parquet(address) as footer:
             have = footer.schema_arrow
             rows = footer.metadata.num_rows
     except (OSError, pa.ArrowException) as problem:
@@ -158,7 +157,7 @@ class TypedRows:
             yield from _without_empty(made, self.schema).to_batches()
         if doubtful:
             filesystem, path = open_root(self.aside)
-            filesystem.create_dir(path.rpartition("/")[0], recursive=True)
+            make_folder(self.aside.rpartition("/")[0])
             # A task that is run again writes the same file again.
             pq.write_table(pa.concat_tables(doubtful), path, filesystem=filesystem)
 
@@ -209,9 +208,7 @@ def read_typed(
     """
     for file in files:
         try:
-            filesystem, path = open_root(file.address)
-            with filesystem.open_input_file(path) as opened:
-                stored = pq.ParquetFile(opened, coerce_int96_timestamp_unit="us")
+            with open_parquet(file.address) as stored:
                 stored_columns = [name for name in columns if name in stored.schema_arrow.names]
                 groups = list(row_groups) or None
                 for batch in stored.iter_batches(_BATCH_ROWS, groups, stored_columns):

@@ -19,7 +19,8 @@ from pyarrow import fs
 from jobs.setup.exits import UsageError
 from jobs.setup.problems import said_of
 from jobs.setup.store_errors import store_cause
-from jobs.storage.day_files import address_of, open_root
+from jobs.storage.day_files import address_of
+from jobs.storage.store_files import open_root
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs.storage.constraints import check_rows
-from jobs.storage.day_files import WRITTEN, open_root
+from jobs.storage.day_files import WRITTEN
+from jobs.storage.store_files import make_folder, open_root
 from pipelines.units_spark import Batches
 from schemas.catalog import TABLES
 
@@ -63,6 +64,7 @@ class DayFileWriter:
 @dataclass
 class _OpenFile:
     path: str
+    sink: pa.NativeFile
     writer: pq.ParquetWriter
     rows: int = 0
 
@@ -118,18 +120,18 @@ class OpenDays:
             count = self.parts.get(day, 1)
             of_day = f"{part:05d}-of-{count:05d}-" if count > 1 else ""
             path = f"ds={day}/part-{of_day}{uuid.uuid4()}.snappy.parquet"
-            self.filesystem.create_dir(f"{self.base}/ds={day}", recursive=True)
+            make_folder(f"{self.root.rstrip('/')}/ds={day}")
+            sink = self.filesystem.open_output_stream(f"{self.base}/{path}")
             # A dictionary of what never repeats would be built and thrown away.
             unique = {*TABLES[self.name].keys[:1], "ts"}
             writer = pq.ParquetWriter(
-                f"{self.base}/{path}",
+                sink,
                 stored.schema,
-                filesystem=self.filesystem,
                 use_dictionary=[column for column in stored.column_names if column not in unique],
                 compression="snappy",
                 store_schema=False,
             )
-            self.open[key] = _OpenFile(path, writer)
+            self.open[key] = _OpenFile(path, sink, writer)
         self.open[key].writer.write_table(stored)
         self.open[key].rows += len(stored)
 
@@ -138,7 +140,8 @@ class OpenDays:
         self._flush()
         for (day, _), file in self.open.items():
             file.writer.close()
-            size = self.filesystem.get_file_info(f"{self.base}/{file.path}").size
+            size = file.sink.tell()
+            file.sink.close()
             yield pa.RecordBatch.from_pylist(
                 [{"path": file.path, "ds": day, "size": size, "rows": file.rows}], WRITTEN
             )

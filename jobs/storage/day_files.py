@@ -17,9 +17,8 @@ from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
-import pyarrow.parquet as pq
-from pyarrow import fs
 
+from jobs.storage.store_files import is_remote, open_parquet
 from pipelines.days import with_day
 from pipelines.units_spark import Batches
 
@@ -38,11 +37,18 @@ _PART = re.compile(r"/part-(\d+)-of-(\d+)-[0-9a-f-]+\.snappy\.parquet$")
 
 @dataclass(frozen=True, order=True)
 class DataFile:
-    """A data file of a table's day; its address is one that `open_root` understands."""
+    """A data file of a table's day, by its address.
+
+    Attributes
+    ----------
+    rows, size : int
+        Its rows and bytes; 0 where they are not known.
+    """
 
     ds: date
     address: str
     rows: int = field(default=0, compare=False)
+    size: int = field(default=0, compare=False)
 
     @property
     def part(self) -> tuple[int, int] | None:
@@ -53,17 +59,7 @@ class DataFile:
 
 def absolute(address: str) -> str:
     """An address for tasks that run in another folder."""
-    return address if "://" in address else str(Path(address).resolve())
-
-
-def open_root(address: str) -> tuple[fs.FileSystem, str]:
-    """The Arrow file system of an address, and the path in it."""
-    if "://" in address:
-        # One store, of which Spark and Arrow know different names.
-        address = re.sub("^s3a://", "s3://", address)
-        opened: tuple[fs.FileSystem, str] = fs.FileSystem.from_uri(address)
-        return opened
-    return fs.LocalFileSystem(), address
+    return address if is_remote(address) else str(Path(address).resolve())
 
 
 def read_file(
@@ -88,8 +84,7 @@ def read_file(
         Which rows are wanted of a row group, without `ds`; only one row group is held besides.
     """
     wanted = list(columns) if columns is not None else schema.names
-    filesystem, path = open_root(file.address)
-    opened = pq.ParquetFile(filesystem.open_input_file(path), coerce_int96_timestamp_unit="us")
+    opened = open_parquet(file.address, file.size, by_row_group=True)
     names = [column for column in wanted if column != "ds"]
     if keep is not None and opened.num_row_groups:
         groups = row_groups or range(opened.num_row_groups)
@@ -133,14 +128,12 @@ def read_files(
 
 def read_batches(file: DataFile, schema: pa.Schema, columns: Sequence[str]) -> Batches:
     """`read_file` a part at a time, in the order of the file."""
-    filesystem, path = open_root(file.address)
     wanted = pa.schema([schema.field(column) for column in columns])
-    with filesystem.open_input_file(path) as opened:
-        stored = pq.ParquetFile(opened, coerce_int96_timestamp_unit="us")
+    with open_parquet(file.address, file.size) as stored:
         for batch in stored.iter_batches(columns=[name for name in columns if name != "ds"]):
             yield _whole(with_day(batch, file.ds), wanted)
 
 
 def address_of(root: str, path: str) -> str:
     """The address of a file that the table's log names."""
-    return path if "://" in path else f"{root.rstrip('/')}/{unquote(path)}"
+    return path if is_remote(path) else f"{root.rstrip('/')}/{unquote(path)}"

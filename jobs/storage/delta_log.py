@@ -10,10 +10,36 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from jobs.storage.day_files import DataFile, address_of
+from jobs.storage.store_files import is_remote, is_there, open_object
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
     from deltalake.transaction import AddAction
+
+_FIRST = 10
+"""Names that tell whether a folder holds a log: the first may be that of the folder itself."""
+
+
+def has_log(path: str) -> bool:
+    """Whether there is a table, or something that was one."""
+    from deltalake import DeltaTable
+
+    if not is_remote(path):
+        return DeltaTable.is_deltatable(path)
+    import obstore
+
+    # delta-rs would make itself a client for this one question, at twenty times its cost.
+    store, name = open_object(path)
+    first = next(iter(obstore.list(store, prefix=f"{name}/_delta_log", chunk_size=_FIRST)), [])
+    return any(found["path"].endswith((".json", ".parquet")) for found in first)
+
+
+def is_newest(handle: DeltaTable, path: str) -> bool:
+    """Whether no entry of a table's log follows the version that a handle is at.
+
+    Entries follow each other without gaps, so one look says what delta-rs reads the folder for.
+    """
+    return not is_there(f"{path}/_delta_log/{handle.version() + 1:020d}.json")
 
 
 def day_condition(days: Sequence[date]) -> str:
@@ -51,8 +77,8 @@ def logged_files(handle: DeltaTable, root: str, days: Sequence[date]) -> list[Da
     """
     wanted = set(days)
     return sorted(
-        DataFile(day, address_of(root, path), count or 0)
-        for day, path, count in _of_files(handle, "path", "num_records")
+        DataFile(day, address_of(root, path), count or 0, size)
+        for day, path, count, size in _of_files(handle, "path", "num_records", "size_bytes")
         if day in wanted
     )
 

@@ -13,7 +13,8 @@ from pyarrow import fs
 
 from jobs.storage.creation import create_table
 from jobs.storage.damage import Damage, LogFolder, opens
-from jobs.storage.day_files import address_of, open_root
+from jobs.storage.day_files import address_of
+from jobs.storage.store_files import open_root
 from schemas.catalog import TABLES
 
 ASIDE = "_damaged"

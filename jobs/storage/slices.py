@@ -9,9 +9,9 @@ from itertools import groupby
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from jobs.storage.day_files import DataFile, open_root, read_file, read_files
+from jobs.storage.day_files import DataFile, read_file, read_files
+from jobs.storage.store_files import open_parquet
 
 
 @dataclass(frozen=True)
@@ -88,9 +88,8 @@ def _cut(files: Sequence[DataFile], rows: int) -> Iterator[Slice]:
 
 def _cut_file(file: DataFile, rows: int) -> Iterator[Slice]:
     """Slices of one large file: as even as its row groups are."""
-    filesystem, path = open_root(file.address)
-    with filesystem.open_input_file(path) as opened:
-        footer = pq.ParquetFile(opened).metadata
+    with open_parquet(file.address) as opened:
+        footer = opened.metadata
     sizes = [footer.row_group(k).num_rows for k in range(footer.num_row_groups)]
     wanted = -(-file.rows // rows)
     # Each row group goes to the slice in which its middle lies.

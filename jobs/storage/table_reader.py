@@ -18,7 +18,14 @@ from jobs.storage.creation import check_root
 from jobs.storage.damage import told_if_damaged
 from jobs.storage.day_files import DataFile, absolute
 from jobs.storage.day_reader import DayReader
-from jobs.storage.delta_log import day_condition, logged_days, logged_files, logged_rows
+from jobs.storage.delta_log import (
+    day_condition,
+    has_log,
+    is_newest,
+    logged_days,
+    logged_files,
+    logged_rows,
+)
 from jobs.storage.slices import Slice, slices
 from pipelines.parts import parts_of
 from schemas.catalog import TABLES
@@ -95,7 +102,7 @@ class TableReader:
         with told_if_damaged(self.path(name)):
             if handle is None:
                 handle = self._handles[name] = DeltaTable(self.path(name))
-            else:
+            elif not is_newest(handle, self.path(name)):
                 handle.update_incremental()
         return handle
 
@@ -122,9 +129,7 @@ class TableReader:
 
     def exists(self, name: str) -> bool:
         """Whether the table has been created."""
-        from deltalake import DeltaTable
-
-        return name in self._handles or DeltaTable.is_deltatable(self.path(name))
+        return name in self._handles or has_log(self.path(name))
 
     def version(self, name: str) -> int:
         """The newest Delta version of a table; -1 where there is none."""

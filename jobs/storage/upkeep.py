@@ -14,9 +14,9 @@ from pyarrow import fs
 
 from jobs.setup.exits import InputMissing
 from jobs.storage.commits import once
-from jobs.storage.day_files import open_root
 from jobs.storage.published import SCORES
 from jobs.storage.reading import publications, read_runs
+from jobs.storage.store_files import open_root
 from jobs.storage.tables import Tables
 from schemas.catalog import TABLES
 
