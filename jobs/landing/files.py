@@ -14,6 +14,7 @@ from pyarrow import fs
 
 from jobs.setup.exits import InputMissing, UsageError
 from jobs.setup.store_errors import store_error
+from jobs.storage.store_files import open_root
 
 _PLACEHOLDER = re.compile(r"\{ds(?::([^{}]*))?\}")
 _DATE_PARTS = {"%Y": r"(?P<Y>\d{4})", "%m": r"(?P<m>\d{2})", "%d": r"(?P<d>\d{2})"}
@@ -145,9 +146,7 @@ class Landing:
 
     @cached_property
     def _base(self) -> tuple[fs.FileSystem, str]:
-        if "://" in self.root:
-            return fs.FileSystem.from_uri(self.root)
-        return fs.LocalFileSystem(), self.root
+        return open_root(self.root)
 
     @property
     def filesystem(self) -> fs.FileSystem:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.setup.exits import InputMissing, UsageError
+from jobs.storage.store_files import open_root
 
 if TYPE_CHECKING:
     from pyarrow.dataset import Dataset
@@ -115,14 +116,12 @@ def open_table(address: str, day_column: str | None = None) -> AnyTable:
 def _open(address: str) -> Dataset:
     from deltalake import DeltaTable
     from pyarrow import dataset
-    from pyarrow.fs import FileSystem, FileType, LocalFileSystem
+    from pyarrow.fs import FileType
 
     try:
         if not Path(address).is_file() and DeltaTable.is_deltatable(address):
             return DeltaTable(address).to_pyarrow_dataset()
-        files, path = (
-            FileSystem.from_uri(address) if "://" in address else (LocalFileSystem(), address)
-        )
+        files, path = open_root(address)
         if files.get_file_info(path).type is FileType.NotFound:
             raise InputMissing(f"there is no table at {address}")
         found = dataset.dataset(path, filesystem=files, format="parquet", partitioning="hive")

@@ -17,6 +17,8 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from jobs.setup.stores import open_store
+from jobs.storage.object_files import ObjectFiles
+from jobs.storage.object_streams import told_as_files
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -35,8 +37,8 @@ def open_root(address: str) -> tuple[fs.FileSystem, str]:
     if not is_remote(address):
         return fs.LocalFileSystem(), address
     bucket, path = _of_bucket(address)
-    filesystem, base = _file_system(bucket)
-    return filesystem, f"{base.rstrip('/')}/{path}".rstrip("/")
+    name = bucket.partition("://")[2]
+    return _file_system(bucket, name), f"{name}/{path}".rstrip("/")
 
 
 def open_object(address: str) -> tuple[ObjectStore, str]:
@@ -53,12 +55,9 @@ def _of_bucket(address: str) -> tuple[str, str]:
 
 
 @cache
-def _file_system(bucket: str) -> tuple[fs.FileSystem, str]:
-    """One for each bucket: each has connections of its own, and asks what server it speaks to."""
-    # A short file is sent by one request and not by three.
-    options = "?allow_delayed_open=true" if bucket.startswith("s3://") else ""
-    opened: tuple[fs.FileSystem, str] = fs.FileSystem.from_uri(f"{bucket}{options}")
-    return opened
+def _file_system(bucket: str, name: str) -> fs.FileSystem:
+    """One for each bucket, whose connections are kept."""
+    return fs.PyFileSystem(ObjectFiles(open_store(bucket), name))
 
 
 def make_folder(address: str) -> None:
@@ -96,7 +95,8 @@ def open_parquet(address: str, size: int = 0, *, by_row_group: bool = False) -> 
         import obstore
 
         store, name = open_object(address)
-        source = pa.BufferReader(pa.py_buffer(obstore.get(store, name).bytes()))
+        with told_as_files():
+            source = pa.BufferReader(pa.py_buffer(obstore.get(store, name).bytes()))
     else:
         source = filesystem.open_input_file(path)
     return pq.ParquetFile(
