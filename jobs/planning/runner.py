@@ -99,9 +99,10 @@ class Runner:
         """
         with self.lock:
             refuse_empty_entries(self.tables.root, sorted(TABLES))
-            keep_runs_short(self.tables)
             # Whoever held the lock before may have written.
+            self.tables.look_away()
             self.records.reread()
+            keep_runs_short(self.tables)
             self.memory = Memory(self.tables, self.config.quality.history_days)
             targets = without_left_out(self.records.newest, targets)
             remove_rows(self.tables, self.records.newest)

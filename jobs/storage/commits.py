@@ -70,6 +70,8 @@ def commit_after(
         follows = handle.version()
         try:
             write(handle)
+            if handle.version() == follows:
+                handle.update_incremental()
             return follows + 1
         except CommitFailedError:
             handle.update_incremental()

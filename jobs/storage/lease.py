@@ -78,14 +78,20 @@ def free_lease(root: str) -> None:
     """Take the lease from whoever holds it; he ends before his next commit."""
     found = read_lease(root)
     if found is not None:
-        _put(root, replace(found[0], is_free=True), {"e_tag": found[1]["e_tag"]})
+        _put(root, replace(found[0], is_free=True), _as_it_is(found[1]))
 
 
-def _put(root: str, holder: Holder, mode: Any) -> str:
+def _put(root: str, holder: Holder, mode: Any) -> Any:
+    """Write it on a condition; give that on which it is still as written."""
     import obstore
 
     made = obstore.put(open_store(root), NAME, json.dumps(asdict(holder)).encode(), mode=mode)
-    return str(made["e_tag"])
+    return _as_it_is(made)
+
+
+def _as_it_is(found: Any) -> Any:
+    """The condition that an object is still what was found: some stores know it by a version."""
+    return {name: found[name] for name in ("e_tag", "version") if found.get(name)}
 
 
 class Lease:
@@ -98,7 +104,7 @@ class Lease:
             owner = getpass.getuser()
         since = datetime.now(UTC).isoformat(timespec="seconds")
         self._me = Holder(uuid.uuid4().hex, run_id, owner, socket.gethostname(), os.getpid(), since)
-        self._tag = ""
+        self._as_written: Any = {}
         self._renewed = 0.0
         self._lost = ""
         self._mutex = threading.Lock()
@@ -115,7 +121,7 @@ class Lease:
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         try:
-            self._tag = _put(self.root, self._me, self._current())
+            self._as_written = _put(self.root, self._me, self._current())
         except (AlreadyExistsError, PreconditionError):
             raise LockHeld(f"another run began to write to {self.root} just now") from None
         self._renewed = time.monotonic()
@@ -135,7 +141,7 @@ class Lease:
                     f"{max(age.total_seconds(), 0):.0f} s ago); wait for it to end, or if it has "
                     f'been killed, {EXPIRES_S:.0f} s, or promoted-ctr unlock --reason "..."'
                 )
-        return {"e_tag": meta["e_tag"]}
+        return _as_it_is(meta)
 
     def _stays(self, tag: str) -> bool:
         """Whether nobody renews it."""
@@ -163,7 +169,7 @@ class Lease:
 
         self._me = replace(self._me, beat=self._me.beat + 1)
         try:
-            self._tag = _put(self.root, self._me, {"e_tag": self._tag})
+            self._as_written = _put(self.root, self._me, self._as_written)
             self._renewed = time.monotonic()
         except (PreconditionError, FileNotFoundError):
             self._look_again()
@@ -175,7 +181,7 @@ class Lease:
         """Tell a renewal that came through, though its answer did not, from a lost lease."""
         found = read_lease(self.root)
         if found is not None and found[0].token == self._me.token:
-            self._tag, self._renewed = str(found[1]["e_tag"]), time.monotonic()
+            self._as_written, self._renewed = _as_it_is(found[1]), time.monotonic()
         elif found is None:
             self._lost = "it was taken from it, see promoted-ctr runs --job unlock"
         else:
@@ -193,4 +199,4 @@ class Lease:
         self._ended.set()
         with self._mutex, suppress(Exception):
             if not self._lost:
-                _put(self.root, replace(self._me, is_free=True), {"e_tag": self._tag})
+                _put(self.root, replace(self._me, is_free=True), self._as_written)

@@ -68,16 +68,24 @@ class Tables(TableReader):
                 ) from None
 
     def look(self, names: Iterable[str]) -> None:
-        """Take tables as they are now for what later writes follow.
+        """Take tables as they are now for what later reads and writes follow.
 
-        From now on a write fails where anybody else has written to the table. Without a look, it
-        fails where somebody else has written the same days since it began.
+        From now on they are read as they are, with what is written here, and a write fails where
+        anybody else has written to the table. Without a look, reads are of the newest version, and
+        a write fails where somebody else has written the same days since it began.
         """
         for name in names:
+            self._seen.pop(name, None)
             if self.exists(name):
                 self._seen[name] = self.delta(name).version()
-            else:
-                self._seen.pop(name, None)
+
+    def look_away(self) -> None:
+        """Take all tables at their newest version again."""
+        self._seen.clear()
+
+    def delta(self, name: str) -> DeltaTable:
+        """The delta-rs handle of a table: as it was looked at, or at its newest version."""
+        return self._handles[name] if name in self._seen else super().delta(name)
 
     def refuse_changed(self, names: Iterable[str]) -> None:
         """Refuse to go on where somebody else has written to tables since they were looked at.
@@ -88,7 +96,7 @@ class Tables(TableReader):
         """
         for name in names:
             if name in self._seen:
-                refuse_changed(self.delta(name), self._seen[name])
+                refuse_changed(super().delta(name), self._seen[name])
 
     def file_writer(
         self,

@@ -76,9 +76,16 @@ def _stat(pid: int) -> list[str] | None:
 
 
 class PeakMemory:
-    """Watches the process tree's memory, a look every half second."""
+    """Watches the process tree's memory, a look every half second.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    root : int, optional
+        The process at the root of the tree; this one by default, which then is what looks, too.
+    """
+
+    def __init__(self, root: int | None = None) -> None:
+        self._root = root
         self.bytes = 0
         self.by_role: dict[str, int] = {}
         """Of this process, all JVMs and the largest worker, each at its own peak."""
@@ -93,11 +100,16 @@ class PeakMemory:
         return sum(self._ticks.values()) / _TICKS
 
     def _look_at_cpu(self) -> None:
-        for pid in process_tree():
+        for pid in process_tree(self._root):
             fields = _stat(pid)
             if fields:
                 # The number of a process is given again; with its start it is the only one.
                 self._ticks[pid, fields[19]] = int(fields[11]) + int(fields[12])
+
+    def cpu_seconds_besides(self) -> float:
+        """CPU seconds of all processes that were seen but the one at the root."""
+        root = os.getpid() if self._root is None else self._root
+        return sum(t for (pid, _), t in self._ticks.items() if pid != root) / _TICKS
 
     def begin(self) -> None:
         """A part begins whose own peaks are wanted."""
@@ -118,7 +130,7 @@ class PeakMemory:
     def _watch(self) -> None:
         while not self._stop.wait(0.5):
             self._look_at_cpu()
-            self.bytes = max(self.bytes, resident_bytes())
-            for role, size in resident_by_role().items():
+            self.bytes = max(self.bytes, resident_bytes(self._root))
+            for role, size in resident_by_role(self._root).items():
                 for peaks in (self.by_role, self._of_part):
                     peaks[role] = max(peaks.get(role, 0), size)

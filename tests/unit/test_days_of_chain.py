@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from datetime import date, timedelta
+from pathlib import Path
 
 import pyarrow.compute as pc
 import pytest
@@ -98,3 +100,16 @@ def test_a_window_is_planned_with_the_days_that_are_configured(
     size = chain.config.number(window)
     expected = [last - timedelta(days=back) for back in range(size - 1, -1, -1)]
     assert planned_window(chain, job, table) == expected
+
+
+def test_a_landed_file_that_changes_nothing_of_a_days_head_makes_only_its_day_again(
+    chain: Chain, tmp_path: Path
+) -> None:
+    copy = chain.duplicate(tmp_path)
+    for file in (copy.landing / f"clicks/ds={LAST}").iterdir():
+        os.utime(file, (0, 0))
+    before = LAST - timedelta(days=1)
+    made = copy.make("label_impressions", before)
+    # That the labels of the day before stand is known once the clicks have been read again.
+    assert [(step.job.name, step.days) for step in made] == [("ingest_logs", (LAST,))]
+    assert copy.make("label_impressions", before) == []

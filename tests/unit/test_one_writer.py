@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from jobs import sample_training
 from jobs.planning.record import DONE, read_records
 from jobs.setup.exits import ExitCode, LockHeld
 from jobs.step import Outcome, Step
+from jobs.storage.contracts import arrow_schema
 from jobs.storage.tables import Tables
 from tests.support.chain import Chain
 from tests.support.races import KINDS, races
+from tests.support.report_tables import row
+from tests.support.world import day
 from tests.unit.conftest import PUBLISHED
 
 JOB = "sample_training"
@@ -52,8 +57,8 @@ def rewrite(tables: Tables) -> object:
 
 
 def record(tables: Tables) -> object:
-    row = tables.read_arrow("runs").slice(0, 1).to_pylist()[0]
-    return tables.write_rows("runs", [row | {"run_id": "other", "job": "other"}], None)
+    of_runs = tables.read_arrow("runs").slice(0, 1).to_pylist()[0]
+    return tables.write_rows("runs", [of_runs | {"run_id": "other", "job": "other"}], None)
 
 
 @pytest.mark.parametrize("write", [rewrite, record])
@@ -94,3 +99,35 @@ def test_a_step_does_not_begin_by_a_plan_that_is_overtaken(
     with pytest.raises(LockHeld):
         runner.run([(JOB, DAY)], only=JOB, force=True)
     assert copy.tables.version(TABLE) == version
+
+
+def test_a_table_that_was_looked_at_is_read_as_it_was_with_what_is_written_here(
+    tmp_path: Path,
+) -> None:
+    tables, others = Tables(str(tmp_path)), Tables(str(tmp_path))
+    first, second, third = (day(k) for k in (1, 2, 3))
+
+    def write(to: Tables, of: date) -> None:
+        """As tasks do."""
+        rows = pa.Table.from_pylist([row("listings", ds=of)], arrow_schema("listings"))
+        written = to.file_writer("listings")(iter(rows.to_batches()))
+        to.commit("listings", pa.Table.from_batches(list(written)), [of])
+
+    tables.create(["listings"])
+    tables.look(["listings"])
+    for of in (first, second):
+        write(tables, of)
+        assert of in tables.days("listings")
+    write(others, third)
+    assert tables.days("listings") == {first, second}
+    assert tables.read_arrow("listings").num_rows == 2
+    with pytest.raises(LockHeld):
+        tables.refuse_changed(["listings"])
+    with pytest.raises(LockHeld):
+        write(tables, first)
+    tables.look(["listings"])
+    assert tables.days("listings") == {first, second, third}
+    write(tables, first)
+    tables.look_away()
+    write(others, day(4))
+    assert day(4) in tables.days("listings")
