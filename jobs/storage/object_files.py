@@ -64,8 +64,7 @@ class ObjectFiles(fs.FileSystemHandler):
         """Whether anything is below a name."""
         import obstore
 
-        below = f"{name}/" if name else None
-        first = next(iter(obstore.list(self._store, prefix=below, chunk_size=2)), [])
+        first = next(iter(obstore.list(self._store, prefix=name or None, chunk_size=2)), [])
         return any(found["path"] != name for found in first)
 
     def get_file_info_selector(self, selector: fs.FileSelector) -> list[fs.FileInfo]:
@@ -78,8 +77,9 @@ class ObjectFiles(fs.FileSystemHandler):
         """
         import obstore
 
+        # A prefix is of whole names: "a" is one of "a/b", not of "ab".
         name = self._name(selector.base_dir)
-        below = f"{name}/" if name else None
+        below = name or None
         with told_as_files():
             if selector.recursive:
                 chunks = obstore.list(self._store, prefix=below)
@@ -139,7 +139,7 @@ class ObjectFiles(fs.FileSystemHandler):
 
         name = self._name(path)
         with told_as_files():
-            for chunk in obstore.list(self._store, prefix=f"{name}/").collect():
+            for chunk in obstore.list(self._store, prefix=name).collect():
                 obstore.delete(self._store, chunk["path"])
 
     def delete_dir_contents(self, path: str, missing_dir_ok: bool) -> None:
