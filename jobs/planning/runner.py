@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date
 from itertools import groupby
 
@@ -97,11 +98,8 @@ class Runner:
         JobError
             As of the job that stopped; what was made before it stays.
         """
-        with self.lock:
+        with self._alone():
             refuse_empty_entries(self.tables.root, sorted(TABLES))
-            # Whoever held the lock before may have written.
-            self.tables.look_away()
-            self.records.reread()
             keep_runs_short(self.tables)
             self.memory = Memory(self.tables, self.config.quality.history_days)
             targets = without_left_out(self.records.newest, targets)
@@ -139,6 +137,21 @@ class Runner:
                 # The rest stays due, unless a landed day was read.
                 if not due or not done[-1].job.reads:
                     planner = self.planner(forget=forget)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the lock; what others have written before it, and write after it, is seen."""
+
+        def look_again() -> None:
+            self.tables.look_away()
+            self.records.reread()
+
+        with self.lock:
+            look_again()
+            try:
+                yield
+            finally:
+                look_again()
 
     def make(self, planned: PlannedStep) -> None:
         """Run one step and record it; the record comes last."""
