@@ -6,7 +6,6 @@ strongly each kind of entity is to be pulled to its parent's rate.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
@@ -25,7 +24,7 @@ from jobs.storage.day_files import read_file
 from jobs.storage.task_writes import write_units
 from pipelines.features.history import COUNT_COLUMNS, SUMS, SURFACES, history_before
 from pipelines.features.prior_strengths import moments, strengths
-from pipelines.units_spark import collect_units
+from pipelines.units_spark import collect_found
 
 
 def run(step: Step) -> Outcome:
@@ -80,17 +79,14 @@ def _write_priors(step: Step, window_days: dict[date, int]) -> None:
     files = step.tables.files("entity_history", list(step.days))
     schema = arrow_schema("entity_history")
 
-    def count(number: int) -> Iterator[pa.RecordBatch]:
-        day_moments = moments(read_file(files[number], schema, ["entity_type", *SUMS]))
-        yield pa.RecordBatch.from_pydict(
-            {"ds": pa.array([files[number].ds]), "moments": [json.dumps(day_moments)]}
-        )
+    def count(number: int) -> dict[str, dict[str, int]]:
+        return moments(read_file(files[number], schema, ["entity_type", *SUMS]))
 
     sums: dict[tuple[date, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for row in collect_units(step.spark, len(files), count, "ds date, moments string").to_pylist():
-        for entity, file_moments in json.loads(row["moments"]).items():
+    for file, found in zip(files, collect_found(step.spark, len(files), count), strict=True):
+        for entity, file_moments in found.items():
             for name, value in file_moments.items():
-                sums[row["ds"], entity][name] += value
+                sums[file.ds, entity][name] += value
     limits = step.config.history
     rows: list[dict[str, object]] = [
         {

@@ -7,8 +7,7 @@ attributes are namespaces follows from the day's own rows, and is written beside
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -18,11 +17,11 @@ import pyarrow.compute as pc
 
 from jobs.commands.job import job_main
 from jobs.planning.inputs import request_names
-from jobs.planning.joint_inputs import held_days, joint_registry
+from jobs.planning.joint_inputs import joint_registry
+from jobs.planning.joint_snapshots import JointSnapshots
 from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.contracts import arrow_schema
-from jobs.storage.day_reader import DayReader, wanted
 from jobs.storage.slices import Slice
 from jobs.storage.task_writes import Parts, write_parts
 from pipelines.features.joint_days import (
@@ -31,15 +30,15 @@ from pipelines.features.joint_days import (
     namespace_rows,
     vectors_left_out,
 )
-from pipelines.features.joint_inputs import (
-    HISTORY_COLUMNS,
-    with_relative_price,
-    with_shows_per_day,
-)
-from pipelines.features.joint_namespace import DENSE
 from pipelines.features.joint_patterns import AttributeLimits, add_attributes, count_attributes
 from pipelines.features.joint_reference import reference_ids
 from pipelines.features.joint_rows import JointAssembler
+from pipelines.features.joint_snapshot import (
+    SnapshotFacts,
+    add_snapshots,
+    count_snapshot,
+    snapshot_columns,
+)
 from pipelines.features.joint_traffic import (
     LearntShare,
     entity_columns,
@@ -49,23 +48,24 @@ from pipelines.features.joint_traffic import (
     with_rate,
 )
 from pipelines.parts import part_in_order
-from pipelines.units_spark import collect_units
+from pipelines.units_spark import collect_found
 
 
 def run(step: Step) -> Outcome:
     """Build the rows of all days of the step, slice by slice."""
     days = list(step.days)
     shown = step.tables.slices("labeled_impressions", days)
+    listed = step.tables.slices("listings", days)
     parts = step.tables.parts("labeled_impressions", days)
     given = step.config.scoring.reference
     names = {day: request_names(step.tables, step.config, day - timedelta(days=1)) for day in days}
-    snapshots = _Snapshots.of(step)
-    made = _read_days(step, shown)
+    made = _read_days(step, listed, shown)
+    snapshots = JointSnapshots.of(step, {day: of_day.facts for day, of_day in made.items()})
 
     def rows(number: int) -> Iterator[pa.RecordBatch]:
         day = shown[number].ds
         traffic = with_rate(_valid(shown[number]), made[day].rate)
-        snapshot = snapshots(day, traffic["listing_id"] if parts[day] > 1 else None)
+        snapshot = snapshots.of_ids(day, traffic["listing_id"])
         yield from joint_rows(traffic, snapshot, made[day].assembler).to_batches()
 
     in_order = Parts(
@@ -76,13 +76,13 @@ def run(step: Step) -> Outcome:
     write_parts(step.tables, "joint_rows", len(shown), rows, days, in_order)
 
     def entities(number: int) -> Iterator[pa.RecordBatch]:
-        if number < len(days):
-            day = days[number]
-            registry = made[day].assembler.registry
-            reference = reference_ids(registry, names[day], given, day)
-            found = listing_entities(snapshots(day), made[day].assembler, reference, day)
+        if number < len(listed):
+            day = listed[number].ds
+            own = made[day].assembler
+            reference = reference_ids(own.registry, names[day], given, day)
+            found = listing_entities(snapshots.of_slice(listed[number]), own, reference, day)
         else:
-            one = shown[number - len(days)]
+            one = shown[number - len(listed)]
             columns = entity_columns(made[one.ds].assembler.registry)
             traffic = with_rate(_valid(one, columns), made[one.ds].rate)
             found = request_entities(traffic, made[one.ds].assembler, one.ds)
@@ -92,7 +92,7 @@ def run(step: Step) -> Outcome:
     once = Parts(
         parts, lambda rows, count: part_in_order(rows["id"].to_numpy(), count), first_of_each
     )
-    write_parts(step.tables, "joint_entities", len(days) + len(shown), entities, days, once)
+    write_parts(step.tables, "joint_entities", len(listed) + len(shown), entities, days, once)
     return _outcome(step)
 
 
@@ -112,119 +112,83 @@ def _valid(one: Slice, columns: Sequence[str] | None = None) -> pa.Table:
 
 
 @dataclass(frozen=True)
-class _Snapshots:
-    """Reads the listings of a day with what they have only among others, or from before."""
-
-    listings: DayReader
-    history: DayReader
-    held: Mapping[date, tuple[int, int]]
-
-    @classmethod
-    def of(cls, step: Step) -> _Snapshots:
-        days = list(step.days)
-        counted = step.available("count_entities")
-        return cls(
-            step.tables.day_reader("listings", days),
-            step.tables.day_reader("entity_history", days, HISTORY_COLUMNS).where(
-                wanted(entity_type=pa.array(["listing"]))
-            ),
-            {day: held_days(step.config, counted, day - timedelta(days=1)) for day in days},
-        )
-
-    def __call__(self, day: date, ids: pa.ChunkedArray | None = None) -> pa.Table:
-        """All listings of a day, or those named."""
-        snapshot = with_relative_price(self.listings(day))
-        if ids is not None:
-            snapshot = snapshot.filter(pc.is_in(snapshot["listing_id"], pc.unique(ids)))
-        search_days, promoted_days = self.held[day]
-        return with_shows_per_day(
-            snapshot, self.history(day), search_days=search_days, promoted_days=promoted_days
-        )
-
-
-@dataclass(frozen=True)
 class _Day:
     """What of a day must be known before its first row is made."""
 
     assembler: JointAssembler
     rate: float
+    facts: SnapshotFacts
 
 
-def _read_days(step: Step, shown: Sequence[Slice]) -> dict[date, _Day]:
+def _read_days(step: Step, listed: Sequence[Slice], shown: Sequence[Slice]) -> dict[date, _Day]:
     """Find out which attributes the days have, and which values; write `joint_namespaces`."""
-    days, joint = list(step.days), step.config.joint
+    joint = step.config.joint
     registered = joint_registry(step.config)
     limits = AttributeLimits(joint.most_attributes, joint.most_values)
-    listed = step.tables.day_reader("listings", days, ["attributes"])
+    of_listings = [*snapshot_columns(registered), "attributes"]
 
-    def count(number: int) -> dict[str, Any]:
-        if number < len(days):
-            attributes = listed(days[number])["attributes"]
+    def count(one: Slice, *, is_listings: bool) -> dict[str, Any]:
+        if is_listings:
+            listings = one.read(arrow_schema("listings"), of_listings)
+            own = listings["attributes"]
             return {
-                "listing": count_attributes(registered.registered, "listing", attributes, limits)
+                "listing": count_attributes(registered.registered, "listing", own, limits),
+                **count_snapshot(registered, listings),
             }
-        traffic = _valid(shown[number - len(days)], ["clicked", "attributes"])
-        of_rows = traffic["attributes"]
+        traffic = _valid(one, ["clicked", "attributes"])
+        own = traffic["attributes"]
         return {
-            "request": count_attributes(registered.registered, "request", of_rows, limits),
+            "request": count_attributes(registered.registered, "request", own, limits),
             "rows": len(traffic),
             "clicks": pc.sum(traffic["clicked"]).as_py() or 0,
         }
 
-    counted = _by_day(step, shown, count)
+    every = [*listed, *shown]
+    found = collect_found(
+        step.spark, len(every), lambda k: count(every[k], is_listings=k < len(listed))
+    )
+    snapshots = _by_day(step, listed, found[: len(listed)])
+    traffic = _by_day(step, shown, found[len(listed) :])
     share = LearntShare(joint.whole_rows, joint.ratio)
     attributes, made = {}, {}
-    for day, found in counted.items():
+    for day in step.days:
         counts = {
-            scope: add_attributes(one[scope] for one in found if scope in one)
-            for scope in ("request", "listing")
+            "request": add_attributes(one["request"] for one in traffic[day]),
+            "listing": add_attributes(one["listing"] for one in snapshots[day]),
         }
         attributes[day] = attributes_of_day(registered, counts, limits)
         keys = {scope: own.taken for scope, own in attributes[day].items()}
-        rows, clicks = (sum(one.get(name, 0) for one in found) for name in ("rows", "clicks"))
-        made[day] = _Day(JointAssembler(registered.with_keys(keys)), share.rate(rows, clicks))
+        rows, clicks = (sum(one[name] for one in traffic[day]) for name in ("rows", "clicks"))
+        facts = add_snapshots(registered, snapshots[day])
+        assembler = JointAssembler(registered.with_keys(keys), facts.usual_lengths)
+        made[day] = _Day(assembler, share.rate(rows, clicks), facts)
 
-    def read(number: int) -> dict[str, Any]:
-        if number < len(days):
-            day = days[number]
-            return {"left_out": vectors_left_out(made[day].assembler.registry, listings(day))}
-        one = shown[number - len(days)]
+    def read_values(number: int) -> dict[str, dict[str, int]]:
+        one = shown[number]
         own = made[one.ds].assembler
-        return {"values": own.request_values(_valid(one, own.value_columns))}
+        return own.request_values(_valid(one, own.value_columns))
 
-    vectors = sorted({n.inputs[0] for n in registered.namespaces if n.encoding == DENSE})
-    listings = step.tables.day_reader("listings", days, vectors)
-    rows = [
+    values = _by_day(step, shown, collect_found(step.spark, len(shown), read_values))
+    rows_of_days = [
         row | {"ds": day}
-        for day, found in _by_day(step, shown, read).items()
+        for day, own in made.items()
         for row in namespace_rows(
-            made[day].assembler.registry,
+            own.assembler.registry,
             attributes[day],
-            by_rows(one["values"] for one in found if "values" in one),
-            next(one["left_out"] for one in found if "left_out" in one),
+            by_rows(values[day]),
+            vectors_left_out(own.facts.lengths),
         )
     ]
-    step.tables.write_rows("joint_namespaces", rows, days)
+    step.tables.write_rows("joint_namespaces", rows_of_days, step.days)
     return made
 
 
-def _by_day(
-    step: Step, shown: Sequence[Slice], find: Callable[[int], dict[str, Any]]
-) -> dict[date, list[dict[str, Any]]]:
-    """What tasks find in the snapshot of each day and in its slices of traffic, numbered so."""
-    days = list(step.days)
-    at = [*days, *(one.ds for one in shown)]
-
-    def run_unit(number: int) -> Iterator[pa.RecordBatch]:
-        yield pa.RecordBatch.from_pydict(
-            {"number": pa.array([number], pa.int64()), "found": [json.dumps(find(number))]}
-        )
-
-    made = collect_units(step.spark, len(at), run_unit, "number bigint, found string")
-    found: dict[date, list[dict[str, Any]]] = {day: [] for day in days}
-    for row in made.sort_by("number").to_pylist():
-        found[at[row["number"]]].append(json.loads(row["found"]))
-    return found
+def _by_day(step: Step, slices: Sequence[Slice], found: Sequence[Any]) -> dict[date, list[Any]]:
+    """What was found in the slices of each day."""
+    by_day: dict[date, list[Any]] = {day: [] for day in step.days}
+    for one, own in zip(slices, found, strict=True):
+        by_day[one.ds].append(own)
+    return by_day
 
 
 def _outcome(step: Step) -> Outcome:

@@ -8,9 +8,10 @@ them.
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
+from typing import Any
 
 import pyarrow as pa
 
@@ -26,29 +27,47 @@ from jobs.planning.inputs import (
     windows,
 )
 from jobs.planning.joint_inputs import (
+    JointWeightReader,
     day_registry,
     held_days,
-    read_joint_weights,
     read_namespaces,
 )
 from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
-from jobs.storage.day_reader import wanted
-from jobs.storage.task_writes import write_units
+from jobs.storage.contracts import arrow_schema
+from jobs.storage.day_reader import DayReader, wanted
+from jobs.storage.slices import Slice
+from jobs.storage.task_writes import Parts, write_parts
 from pipelines.days import with_day
-from pipelines.features.feature_rows import LISTING_ENTITIES, one_batch, with_history
-from pipelines.features.history import COUNT_COLUMNS, Counts, window_to
+from pipelines.features.feature_rows import (
+    LISTING_ENTITIES,
+    listing_entity_ids,
+    one_batch,
+    with_history,
+)
+from pipelines.features.history import COUNT_COLUMNS, window_to
 from pipelines.features.joint_days import value_names
 from pipelines.features.joint_inputs import with_relative_price, with_shows_per_day
 from pipelines.features.joint_reference import reference_ids
+from pipelines.features.joint_registry import JointRegistry
 from pipelines.features.joint_rows import JointAssembler
+from pipelines.features.joint_snapshot import (
+    SnapshotFacts,
+    add_snapshots,
+    count_snapshot,
+    snapshot_columns,
+)
 from pipelines.features.prior_strengths import moments
+from pipelines.parts import part_of
 from pipelines.scores.joint_scoring import score_joint_listings
 from pipelines.scores.joint_terms import joint_terms
 from pipelines.scores.live_listings import as_of, live_promoted
 from pipelines.scores.reference import context_terms, reference_context
 from pipelines.scores.scoring import score_listings
-from pipelines.units_spark import collect_units
+from pipelines.units_spark import collect_found
+
+_LISTINGS_AT_A_TIME = 65_536
+"""So many have their coordinates in memory: some 40 each."""
 
 
 def run(step: Step) -> Outcome:
@@ -59,55 +78,60 @@ def run(step: Step) -> Outcome:
 def _score(step: Step, day: date) -> DayRecord:
     served = day + timedelta(days=1)
     history_windows = windows(step.config)
-    window = history_windows.before(served)
     counted = step.tables.days("entity_counts")
-    counts = step.tables.day_reader("entity_counts", window, COUNT_COLUMNS).where(
-        wanted(entity_type=pa.array(list(LISTING_ENTITIES)))
-    )
-    made = assembler(step.config, _strengths(step, served, counted, counts))
+    counts = step.tables.day_reader(
+        "entity_counts", history_windows.before(served), COUNT_COLUMNS
+    ).where(wanted(entity_type=pa.array(list(LISTING_ENTITIES))))
+    namespaces = read_namespaces(step.tables, day)
+    joint_registered = day_registry(step.config, namespaces)
+    listed = step.tables.slices("listings", [day])
+    strengths, facts = _read_day(step, day, counts, joint_registered, listed)
+
+    made = assembler(step.config, strengths)
+    joint = JointAssembler(joint_registered, facts.usual_lengths)
     models = read_models(step.tables, [day])[day]
     stack = read_stack(step.tables, day)
     names = request_names(step.tables, step.config, day)
-    reference = reference_context(
-        registry(step.config), names, step.config.scoring.reference, day, models
-    )
+    given = step.config.scoring.reference
+    reference = reference_context(registry(step.config), names, given, day, models)
+    joint_reference = reference_ids(joint_registered, names, given, served)
     shared = step.spark.sparkContext.broadcast(models)
     prior = read_prior_precision(step.tables, day)
     run_id = step.fingerprints.get(day, "")
-    listings = step.tables.day_reader("listings", [day])
-
-    namespaces = read_namespaces(step.tables, day)
-    joint = JointAssembler(day_registry(step.config, namespaces))
-    joint_weights = read_joint_weights(step.tables, day)
-    joint_reference = reference_ids(joint.registry, names, step.config.scoring.reference, served)
+    weights = JointWeightReader.of(step.tables, day)
     search_days, promoted_days = held_days(step.config, counted, day)
 
     def score(number: int) -> Iterator[pa.RecordBatch]:
-        snapshot = with_relative_price(as_of(listings(day), served))
-        sums = window_to(day, counted, counts, history_windows, LISTING_ENTITIES)
-        # One file in one order: the table is small and read by key.
-        live = live_promoted(snapshot).sort_by("listing_id")
-        shown = with_shows_per_day(
-            live,
-            sums,
-            search_days=search_days,
-            promoted_days=promoted_days,
-        )
-        part = score_joint_listings(one_batch(shown), joint, joint_weights, joint_reference)
+        live = live_promoted(as_of(listed[number].read(arrow_schema("listings")), served))
+        # In one order: the table is read by key.
+        live = with_relative_price(live, facts.prices).sort_by("listing_id")
+        own = counts.where(wanted(entity_id=listing_entity_ids(live)))
+        sums = window_to(day, counted, own, history_windows, LISTING_ENTITIES)
+        shown = with_shows_per_day(live, sums, search_days=search_days, promoted_days=promoted_days)
+        own_weights = weights.of_listings(shown, joint)
         rows = with_history(live, sums, LISTING_ENTITIES)
-        for table in score_listings(rows, made, shared.value, stack, reference, prior, part):
-            scored = with_day(with_day(table.drop_columns(["ds"]), day), day, "model_as_of")
-            named = scored.append_column("run_id", pa.repeat(pa.scalar(run_id), len(table)))
-            yield from named.to_batches()
+        for start in range(0, len(live), _LISTINGS_AT_A_TIME):
+            some = slice(start, start + _LISTINGS_AT_A_TIME)
+            part = score_joint_listings(one_batch(shown[some]), joint, own_weights, joint_reference)
+            for table in score_listings(
+                rows[some], made, shared.value, stack, reference, prior, part
+            ):
+                scored = with_day(with_day(table.drop_columns(["ds"]), day), day, "model_as_of")
+                named = scored.append_column("run_id", pa.repeat(pa.scalar(run_id), len(table)))
+                yield from named.to_batches()
 
-    write_units(step.tables, "listing_scores", 1, score, [day])
+    by_key = Parts(
+        step.tables.parts("listings", [day]),
+        lambda rows, count: part_of(rows["listing_id"], count),
+        lambda rows: rows.sort_by("listing_id"),
+    )
+    write_parts(step.tables, "listing_scores", len(listed), score, [day], by_key)
     shared.destroy()
     terms = context_terms(registry(step.config), names, reference, models, stack.ensemble)
     if stack.correction is not None:
         terms += joint_terms(
-            joint.registry, value_names(namespaces), step.config.scoring.reference,
-            joint_reference, joint_weights,
-            terms, stack.correction,
+            joint_registered, value_names(namespaces), given, joint_reference,
+            weights.of_requests(joint_registered), terms, stack.correction,
         )  # fmt: skip
     step.tables.write_rows("context_terms", [row | {"ds": day} for row in terms], [day])
     details = {
@@ -119,26 +143,30 @@ def _score(step: Step, day: date) -> DayRecord:
     return DayRecord(details=details)
 
 
-def _strengths(
-    step: Step, served: date, counted: set[date], counts: Counts
-) -> dict[tuple[int, str, str], float]:
-    """Prior strengths of a day as of the end of the day before, each entity type in a task."""
+def _read_day(
+    step: Step, day: date, counts: DayReader, joint: JointRegistry, listed: Sequence[Slice]
+) -> tuple[dict[tuple[int, str, str], float], SnapshotFacts]:
+    """Prior strengths as of the end of the day, and what is known of all its listings."""
     history_windows = windows(step.config)
-    day = served - timedelta(days=1)
-    entities = list(LISTING_ENTITIES)
+    counted = step.tables.days("entity_counts")
+    parts = step.tables.parts("entity_counts", [day])[day]
+    kinds = [(entity, part) for entity in LISTING_ENTITIES for part in range(parts)]
+    columns = snapshot_columns(joint)
 
-    def count(number: int) -> Iterator[pa.RecordBatch]:
-        entity = entities[number]
-        entity_moments = moments(window_to(day, counted, counts, history_windows, [entity])).get(
-            entity, {}
-        )
-        yield pa.RecordBatch.from_pydict(
-            {"entity": [entity], "moments": [json.dumps(entity_moments)]}
-        )
+    def find(number: int) -> Any:
+        if number >= len(kinds):
+            one = listed[number - len(kinds)]
+            return count_snapshot(joint, one.read(arrow_schema("listings"), columns))
+        entity, part = kinds[number]
+        own = counts.of_part("entity_id", part, parts)
+        return moments(window_to(day, counted, own, history_windows, [entity])).get(entity, {})
 
-    rows = collect_units(step.spark, len(entities), count, "entity string, moments string")
-    day_moments = {row["entity"]: json.loads(row["moments"]) for row in rows.to_pylist()}
-    return strengths_of(step.config, served, day_moments)
+    found = collect_found(step.spark, len(kinds) + len(listed), find)
+    sums: dict[str, Counter[str]] = {entity: Counter() for entity in LISTING_ENTITIES}
+    for (entity, _), own in zip(kinds, found, strict=False):
+        sums[entity].update(own)
+    served = day + timedelta(days=1)
+    return strengths_of(step.config, served, sums), add_snapshots(joint, found[len(kinds) :])
 
 
 def main(argv: Sequence[str] | None = None) -> int:

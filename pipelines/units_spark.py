@@ -6,8 +6,9 @@ Spark has to, so it must give the same for the same number.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -54,3 +55,21 @@ def collect_units(
 ) -> pa.Table:
     """`map_units`, on the driver: for small results."""
     return map_units(spark, count, run, ddl).toArrow()
+
+
+def collect_found(spark: SparkSession, count: int, find: Callable[[int], Any]) -> list[Any]:
+    """What tasks find out about units of work, on the driver, by the units' numbers.
+
+    Parameters
+    ----------
+    find : callable
+        Gives what JSON can tell, for a unit's number; runs in a task.
+    """
+
+    def run(number: int) -> Batches:
+        yield pa.RecordBatch.from_pydict(
+            {"number": pa.array([number], pa.int64()), "found": [json.dumps(find(number))]}
+        )
+
+    made = collect_units(spark, count, run, "number bigint, found string")
+    return [json.loads(text) for text in made.sort_by("number")["found"].to_pylist()]

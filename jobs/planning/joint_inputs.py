@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from jobs.planning.inputs import assembler
 from jobs.setup.config import Config
 from jobs.setup.exits import InputMissing, UsageError
+from jobs.storage.day_reader import DayReader, wanted
 from jobs.storage.tables import Tables
+from pipelines.features.feature_rows import one_batch
 from pipelines.features.joint_checks import surface_cross
 from pipelines.features.joint_days import stored_keys
 from pipelines.features.joint_namespace import DENSE, SURFACE, JointNamespace
 from pipelines.features.joint_patterns import keys_of
 from pipelines.features.joint_registry import JointRegistry
+from pipelines.features.joint_rows import JointAssembler
 from pipelines.models.joint_state import (
     ContentKind,
     JointSpec,
@@ -129,23 +137,70 @@ def held_days(config: Config, counted: set[date], day: date) -> tuple[int, int]:
     )
 
 
+@dataclass(frozen=True)
+class JointWeightReader:
+    """Reads what scoring needs of the joint model of a day: for some listings at a time.
+
+    Attributes
+    ----------
+    weights : DayReader
+        Of `joint_weights`.
+    prior_variance : mapping of str to float
+        As of `JointWeights`.
+    """
+
+    day: date
+    weights: DayReader
+    prior_variance: Mapping[str, float]
+
+    @classmethod
+    def of(cls, tables: Tables, day: date) -> JointWeightReader:
+        """That of a day.
+
+        Raises
+        ------
+        InputMissing
+            The joint model of the day has not been learnt.
+        """
+        return cls(day, tables.day_reader("joint_weights", [day]), _prior_variance(tables, day))
+
+    def of_listings(self, listings: pa.Table, assembler: JointAssembler) -> JointWeights:
+        """What the scores of listings need, at any request."""
+        ids = assembler.listing_ids(one_batch(listings))
+        many = pa.array(sorted(ids), pa.string())
+        own = pa.array(np.unique(np.concatenate([*ids.values(), np.empty(0, np.int64)])))
+
+        def keep(rows: pa.Table) -> pa.Array:
+            return pc.or_(pc.invert(pc.is_in(rows["namespace"], many)), pc.is_in(rows["id"], own))
+
+        return JointWeights(self.weights.where(keep)(self.day), self.prior_variance)
+
+    def of_requests(self, registry: JointRegistry) -> JointWeights:
+        """What requests alone bring to a score."""
+        names = [column.name for column in registry.columns if column.scope == "request"]
+        own = self.weights.where(wanted(namespace=pa.array(names, pa.string())))
+        return JointWeights(own(self.day), self.prior_variance)
+
+
 def read_joint_weights(tables: Tables, day: date) -> JointWeights:
-    """What scoring needs of the joint model of a day.
+    """What scoring needs of the joint model of a day, of all listings.
 
     Raises
     ------
     InputMissing
         It has not been learnt.
     """
+    prior_variance = _prior_variance(tables, day)
+    return JointWeights(tables.read_arrow("joint_weights", [day]), prior_variance)
+
+
+def _prior_variance(tables: Tables, day: date) -> dict[str, float]:
     runs = tables.read_arrow("joint_runs", [day]).to_pylist()
     scale = next((run["scale"] for run in runs if run["is_chosen"]), None)
     if scale is None:
         raise InputMissing(f"no joint model for {day}: run train_joint for it first")
     priors = tables.read_arrow("joint_priors", [day]).to_pylist()
-    return JointWeights(
-        tables.read_arrow("joint_weights", [day]),
-        {row["namespace"]: row["variance"] for row in priors if row["scale"] == scale},
-    )
+    return {row["namespace"]: row["variance"] for row in priors if row["scale"] == scale}
 
 
 def known_registry(config: Config, tables: Tables, day: date) -> JointRegistry:

@@ -46,9 +46,14 @@ def with_history(rows: pa.Table, history: pa.Table, entities: Mapping[str, str])
 
 def entity_ids(contexts: pa.Table, listings: pa.Table) -> pa.ChunkedArray:
     """The ids of all entities whose history rows of context and listings want, repeated or not."""
-    columns = [contexts[key] for key in CONTEXT_ENTITIES.values()]
-    columns += [listings[key] for key in LISTING_ENTITIES.values()]
-    return pa.chunked_array([c for column in columns for c in column.chunks], pa.string())
+    own = [c for key in CONTEXT_ENTITIES.values() for c in contexts[key].chunks]
+    return pa.chunked_array([*own, *listing_entity_ids(listings).chunks], pa.string())
+
+
+def listing_entity_ids(listings: pa.Table) -> pa.ChunkedArray:
+    """The ids of all entities whose history listings want, repeated or not."""
+    chunks = [c for key in LISTING_ENTITIES.values() for c in listings[key].chunks]
+    return pa.chunked_array(chunks, pa.string())
 
 
 def batches_of(rows: pa.Table) -> Iterator[pa.RecordBatch]:

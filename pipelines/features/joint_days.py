@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-import pyarrow as pa
-
-from pipelines.features.joint_dense import dense_values
-from pipelines.features.joint_namespace import DENSE
+from pipelines.features.joint_dense import Lengths, usual_length
 from pipelines.features.joint_patterns import (
     AttributeCounts,
     AttributeLimits,
@@ -90,24 +87,20 @@ def namespace_rows(
     return rows
 
 
-def vectors_left_out(registry: JointRegistry, snapshot: pa.Table) -> dict[str, str]:
+def vectors_left_out(lengths: Mapping[str, Lengths]) -> dict[str, str]:
     """What is left out of dense namespaces, by their names.
 
     Parameters
     ----------
-    snapshot : pyarrow.Table
-        All listings of the day.
+    lengths : mapping of str to mapping
+        `vector_lengths` of all listings of the day by namespace.
     """
     told: dict[str, str] = {}
-    for namespace in registry.namespaces:
-        if namespace.encoding == DENSE:
-            column = snapshot[namespace.inputs[0]].combine_chunks()
-            found = dense_values(namespace.name, column)
-            if found.refused:
-                told[namespace.name] = (
-                    f"{found.refused} listings: their vector has another length than "
-                    f"{len(found.ids)}"
-                )
+    for name, own in lengths.items():
+        usual = usual_length(own)
+        refused = sum(rows for length, rows in own.items() if length != usual)
+        if refused:
+            told[name] = f"{refused} listings: their vector has another length than {usual}"
     return told
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +62,8 @@ class JointAssembler:
     """From columns to rows of ids."""
 
     registry: JointRegistry
+    lengths: Mapping[str, int] = field(default_factory=dict)
+    """Of vectors that count, by dense namespace; where it is not named, the most frequent one."""
 
     def listings(self, batch: pa.RecordBatch) -> ListingIds:
         """Listing scope of a batch of listings with ds."""
@@ -72,6 +74,15 @@ class JointAssembler:
         }
         words = encode_words(columns, ("title", "tags")).slots(WORDS)
         return ListingIds(ids, words)
+
+    def listing_ids(self, batch: pa.RecordBatch) -> dict[str, Ids]:
+        """Ids of the listings themselves, and of what else may be as many, by namespace."""
+        columns = Batch(batch, {})
+        return {
+            n.name: token_ids(n.name, ENCODINGS[n.encoding](columns, n.inputs))
+            for n in self.registry.of_scope("listing")
+            if n.is_id
+        }
 
     def rows(self, batch: pa.RecordBatch, listings: ListingIds, at: npt.NDArray[np.int64]) -> Ids:
         """Rows of impressions.
@@ -197,7 +208,7 @@ class JointAssembler:
         own = self.registry.by_name[entity]
         ids = token_ids(entity, ENCODINGS[own.encoding](columns, own.inputs))
         held = [
-            _held(content, number, columns)
+            _held(content, number, columns, self.lengths.get(content.name))
             for number, content in enumerate(self.registry.contents)
             if content.of == entity
         ]
@@ -225,9 +236,9 @@ class _Held:
     values: npt.NDArray[np.float32]
 
 
-def _held(content: JointNamespace, number: int, columns: Batch) -> _Held:
+def _held(content: JointNamespace, number: int, columns: Batch, length: int | None) -> _Held:
     if content.encoding == DENSE:
-        dense = dense_values(content.name, columns.column(content.inputs[0]))
+        dense = dense_values(content.name, columns.column(content.inputs[0]), length)
         rows = len(dense.values) // max(len(dense.ids), 1)
         parts, owner, values = np.tile(dense.ids, rows), dense.owner, dense.values
     else:

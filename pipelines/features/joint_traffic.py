@@ -114,7 +114,7 @@ def listing_entities(
     Parameters
     ----------
     snapshot : pyarrow.Table
-        All listings of the day, with the columns of `joint_inputs`.
+        Any listings of the day, with the columns of `joint_inputs`.
     reference : mapping of str to int
         As of `reference_ids`.
 

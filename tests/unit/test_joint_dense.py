@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from pipelines.features.ids import value_ids
-from pipelines.features.joint_dense import dense_values
+from pipelines.features.joint_dense import dense_values, usual_length, vector_lengths
 from pipelines.models.contents import Contents
 from pipelines.models.joint import JointModel
 from pipelines.models.joint_content import STEPS, Design, units
@@ -162,15 +162,25 @@ def test_vectors_of_the_most_frequent_length_count_and_no_number_is_0():
     found = dense_values("image", pa.array(rows, pa.list_(pa.float32())))
     assert found.owner.tolist() == [0, 0, 3, 3, 5, 5]
     assert found.values.tolist() == [1.0, 2.0, 4.0, 0.0, 0.0, 5.0]
-    assert found.refused == 1
+    assert vector_lengths(pa.array(rows, pa.list_(pa.float32()))) == {1: 1, 2: 3}
     assert found.ids.tolist() == value_ids("image", pa.array(["0/2", "1/2"])).tolist()
     longer = dense_values("image", pa.array([[1.0, 2.0, 3.0]], pa.list_(pa.float32())))
     assert not set(longer.ids.tolist()) & set(found.ids.tolist())
 
 
+def test_the_length_that_counts_is_that_of_the_day_and_not_of_some_of_its_rows():
+    column = pa.array([[1.0], [2.0], [3.0, 4.0]], pa.list_(pa.float32()))
+    assert usual_length({1: 2, 2: 5}) == 2
+    assert usual_length({3: 5, 2: 5}) == 2
+    assert usual_length({}) == 0
+    assert dense_values("image", column, 2).owner.tolist() == [2, 2]
+    assert dense_values("image", column).owner.tolist() == [0, 1]
+    assert len(dense_values("image", column, 0).values) == 0
+
+
 def test_a_column_of_numbers_is_a_vector_of_one():
     found = dense_values("price", pa.array([1.5, None, 2.5]))
     assert (found.owner.tolist(), found.values.tolist()) == ([0, 2], [1.5, 2.5])
-    assert (len(found.ids), found.refused) == (1, 0)
+    assert len(found.ids) == 1
     for kind in (pa.float64(), pa.list_(pa.float32())):
         assert len(dense_values("nothing", pa.nulls(3, kind)).values) == 0

@@ -11,6 +11,7 @@ from jobs.planning.joint_inputs import joint_registry
 from jobs.setup.config_layers import load_config
 from jobs.setup.exits import UsageError
 from pipelines.features.joint_days import namespace_rows, stored_keys, vectors_left_out
+from pipelines.features.joint_dense import add_lengths, vector_lengths
 from pipelines.features.joint_namespace import JointNamespace
 from pipelines.features.joint_patterns import (
     AttributeLimits,
@@ -168,10 +169,12 @@ def test_vectors_of_another_length_are_told_with_the_day_s_namespaces():
         (vectors, "1 listings: their vector has another length than 2"),
         (vectors[2:], None),
     ):
-        snapshot = pa.table({"image_vector": pa.array(given, pa.list_(pa.float32()))})
+        column = pa.array(given, pa.list_(pa.float32()))
+        # Of two slices of the listings.
+        lengths = add_lengths(vector_lengths(part) for part in (column[:1], column[1:]))
         rows = {
             row["namespace"]: row
-            for row in namespace_rows(registry, {}, {}, vectors_left_out(registry, snapshot))
+            for row in namespace_rows(registry, {}, {}, vectors_left_out({"image": lengths}))
         }
         assert rows["image"]["left_out"] == told
         assert rows["image"]["kind"] == "dense"
