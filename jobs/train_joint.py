@@ -31,7 +31,7 @@ from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.contracts import arrow_schema
 from jobs.storage.day_files import DataFile, read_batches
 from jobs.storage.day_reader import DayReader
-from jobs.storage.task_writes import write_unit_tables
+from jobs.storage.task_writes import ONE_PART, write_unit_tables
 from pipelines.days import day_number
 from pipelines.features.feature_rows import even_batches
 from pipelines.features.id_rows import unpacked
@@ -100,7 +100,9 @@ def run(step: Step) -> Outcome:
         reader("joint_entities", learnt),
         {name: reader(name, [stored] if stored else []) for name in JOINT_STATE},
     )
-    write_unit_tables(step.tables, MADE, 1, lambda number: _learn(work), days)
+    write_unit_tables(
+        step.tables, 1, lambda number: _learn(work), days, dict.fromkeys(MADE, ONE_PART)
+    )
     return _outcome(step)
 
 

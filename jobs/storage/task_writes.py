@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -100,6 +102,10 @@ class Parts:
     gather: Callable[[pa.Table], pa.Table] | None = None
 
 
+ONE_PART = Parts({}, lambda rows, count: np.zeros(len(rows), np.int32))
+"""Of tables whose days are never cut."""
+
+
 def write_parts(
     tables: Tables,
     name: str,
@@ -118,20 +124,29 @@ def write_parts(
 
     def scatter(number: int) -> Placed:
         for batch in run(number):
-            rows = pa.Table.from_batches([batch])
-            for day in pc.unique(rows["ds"]).to_pylist():
-                of_day = rows.filter(pc.equal(rows["ds"], day))
-                yield places.first[day] + parts.place(of_day, places.parts[day]), of_day
+            yield from _placed(pa.Table.from_batches([batch]), places, parts)
 
     def write(batches: Batches) -> Batches:
         for place, rows in unpacked_by_place(batches, whole=parts.gather is not None):
-            made = rows if parts.gather is None else parts.gather(rows)
-            _, part = places.all[place]
-            yield from made.append_column(PART, pa.repeat(pa.scalar(part), len(made))).to_batches()
+            yield from _of_place(rows, place, places, parts)
 
     moved = moved_units(tables.spark, count, scatter, len(places.all))
     writer = tables.file_writer(name, write, places.parts)
     return tables.commit(name, moved.mapInArrow(writer, WRITTEN_DDL).toArrow(), days)
+
+
+def _placed(rows: pa.Table, places: Places, parts: Parts) -> Placed:
+    """Rows of any days, with their places."""
+    for day in pc.unique(rows["ds"]).to_pylist():
+        of_day = rows.filter(pc.equal(rows["ds"], day))
+        yield places.first[day] + parts.place(of_day, places.parts[day]), of_day
+
+
+def _of_place(rows: pa.Table, place: int, places: Places, parts: Parts) -> Batches:
+    """What is written of the rows of a place."""
+    made = rows if parts.gather is None else parts.gather(rows)
+    _, part = places.all[place]
+    yield from made.append_column(PART, pa.repeat(pa.scalar(part), len(made))).to_batches()
 
 
 def unit_files(
@@ -148,30 +163,57 @@ def unit_files(
 
 def write_unit_tables(
     tables: Tables,
-    names: Sequence[str],
     count: int,
     run: Callable[[int], Iterable[tuple[str, pa.Table]]],
     days: Sequence[date],
+    parts: Mapping[str, Parts],
 ) -> None:
-    """`write_units` for several tables that tasks make in one go; one commit each.
+    """`write_parts` for several tables that tasks make in one go; one commit each.
 
     Parameters
     ----------
     run : callable
         Gives table names and rows for a unit's number; runs in a task.
+    parts : mapping of str to Parts
+        By the names of all tables.
     """
-    writers = {name: tables.file_writer(name) for name in names}
+    names = list(parts)
+    places = {
+        name: Places({day: own.of_day.get(day, 1) for day in days}) for name, own in parts.items()
+    }
+    writers = {name: tables.file_writer(name, parts=places[name].parts) for name in names}
+    sizes = [len(places[name].all) for name in names]
+    first = dict(zip(names, accumulate([0, *sizes]), strict=False))
 
-    def write(number: int) -> Batches:
-        opened = {name: writer.open() for name, writer in writers.items()}
+    def scatter(number: int) -> Placed:
         for name, rows in run(number):
-            for batch in rows.to_batches():
+            for place, own in _placed(rows, places[name], parts[name]):
+                yield first[name] + place, own
+
+    def made(number: int) -> Iterator[tuple[str, Batches]]:
+        for name, rows in run(number):
+            yield name, rows.to_batches()
+
+    def gathered(batches: Batches) -> Iterator[tuple[str, Batches]]:
+        for place, rows in unpacked_by_place(batches, whole=True):
+            name = max((n for n in names if first[n] <= place), key=first.__getitem__)
+            yield name, _of_place(rows, place - first[name], places[name], parts[name])
+
+    def write(named: Iterable[tuple[str, Batches]]) -> Batches:
+        opened = {name: writer.open() for name, writer in writers.items()}
+        for name, batches in named:
+            for batch in batches:
                 opened[name].add(batch)
         for name, files in opened.items():
             for batch in files.close():
                 yield batch.append_column("table", pa.repeat(pa.scalar(name), batch.num_rows))
 
-    written = collect_units(tables.spark, count, write, f"{WRITTEN_DDL}, table string")
+    ddl = f"{WRITTEN_DDL}, table string"
+    if sum(sizes) == len(names) * len(days):
+        written = collect_units(tables.spark, count, lambda number: write(made(number)), ddl)
+    else:
+        moved = moved_units(tables.spark, count, scatter, sum(sizes))
+        written = moved.mapInArrow(lambda batches: write(gathered(batches)), ddl).toArrow()
     for name in names:
         files = written.filter(pc.equal(written["table"], name))
         tables.commit(name, files.drop_columns(["table"]), days)

@@ -108,13 +108,17 @@ class Names:
         """Columns of `feature_names`; each value once."""
         kinds = [("slot", pa.int32()), ("namespace", pa.string()), ("value", pa.string())]
         schema = pa.schema([("ds", pa.date32()), *kinds, ("rows", pa.int64())])
-        return (
-            pa.Table.from_batches(self._batches, schema)
-            .group_by(["slot", "namespace", "value", "ds"], use_threads=False)
-            .aggregate([("rows", "sum")])
-            .rename_columns({"rows_sum": "rows"})
-            .select(list(FEATURE_NAMES.column_names))
-        )
+        return added_names(pa.Table.from_batches(self._batches, schema))
+
+
+def added_names(names: pa.Table) -> pa.Table:
+    """Columns of `feature_names`, each value once, from those of several parts of days."""
+    return (
+        names.group_by(["slot", "namespace", "value", "ds"], use_threads=False)
+        .aggregate([("rows", "sum")])
+        .rename_columns({"rows_sum": "rows"})
+        .select(list(FEATURE_NAMES.column_names))
+    )
 
 
 def assemble_listings(rows: pa.Table, assembler: Assembler, names: Names | None = None) -> pa.Table:

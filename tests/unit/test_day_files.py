@@ -17,7 +17,7 @@ from jobs.storage.day_file_writer import DayFileWriter
 from jobs.storage.day_files import WRITTEN, DataFile, read_file
 from jobs.storage.delta_log import logged_files
 from jobs.storage.tables import Tables
-from jobs.storage.task_writes import write_unit_tables
+from jobs.storage.task_writes import ONE_PART, write_unit_tables
 from schemas.catalog import TABLES
 from tests.support.local_spark import LocalSpark
 from tests.support.rows import DAY, arrow_rows, later
@@ -166,7 +166,7 @@ def test_a_task_that_makes_several_tables_piece_by_piece_leaves_one_file_of_each
             yield NAME, piece
             yield "clicks", arrow_rows("clicks", [{"ds": DAY}])
 
-    write_unit_tables(tables, [NAME, "clicks"], 1, run, [DAY, NEXT])
+    write_unit_tables(tables, 1, run, [DAY, NEXT], {NAME: ONE_PART, "clicks": ONE_PART})
     assert tables.row_counts(NAME) == {DAY: 3, NEXT: 2}
     assert tables.row_counts("clicks") == {DAY: 3}
     assert [file.ds for file in tables.files(NAME, [DAY, NEXT])] == [DAY, NEXT]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from jobs.storage.task_writes import write_units
 from tests.support.chain import Chain
 from tests.unit.test_days_of_chain import LAST, TABLES
 
@@ -40,6 +43,48 @@ def in_parts(chain: Chain, in_row_groups: Path, tmp_path_factory: pytest.TempPat
 def test_every_table_is_the_same(table: str, in_parts: Chain, chain: Chain) -> None:
     for at in sorted(in_parts.tables.days(table) & chain.tables.days(table)):
         assert in_parts.rows(table, at) == chain.rows(table, at), at
+
+
+LISTING_ROWS = 10
+"""Fewer than there are listings on a day."""
+OF_LISTINGS = ("build_features", "build_joint_rows", "score_listings")
+"""Jobs whose units are listings of the snapshot, beside those that the day's rows are cut for."""
+
+
+@pytest.fixture(scope="module")
+def in_slices(chain: Chain, tmp_path_factory: pytest.TempPathFactory) -> Chain:
+    """The same days, with the listings of each in several files, as a large snapshot has them."""
+    settings = (*chain.settings, f"storage.part_rows={LISTING_ROWS}")
+    made = replace(chain.duplicate(tmp_path_factory.mktemp("slices")), settings=settings)
+    tables = made.runner.tables
+    days = sorted(tables.days("listings"))
+    rows = {at: tables.read_arrow("listings", [at]) for at in days}
+    units = [(at, k) for at in days for k in range(0, len(rows[at]), LISTING_ROWS)]
+
+    def cut(number: int) -> Iterator[pa.RecordBatch]:
+        at, first = units[number]
+        yield from rows[at].slice(first, LISTING_ROWS).to_batches()
+
+    write_units(tables, "listings", len(units), cut, days)
+    made.make_alone(chain, OF_LISTINGS)
+    return made
+
+
+@pytest.mark.parametrize(
+    "table",
+    ["features", "feature_names", "joint_rows", "joint_entities", "joint_namespaces",
+     "listing_scores", "context_terms"],
+)  # fmt: skip
+def test_a_snapshot_in_slices_gives_the_same(table: str, in_slices: Chain, chain: Chain) -> None:
+    assert len(in_slices.runner.tables.slices("listings", [LAST])) > 1
+    for at in sorted(in_slices.tables.days(table)):
+        assert in_slices.rows(table, at) == chain.rows(table, at), at
+
+
+def test_scores_of_a_large_snapshot_are_stored_in_parts(in_slices: Chain) -> None:
+    files = in_slices.tables.files("listing_scores", [LAST])
+    assert len(files) > 1
+    assert all(file.part is not None for file in files)
 
 
 def test_ids_of_many_people_are_found_across_slices(
@@ -74,9 +119,10 @@ def test_the_record_of_a_step_says_in_how_many_parts_a_day_is(chain: Chain, tmp_
     assert "parts" not in chain.records["label_impressions", LAST].details
 
 
-def test_traffic_counts_and_history_are_stored_in_parts(in_parts: Chain) -> None:
+def test_what_grows_with_the_day_is_stored_in_parts(in_parts: Chain) -> None:
     assert len(in_parts.tables.files("impressions", [LAST])) > 20
-    for table in ("labeled_impressions", "entity_counts", "entity_history"):
+    of_traffic = ("labeled_impressions", "entity_counts", "entity_history", "joint_rows")
+    for table in (*of_traffic, "features", "feature_names"):
         days = sorted(in_parts.tables.days(table))
         files = in_parts.tables.files(table, days)
         assert all(file.part is not None for file in files), table
