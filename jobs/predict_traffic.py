@@ -51,7 +51,6 @@ def run(step: Step) -> Outcome:
     made = assembler(step.config, read_strengths(step.tables, days))
     rates = read_position_rates(step.tables, step.config, days)
     shown = step.tables.slices("labeled_impressions", days)
-    parts = step.tables.parts("labeled_impressions", days)
     schema = arrow_schema("labeled_impressions")
     history = step.tables.day_reader("entity_history", days)
     listings = step.tables.day_reader("listings", days)
@@ -64,19 +63,15 @@ def run(step: Step) -> Outcome:
         rows = rows.filter(is_ours)
         if not len(rows):
             return
-        own_listings, own_history, own_joint = listings, history, joint
-        if parts[day] > 1:
-            own_listings = listings.where(wanted(listing_id=rows["listing_id"]))
-        snapshot = own_listings(day)
-        if parts[day] > 1:
-            own_history = history.where(wanted(entity_id=entity_ids(rows, snapshot)))
-            own_joint = joint.where(wanted(order_key=order_key(rows["impression_id"])))
-        known, day_models = own_history(day), models.value[day]
+        day_models = models.value[day]
+        snapshot = listings.where(wanted(listing_id=rows["listing_id"]))(day)
+        known = history.where(wanted(entity_id=entity_ids(rows, snapshot)))(day)
+        learnt = joint.where(wanted(order_key=order_key(rows["impression_id"])))(day)
         traffic = with_history(rows, known, CONTEXT_ENTITIES)
         scores = score_listing_days(
             with_history(snapshot, known, LISTING_ENTITIES), made, day_models
         )
-        for table in predict_traffic(traffic, scores, made, day_models, rates[day], own_joint(day)):
+        for table in predict_traffic(traffic, scores, made, day_models, rates[day], learnt):
             yield from table.to_batches()
 
     write_units(step.tables, "predictions", len(shown), predict, days)

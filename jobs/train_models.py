@@ -20,6 +20,7 @@ from jobs.setup.exits import QualityStop, leave
 from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.contracts import arrow_schema
 from jobs.storage.day_files import WRITTEN, WRITTEN_DDL, DataFile, read_batches
+from jobs.storage.day_reader import DayReader
 from pipelines.days import day_number, numbered_day
 from pipelines.features.hashing import HASH_SEED
 from pipelines.features.keys import id_keys
@@ -53,7 +54,7 @@ def _train(step: Step, end_days: Sequence[date]) -> Outcome:
     schema = arrow_schema("features")
     writer = step.tables.file_writer("model_weights")
     hyperparameters = {model: parameters(step, model) for model in MODELS}
-    dense = step.spark.sparkContext.broadcast(_dense(step, end_days))
+    vectors = step.tables.day_reader("listing_vectors", end_days)
 
     def learn(number: int) -> Iterator[pa.RecordBatch]:
         model = MODELS[number]
@@ -65,7 +66,7 @@ def _train(step: Step, end_days: Sequence[date]) -> Outcome:
             search_days=training.search_days,
             promoted_days=training.promoted_days,
             level=training.level,
-            dense=dense.value if model == "content" else None,
+            dense=_dense(vectors, end_days) if model == "content" else None,
         )
         summaries: list[str] = []
 
@@ -81,7 +82,6 @@ def _train(step: Step, end_days: Sequence[date]) -> Outcome:
 
     # Both models side by side, each in one task: learning is in order.
     made = collect_units(step.spark, len(MODELS), learn, f"{WRITTEN_DDL}, summary string")
-    dense.destroy()
     is_file = pc.is_valid(made["path"])
     summaries = [json.loads(text) for text in made["summary"].drop_null().to_pylist()]
     runs = [
@@ -102,18 +102,17 @@ def _in_order(files: Sequence[DataFile], schema: pa.Schema, model: str) -> Itera
             yield batch.rename_columns([*columns, "slots"])
 
 
-def _dense(step: Step, end_days: Sequence[date]) -> Mapping[int, DenseInputs]:
+def _dense(vectors: DayReader, end_days: Sequence[date]) -> Mapping[int, DenseInputs]:
     """Dense inputs of the listings of each end day, in the basis of that day."""
-    rows = step.tables.read_arrow("listing_vectors", end_days)
     inputs = {}
     for day in end_days:
-        listings = rows.filter(pc.equal(rows["ds"], day)).combine_chunks()
+        listings = vectors(day).combine_chunks()
         keys = id_keys(listings["listing_id"])
         order = np.argsort(keys, kind="stable")
         flat = pc.list_flatten(listings["vector"]).to_numpy().astype(np.float32)
         width = len(flat) // len(listings) if len(listings) else 0
-        vectors = np.ascontiguousarray(flat.reshape(len(listings), width)[order])
-        inputs[day_number(day)] = DenseInputs(keys[order], vectors)
+        ordered = np.ascontiguousarray(flat.reshape(len(listings), width)[order])
+        inputs[day_number(day)] = DenseInputs(keys[order], ordered)
     return inputs
 
 

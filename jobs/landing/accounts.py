@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.step import DayRecord, Step
-from pipelines.logs.labels import click_cutoff, clicks_of
+from jobs.storage.contracts import arrow_schema
+from pipelines.logs.labels import click_cutoff
 from pipelines.logs.refusals import Refusals
 
 Counts = dict[tuple[str, date], int]
@@ -48,13 +49,14 @@ def _head_digest(step: Step, day: date) -> str:
     """Digest of the day's clicks that can still count for the day before, in any order the same."""
     columns = ["click_id", "impression_id", "ts"]
     before = day - timedelta(days=1)
-    clicks = step.tables.read_arrow("clicks", [day], columns=[*columns, "impression_ds"])
-    clicks_before = clicks_of(clicks, before)
     cutoff = click_cutoff(before, step.config.labels.cutoff_hours)
-    rows = (
-        clicks_before.filter(pc.less(clicks_before["ts"].cast(pa.int64()), cutoff))
-        .select(columns)
-        .sort_by([(name, "ascending") for name in columns])
+    in_time = pa.scalar(cutoff, pa.int64()).cast(arrow_schema("clicks").field("ts").type)
+    clicks = step.tables.read_arrow(
+        "clicks",
+        [day],
+        columns=[*columns, "impression_ds"],
+        condition=(pc.field("impression_ds") == before) & (pc.field("ts") < in_time),
     )
+    rows = clicks.select(columns).sort_by([(name, "ascending") for name in columns])
     digest = hashlib.sha256(json.dumps(rows.to_pylist(), default=str).encode())
     return f"{len(rows)}:{digest.hexdigest()[:16]}"

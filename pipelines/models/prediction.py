@@ -13,6 +13,7 @@ from pipelines.features.feature_rows import (
     batches_of,
     batches_with_listings,
     listing_words,
+    one_batch,
     request_rows,
 )
 from pipelines.features.xxhash import xxhash64
@@ -29,7 +30,7 @@ def score_listing_days(rows: pa.Table, assembler: Assembler, models: Models) -> 
     Parameters
     ----------
     rows : pyarrow.Table
-        Listings of a day with their history; at least one.
+        Listings of a day with their history.
 
     Returns
     -------
@@ -37,7 +38,8 @@ def score_listing_days(rows: pa.Table, assembler: Assembler, models: Models) -> 
         listing_id and what `predict_traffic` takes over of the listing.
     """
     made = []
-    for batch in batches_of(rows):
+    # Also without a listing: impressions may show what is in no snapshot.
+    for batch in batches_of(rows) if len(rows) else [one_batch(rows)]:
         part = listing_part(assembler, batch, models)
         columns = {
             "listing_id": batch.column("listing_id"),

@@ -20,6 +20,7 @@ from pipelines.features.joint_patterns import (
     keys_of,
 )
 from pipelines.features.joint_registry import JointRegistry
+from pipelines.features.joint_rows import JointAssembler
 
 SURFACE = {"name": "surface", "scope": "request", "encoding": "identity", "inputs": ["surface"]}
 DEVICE = {"name": "device", "scope": "request", "encoding": "identity", "inputs": ["device"]}
@@ -196,3 +197,17 @@ def test_the_configured_registry_is_right_and_may_be_added_to(tmp_path):
     more = '[{name="brand",scope="listing",encoding="identity",inputs=["x"],prior=0.1,why=""}]'
     with pytest.raises(UsageError, match="unknown input x"):
         joint_registry(load_config(settings=[f"joint.more={more}"], environment={}))
+
+
+def test_what_listings_hold_of_a_vector_follows_from_the_length_that_the_day_has():
+    batch = pa.RecordBatch.from_pydict(
+        {
+            "listing_id": ["a", "b", "c"],
+            "image_vector": pa.array([[1.0], [2.0], [3.0, 4.0]], pa.list_(pa.float32())),
+        }
+    )
+    registry = JointRegistry(registered(LISTING, IMAGE))
+    of_day = JointAssembler(registry, {"image": 2}).contents(batch, "listing")
+    assert of_day["values"].to_pylist() == [[], [], [3.0, 4.0]]
+    of_rows = JointAssembler(registry).contents(batch, "listing")
+    assert of_rows["values"].to_pylist() == [[1.0], [2.0], []]

@@ -113,6 +113,19 @@ def predict(stages, reference, of=MODELS, rates=RATES):
     return pa.concat_tables(made).sort_by("order_key").combine_chunks()
 
 
+def test_impressions_of_listings_in_no_snapshot_are_predicted_by_their_context(stages, reference):
+    models = replace(MODELS, reference=reference.logits)
+    shown = stages.labeled.filter(pc.equal(stages.labeled["surface"], "promoted"))
+    none = score_listing_days(stages.listing_rows.slice(0, 0), stages.assembler, models)
+    made = predict_traffic(
+        stages.context_rows(shown), none, stages.assembler, models, RATES, without_joint(shown)
+    )
+    found = pa.concat_tables(made)
+    assert len(found) == len(shown) > 0
+    assert set(found["historical_listing"].to_pylist()) == {reference.historical}
+    assert set(found["window_impressions"].to_pylist()) == {0}
+
+
 @pytest.fixture(scope="module")
 def names(stages):
     found = Names()
