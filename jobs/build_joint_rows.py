@@ -66,7 +66,8 @@ def run(step: Step) -> Outcome:
         day = shown[number].ds
         traffic = with_rate(_valid(shown[number]), made[day].rate)
         snapshot = snapshots.of_ids(day, traffic["listing_id"])
-        yield from joint_rows(traffic, snapshot, made[day].assembler).to_batches()
+        for some in joint_rows(traffic, snapshot, made[day].assembler):
+            yield from some.to_batches()
 
     in_order = Parts(
         parts,

@@ -76,8 +76,8 @@ def unpacked_by_place(batches: Batches, *, whole: bool) -> Iterator[tuple[int, p
                 kept[place].append(rows)
             else:
                 yield place, rows
-    for place, tables in kept.items():
-        yield place, pa.concat_tables(tables)
+    for place in list(kept):
+        yield place, pa.concat_tables(kept.pop(place))
 
 
 def _packed(rows: pa.Table) -> bytes:

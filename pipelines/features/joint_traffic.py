@@ -66,8 +66,10 @@ def with_rate(traffic: pa.Table, rate: float) -> pa.Table:
     return traffic.append_column("sampling_rate", rates).filter(pa.array(kept))
 
 
-def joint_rows(traffic: pa.Table, snapshot: pa.Table, assembler: JointAssembler) -> pa.Table:
-    """Rows of impressions, in learning order.
+def joint_rows(
+    traffic: pa.Table, snapshot: pa.Table, assembler: JointAssembler
+) -> Iterator[pa.Table]:
+    """Rows of impressions, in learning order, some at a time.
 
     Parameters
     ----------
@@ -76,8 +78,8 @@ def joint_rows(traffic: pa.Table, snapshot: pa.Table, assembler: JointAssembler)
     snapshot : pyarrow.Table
         The day's listings, with the columns of `joint_inputs`: at least those of the traffic.
 
-    Returns
-    -------
+    Yields
+    ------
     pyarrow.Table
         Columns of `joint_rows`.
     """
@@ -87,7 +89,6 @@ def joint_rows(traffic: pa.Table, snapshot: pa.Table, assembler: JointAssembler)
     at = pc.index_in(ordered["listing_id"], snapshot["listing_id"].combine_chunks())
     places = pc.fill_null(at, -1).combine_chunks().to_numpy().astype(np.int64)
     done = 0
-    made = [arrow_rows().empty_table()]
     for part in batches_of(ordered):
         own = places[done : done + part.num_rows]
         done += part.num_rows
@@ -95,8 +96,7 @@ def joint_rows(traffic: pa.Table, snapshot: pa.Table, assembler: JointAssembler)
         columns["sampling_rate"] = part.column("sampling_rate")
         columns["ids"] = packed(assembler.rows(part, listings, own))
         columns["ds"] = part.column("ds")
-        made.append(pa.table(columns).cast(arrow_rows()))
-    return pa.concat_tables(made)
+        yield pa.table(columns).cast(arrow_rows())
 
 
 def arrow_rows() -> pa.Schema:

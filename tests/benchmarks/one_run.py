@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import date
 
@@ -18,6 +20,7 @@ from jobs.setup.exits import QualityStop
 from jobs.setup.session import start_session
 from jobs.storage.tables import Tables
 from tests.benchmarks.processes import PeakMemory, cpu_seconds
+from tests.support.spark_nights import kill, of_role
 
 
 class Meter:
@@ -26,6 +29,7 @@ class Meter:
     def __init__(self) -> None:
         self.steps: list[dict[str, object]] = []
         self.memory = PeakMemory()
+        self.killed: list[str] = []
         self._cpu, self._wall = 0.0, 0.0
 
     def planned(self, steps: Sequence[PlannedStep]) -> None:
@@ -53,6 +57,32 @@ class Meter:
         """A step did not end well: the exception tells."""
 
 
+class Killing(Meter):
+    """Kills parts of the cluster while steps run.
+
+    Parameters
+    ----------
+    times : mapping of str to mapping
+        Seconds from the beginning of a step, by the step and by what is killed (`ROLES`).
+    """
+
+    def __init__(self, times: Mapping[str, Mapping[str, float]]) -> None:
+        super().__init__()
+        self.times = times
+
+    def started(self, step: PlannedStep) -> None:
+        """A step begins."""
+        super().started(step)
+        for role, after in self.times.get(step.job.name, {}).items():
+            threading.Timer(after, self._kill, (step.job.name, role)).start()
+
+    def _kill(self, step: str, role: str) -> None:
+        there = of_role(os.getpid(), role)
+        # The daemon is the first of a Python worker's processes; those that work are its children.
+        if there and kill(there[-1]):
+            self.killed.append(f"{role} in {step}")
+
+
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -60,13 +90,14 @@ def main() -> None:
     parser.add_argument("--root", required=True)
     parser.add_argument("--date", type=date.fromisoformat, required=True)
     parser.add_argument("--set", action="append", default=[], dest="settings")
+    parser.add_argument("--kill", help="JSON: when to kill in which step, as of `Killing`")
     given = parser.parse_args()
     config = load_config(
         settings=[
             f'storage.landing="{given.landing}"', f'storage.root="{given.root}"', *given.settings,
         ]
     )  # fmt: skip
-    meter = Meter()
+    meter = Killing(json.loads(given.kill)) if given.kill else Meter()
 
     def start() -> object:
         before, begun = cpu_seconds(), time.monotonic()
@@ -91,6 +122,7 @@ def main() -> None:
         "wall": time.monotonic() - begun,
         "bytes": memory.bytes,
         "by_role": memory.by_role,
+        "killed": meter.killed,
     }
     print(json.dumps({"steps": meter.steps, **total}))
 

@@ -45,12 +45,12 @@ def killed_with_spark(role: str, night: Night, draw: random.Random) -> tuple[str
     killed = []
     for _ in range(draw.randint(1, 2)):
         after = draw.uniform(0, WORKS_FOR_S)
-        if (victim := _wait_for(lambda: _of_role(process, role), process)) is None:
+        if (victim := _wait_for(lambda: of_role(process.pid, role), process)) is None:
             break
         time.sleep(after)
         # Who was there first may have ended meanwhile.
-        there = _of_role(process, role) or [victim[0]]
-        if process.poll() is None and _kill(draw.choice(there)):
+        there = of_role(process.pid, role) or [victim[0]]
+        if process.poll() is None and kill(draw.choice(there)):
             killed.append(f"{after:.2f} s")
     return f"{role} killed {' and '.join(killed) or 'never'}", [finish(process, ENDS_WITHIN_S)]
 
@@ -64,8 +64,9 @@ def _wait_for(found: Callable[[], list[int]], process: subprocess.Popen[str]) ->
     return None
 
 
-def _of_role(process: subprocess.Popen[str], role: str) -> list[int]:
-    return [pid for pid in sorted(process_tree(process.pid))[1:] if ROLES[role] in _command(pid)]
+def of_role(pid: int, role: str) -> list[int]:
+    """Processes of a role that another one has started, in the order of their numbers."""
+    return [own for own in sorted(process_tree(pid))[1:] if ROLES[role] in _command(own)]
 
 
 def _command(pid: int) -> str:
@@ -75,7 +76,8 @@ def _command(pid: int) -> str:
         return ""
 
 
-def _kill(pid: int) -> bool:
+def kill(pid: int) -> bool:
+    """End a process at once; False where it has ended already."""
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:

@@ -226,7 +226,7 @@ def predicted(chain: Chain, traffic: pa.Table) -> Predicted:
     at = reference_ids(own, names, config.scoring.reference, SERVED)
     made_of, learnt = JointAssembler(own), with_rate(traffic, 1.0)
     built = {
-        "joint_rows": [joint_rows(learnt, snapshot, made_of)],
+        "joint_rows": list(joint_rows(learnt, snapshot, made_of)),
         "joint_entities": [
             *listing_entities(snapshot, made_of, at, DAY),
             *request_entities(learnt, made_of, DAY),

@@ -36,7 +36,7 @@ def made(config, stages):
     )  # fmt: skip
     own = stages.labeled.filter(pa.compute.equal(stages.labeled["ds"], DAY))
     assembler = JointAssembler(joint_registry(config))
-    return joint_rows(with_rate(own, 1.0), snapshot, assembler)
+    return pa.concat_tables(joint_rows(with_rate(own, 1.0), snapshot, assembler))
 
 
 def test_a_day_s_rows_are_one_piece_in_learning_order_whatever_the_batches(
