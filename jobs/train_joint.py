@@ -142,6 +142,9 @@ def _learn(work: _Work) -> Iterator[tuple[str, pa.Table]]:
             predictor = JointPredictor(model, _wide(entities, own), spec.row_number("listing"))
             for rows in _blocks(work.rows[day], own):
                 yield "joint_predictions", predictor.predict(rows)
+        # Of a large warehouse these are as much as the model itself.
+        model.forget_coordinates()
+        del state, entities, contents
         for rows in _learnt_blocks(work.rows[day], own):
             model.learn(
                 unpacked(rows.column("ids"), len(spec.rows)),

@@ -121,7 +121,10 @@ class JointModel:
         if count > len(self._namespace):
             room = count + count // 2
             self._namespace = _with_room(self._namespace, before, room)
-            self._tables = [_with_room(table, before, room) for table in self._tables]
+            # One by one: all old and all new tables at once would be as much again.
+            for scale, table in enumerate(self._tables):
+                self._tables[scale] = _with_room(table, before, room)
+                del table
         if count > before:
             self._namespace[before:count] = namespace
             for table, stored in zip(self._tables, self.state.posteriors, strict=True):
@@ -304,8 +307,23 @@ class JointModel:
             self._last_order = int(order[-1])
         return progressive
 
+    def forget_coordinates(self) -> None:
+        """Let go of the coordinates of the state that it began with, which learning does not need.
+
+        A quarter of the memory where the state's owner lets go of it as well.
+        """
+        none = np.empty(0)
+        self.state = replace(
+            self.state,
+            posteriors=tuple(
+                replace(p, b=none, g=none, prior_mean=none) for p in self.state.posteriors
+            ),
+        )
+
     def end(self, day: int) -> JointState:
         """The state at the end of the day: walks, content, priors and levels are settled.
+
+        The model is spent then: its tables are given up one by one.
 
         Parameters
         ----------
@@ -313,6 +331,7 @@ class JointModel:
             Days since 1970.
         """
         tables = [self.table(scale) for scale in range(len(self._tables))]
+        self._tables.clear()
         settled = end_day(
             self.spec, self.state, self.ids, self.namespace, tables, self.contents, self.log_loss,
             self.rows, self.clicks, day, self._levels,

@@ -56,7 +56,7 @@ def end_day(
     before: JointState,
     ids: Ids,
     namespace: npt.NDArray[np.int16],
-    tables: Sequence[Floats],
+    tables: list[Floats],
     contents: Mapping[str, Contents],
     log_loss: Sequence[float],
     rows: int,
@@ -72,8 +72,8 @@ def end_day(
         As of the end of the day before.
     ids, namespace : numpy.ndarray, shape (d,)
         All coordinates, in the order of their numbers.
-    tables : sequence of numpy.ndarray of float64, shape (d, 4)
-        Their rows (b, G, lambda, lambda mu0), by scale.
+    tables : list of numpy.ndarray of float64, shape (d, 4)
+        Their rows (b, G, lambda, lambda mu0), by scale; empty afterwards, to save memory.
     contents : mapping of str to Contents
         Of all entities, by entity namespace.
     day : int
@@ -87,8 +87,8 @@ def end_day(
         Coordinates with evidence, by namespace and id.
     """
     seen = np.zeros(len(ids), dtype=np.bool_)
-    for table in tables:
-        seen |= table[:, kernels.G] > 0.0
+    for scale in range(len(tables)):
+        seen |= tables[scale][:, kernels.G] > 0.0
     kept = np.flatnonzero(seen)
     carried = int(np.searchsorted(kept, len(before.ids)))
     kept = kept[pair_order(namespace[kept], ids[kept], carried)]
@@ -110,7 +110,7 @@ def end_day(
     stored_content = Numbering(before.content_ids).find(content_ids)
     posteriors = []
     for scale, stored in enumerate(before.posteriors):
-        table = np.ascontiguousarray(tables[scale][kept])
+        table = np.ascontiguousarray(tables.pop(0)[kept])
         first = spec.first_variance(spec.scales[scale])
         first_content = spec.first_content_variance(spec.scales[scale])
         variance = _row_variances(spec, table, starts, stored.variance, first)
