@@ -17,8 +17,11 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+import pyarrow.parquet as pq
 
 from jobs import FLOW
 from schemas.catalog import TABLES
@@ -48,16 +51,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--kill", action="store_true")
     given = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
+        world = ScaleWorld(given.rows, given.days)
         ways = [
-            Way(Path(folder), ScaleWorld(given.rows, given.days, files), parts, master)
+            Way(Path(folder), world, files, parts, master)
             for files in given.files
             for parts in given.parts
             for master in given.master
         ]
-        first = replace(ways[0], parts=1, master="local[1]")
-        for files in given.files:
-            world = replace(first.world, files=files)
-            world.write(replace(first, world=world).landing)
+        first = Way(Path(folder), world, 1, 1, "local[1]")
+        world.write(first.landing)
+        for files in set(given.files) - {1}:
+            cut(first.landing, replace(first, files=files).landing, files)
         first.run()
         expected = first.digests()
         for way in ways:
@@ -69,19 +73,31 @@ def main(argv: Sequence[str] | None = None) -> None:
             )
 
 
+def cut(landing: Path, other: Path, files: int) -> None:
+    """The same logs, with impressions of a day in so many files."""
+    shutil.copytree(landing, other)
+    for path in (other / "impressions").rglob("*.parquet"):
+        rows = pq.read_table(path, partitioning=None)
+        path.unlink()
+        bounds = [len(rows) * k // files for k in range(files + 1)]
+        for number, (start, end) in enumerate(pairwise(bounds)):
+            pq.write_table(rows.slice(start, end - start), path.with_name(f"part-{number}.parquet"))
+
+
 @dataclass(frozen=True)
 class Way:
     """One way to make the same days."""
 
     folder: Path
     world: ScaleWorld
+    files: int
     parts: int
     master: str
 
     @property
     def landing(self) -> Path:
         """Where the logs are."""
-        return self.folder / f"landing-{self.world.files}"
+        return self.folder / f"landing-{self.files}"
 
     @property
     def root(self) -> Path:
@@ -125,7 +141,7 @@ class Way:
         made = self.digests()
         others = [name for name in expected if made.get(name) != expected[name]]
         same = f"DIFFERENT: {', '.join(others)}" if others else f"{len(expected)} tables the same"
-        how = f"{self.parts} parts, {self.world.files} files a day, {self.master}"
+        how = f"{self.parts} parts, {self.files} files a day, {self.master}"
         print(f"{same}; {how}; {result['cpu']:.0f} CPU-s, {result['wall']:.0f} s", flush=True)
         if result["killed"]:
             print(f"  killed: {'; '.join(result['killed'])}", flush=True)

@@ -75,7 +75,5 @@ def test_a_replay_is_judged_by_what_was_known_the_day_before(market: JointMarket
     before = replace(market.days[-3], clicked=1 - market.days[-3].clicked)
     changed = (*market.days[:-3], before, *market.days[-2:])
     assert not np.array_equal(replay(market, days=changed).p, whole.p)
-    judged = [
-        len(promised(m, d)) for d, m in learnt_days(SPEC, market.days) if market.is_judged(d)
-    ]
+    judged = [len(promised(m, d)) for d, m in learnt_days(SPEC, market.days) if market.is_judged(d)]
     assert judged == [300, 300]
