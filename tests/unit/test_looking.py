@@ -98,6 +98,19 @@ def test_of_a_large_day_some_ids_are_looked_at_and_shares_are_as_of_all(
     assert 0.4 < float(shown.split("%")[0]) / 100 < 0.6
 
 
+@pytest.mark.parametrize("spelt", ["L{}", "l{} ", " l{}", "x:l{}", "l{}.0"])
+def test_ids_that_are_spelt_otherwise_join_with_nothing_and_one_of_each_is_shown(
+    tmp_path: Path, spelt: str
+) -> None:
+    land(tmp_path, "impressions", [{"listing_id": spelt.format(7)}])
+    land(tmp_path, "clicks", [{}])
+    land(tmp_path, "listings", [{"listing_id": "l7"}])
+    (told,) = [f for f in findings(tmp_path) if "show a listing" in f.text]
+    assert (told.level, told.column) == ("wrong", "listing_id")
+    assert told.text.startswith("0.0% of the impressions")
+    assert told.text.endswith(f"it has no {spelt.format(7)!r}, but 'l7'")
+
+
 def test_ids_that_are_null_are_sampled_by_their_place() -> None:
     assert is_sampled(pa.nulls(100, pa.string()), 4).sum() == 25
     ids = pa.array([f"id-{k}" for k in range(4000)])
