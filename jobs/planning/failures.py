@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jobs import Job
 from jobs.planning.planner import PlannedStep
+from jobs.planning.reasons import MADE_FROM
 from jobs.planning.record import COMMITTED, FAILED, REFUSED, STARTED, Attempt, Records
 from jobs.setup.exits import LockHeld, QualityStop, exit_code_of
 from jobs.step import DayRecord, Outcome
@@ -61,6 +62,8 @@ def record_failure(
         for day in planned.days
         if day not in passed
     }
+    for day, record in passed.items():
+        record.details |= {MADE_FROM: planned.made_from(day)}
     rows = attempt.rows(outcome, planned.fingerprints, status=status, exit_code=code)
     rows += attempt.rows(passed, planned.fingerprints)
     try:

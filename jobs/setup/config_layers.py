@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -193,5 +194,19 @@ def load_config(
         first = problem.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         wrong = first["msg"].removeprefix("Value error, ")
-        what = "unknown key" if first["type"] in UNKNOWN else wrong
+        what = _unknown(where, _merge(below)) if first["type"] in UNKNOWN else wrong
         raise UsageError(f"configuration: {where}: {what}") from None
+
+
+def _unknown(where: str, defaults: Mapping[str, Any]) -> str:
+    """What is said of an unknown key: the known one that it is most like, and where all are."""
+    near = get_close_matches(where, list(_key_names(defaults)), 1, 0.8)
+    meant = f", do you mean {near[0]}?" if near else ""
+    return f"unknown key{meant} (`promoted-ctr config` shows all)"
+
+
+def _key_names(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in values.items():
+        yield prefix + name
+        if isinstance(value, Mapping):
+            yield from _key_names(value, f"{prefix}{name}.")

@@ -127,8 +127,8 @@ class TestPrecedence:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        (["sampling.ratioo=1"], r"sampling\.ratioo: unknown key"),
-        (["nothing.x=1"], r"nothing: unknown key"),
+        (["sampling.ratioo=1"], r"sampling\.ratioo: unknown key, do you mean sampling\.ratio\?"),
+        (["nothing.x=1"], r"nothing: unknown key \(`promoted-ctr config` shows all\)"),
         (["sampling.ratio=0"], r"sampling\.ratio: .*greater than 0"),
         (["sampling.ratio=many"], r"sampling\.ratio: .*number"),
         (["labels.cutoff_hours=25"], r"labels\.cutoff_hours: .*less than or equal to 24"),

@@ -174,6 +174,8 @@ def test_a_day_that_a_gate_refuses_is_refused_again_beside_one_that_passed(flow:
     assert sorted(flow.recorded())[1:] == [(refused, "refused", 10)] * 2
     published = flow.tables.read_arrow("runs").filter(pa.compute.field("published"))
     assert published["ds"].to_pylist() == [passed]
+    # Without it no dry run could say why the day is due.
+    assert "made_from" in json.loads(published["details"][0].as_py())
 
 
 def test_the_record_is_written_after_the_rows_and_their_quality_check(
