@@ -106,8 +106,10 @@ def build_parser(command: str | None = None) -> Parser:
             f"writes {', '.join(job.writes) or 'the record of runs'}.",
         )
         add_days(one)
-    for chosen in commands.choices.values():
+    for name, chosen in commands.choices.items():
         add_common(chosen)
+        if name == command:
+            parser.called = name
     return parser
 
 

@@ -17,7 +17,15 @@ from jobs.storage.side import main_of
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that takes no abbreviations and keeps the layout of examples."""
+    """A parser that takes no abbreviations and keeps the layout of examples.
+
+    Attributes
+    ----------
+    called : str
+        The command whose flags are meant, of the parser of all commands.
+    """
+
+    called = ""
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
@@ -26,7 +34,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> None:  # type: ignore[override]
         """One clear line instead of the whole usage."""
-        raise UsageError(f"{message}; see {self.prog} --help")
+        asked = f"{self.prog} {self.called}".strip()
+        raise UsageError(f"{message}; see {asked} --help")
 
 
 def iso_date(text: str) -> date:

@@ -9,7 +9,7 @@ from typing import Literal
 Verdict = Literal["PASS", "FAIL", "SKIP"]
 
 PROVEN = "the whole interval lies outside"
-OPEN = "outside, but the interval reaches inside: chance may explain it"
+OPEN = "outside, but the interval reaches inside: chance may have put it there"
 NO_INTERVAL = "outside, and without an interval nobody can tell whether by chance"
 AT_ODDS = "inside, but its interval lies outside: one of the two is wrong"
 

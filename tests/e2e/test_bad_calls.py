@@ -33,7 +33,7 @@ def assert_told(called: Called, code: ExitCode, *words: str) -> None:
     [
         ("", "required: command"),
         ("rnu", "invalid choice: 'rnu'"),
-        ("run --dat 2026-01-01", "unrecognized arguments: --dat"),
+        ("run --dat x", "unrecognized arguments: --dat x; see promoted-ctr run --help"),
         ("run --date 2026-13-01", "'2026-13-01' is no date like 2026-01-31"),
         ("run --start 2026-01-01", "--start and --end go together"),
         ("run --date 2026-01-01 --end 2026-01-02", "not both"),

@@ -190,7 +190,7 @@ def test_clicks_that_were_promised_and_did_not_come_stop_where_chance_does_not_e
 def test_one_click_is_judged_and_undecided_where_the_estimate_is_outside(config):
     ratio = said(gates(day(promised=3, clicks=1), 1.0, config), "calibration_ratio")
     assert (ratio.status, ratio.observed) == ("SKIP", pytest.approx(3.0))
-    assert "the interval reaches inside: chance may explain it" in ratio.details
+    assert "the interval reaches inside: chance may have put it there" in ratio.details
 
 
 def field_value(segment, ratio, low, high, promised=1_600.0):
