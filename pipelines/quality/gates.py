@@ -179,12 +179,13 @@ def evaluation_gate(judged: Judged, limits: GateLimits) -> GateResult:
         return GateResult("evaluation", "FAIL", None, expected, details, rows=rows)
     why = (
         "no traffic was judged out of time: that takes weights, an ensemble and a calibration map "
-        "made on earlier days"
+        "made on the day before"
     )
     if limits.require_evaluation:
         details = (
-            f"{why}. Load earlier days and run again, or publish scores that nothing has judged "
-            "by setting publish.require_evaluation = false"
+            f"{why}. Where that day is the first or is left out, the next day is judged again; load "
+            "earlier days and run again, publish this one by `promoted-ctr publish`, or all that "
+            "nothing has judged by setting publish.require_evaluation = false"
         )
         return GateResult("evaluation", "FAIL", 0.0, expected, details, rows=rows)
     details = f"{why}; publish.require_evaluation = false lets the scores pass unjudged"
