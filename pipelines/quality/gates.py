@@ -183,9 +183,9 @@ def evaluation_gate(judged: Judged, limits: GateLimits) -> GateResult:
     )
     if limits.require_evaluation:
         details = (
-            f"{why}. Where that day is the first or is left out, the next day is judged again; load "
-            "earlier days and run again, publish this one by `promoted-ctr publish`, or all that "
-            "nothing has judged by setting publish.require_evaluation = false"
+            f"{why}. Run the next day, load earlier days and run again, publish this day by "
+            "`promoted-ctr publish`, or all that nothing has judged by setting "
+            "publish.require_evaluation = false"
         )
         return GateResult("evaluation", "FAIL", 0.0, expected, details, rows=rows)
     details = f"{why}; publish.require_evaluation = false lets the scores pass unjudged"
