@@ -5,12 +5,15 @@ lands day by day, and every day is made by a run of its own. The first and the l
 the whole command line, with its checks, alerts and reports, only Spark is done in the process. The
 others are planned, committed and recorded as ever, of rows that a real one has written
 (`tests/support/copied_days.py`); what either leaves is printed. With a folder that is kept, days
-that are made are not made again.
+that are made are not made again. Then, with ``--past N``, the last N publications are read,
+computed again from what `runs` names, and gone back to one after the other, from the newest.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import os
 import shutil
 import statistics
@@ -23,12 +26,14 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from jobs.__main__ import main as command
 from jobs.landing.sources import Source
 from jobs.planning.record import read_records
 from jobs.planning.runner import Runner
 from jobs.setup.config_layers import load_config
 from jobs.setup.exits import ExitCode
-from jobs.storage.reading import PUBLISH_JOB
+from jobs.storage.published import SCORES, read_scores
+from jobs.storage.reading import PUBLISH_JOB, publications, read_runs
 from jobs.storage.tables import Tables
 from schemas.catalog import TABLES
 from tests.support.chain import SMALL_MODELS, Silent
@@ -109,6 +114,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=400, metavar="N")
     parser.add_argument("--real", type=int, default=20, metavar="N", help="runs that are real")
     parser.add_argument("--times", type=int, default=5, help="commands of which a median is of")
+    parser.add_argument("--past", type=int, default=0, metavar="N", help="publications to go back")
     parser.add_argument("--folder", type=Path, metavar="DIR")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -123,6 +129,8 @@ def main() -> None:
         cpu, wall = cost(aged.words(kept, "maintain"))
         print(f"maintain: {cpu:.1f} CPU-s, {wall:.1f} s")
         tell("after maintain", aged, kept, last, given.times)
+        if given.past:
+            go_back(aged, kept, given.past)
 
 
 def grow(folder: Path, runs: int, real: int) -> tuple[Aged, Aged, int]:
@@ -162,6 +170,34 @@ def grow(folder: Path, runs: int, real: int) -> tuple[Aged, Aged, int]:
                 f"runs, {more[3]} bytes, {took}", file=sys.stderr, flush=True,
             )  # fmt: skip
     return new, aged, last
+
+
+def go_back(aged: Aged, root: Path, count: int) -> None:
+    """Try what is promised of old publications, and print how many kept it."""
+    tables = Tables(str(root))
+    found = publications(read_runs(tables))
+    days = sorted(found)[-count:]
+    again, back = 0, 0
+    for of in reversed(days):
+        word = ("--date", str(of))
+        again += main_of(aged.words(root, "export", *word, "--to", str(root / "one.bin")))
+        rows = read_scores(tables, ds=of).table.select(["listing_id", "p_click"])
+        current = Tables(str(root)).read_arrow("current_scores", columns=["listing_id", "p_click"])
+        back += current.sort_by("listing_id").equals(rows.sort_by("listing_id"))
+        assert main_of(aged.words(root, "unpublish", *word, "--reason", "a trial"))
+    newest = days[-1]
+    version = str(found[newest]["versions_in"][SCORES])
+    words = ("publish", "--date", str(newest), "--version", version, "--reason", "a trial")
+    assert main_of(aged.words(root, *words))
+    (held_day,) = Tables(str(root)).read_arrow("current_scores")["ds"].unique().to_pylist()
+    assert held_day == newest
+    print(f"of the last {len(days)} publications {again} computed again, {back} gone back to")
+
+
+def main_of(words: Sequence[str]) -> bool:
+    """Whether a command in this process ends well."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        return command(list(words)) == ExitCode.DONE
 
 
 def held(aged: Aged, root: Path | None = None) -> tuple[int, int, int, int]:

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from jobs.storage.reading import published_days, read_runs
 from jobs.storage.tables import Tables
 from jobs.storage.upkeep import maintain
 from pipelines.scorer.scorer import Scorer
+from schemas.catalog import TABLES
 from tests.support.chain import Chain
 from tests.support.local_spark import LocalSpark
 from tests.unit.conftest import PUBLISHED
@@ -301,3 +303,52 @@ def test_a_decision_that_cannot_be_made_is_refused_in_one_line(
     called = chain.call(*words)
     assert (called.code, said in called.err) == (ExitCode.USAGE, True), called
     assert len(called.err.splitlines()) == 1
+
+
+def test_each_of_ninety_publications_stays_as_it_was_published(
+    chain: Chain, tmp_path: Path
+) -> None:
+    made = chain.duplicate(tmp_path)
+    tables = made.tables
+    scores = tables.read_arrow(SCORES, [LAST])
+    (like,) = (
+        row
+        for row in tables.read_arrow("runs").to_pylist()
+        if (row["job"], row["ds"]) == ("publish_scores", LAST)
+    )
+    days = [LAST + timedelta(days=k + 1) for k in range(90)]
+    records, expected = [], {}
+
+    def of(day: date, p_click: float) -> pa.Table:
+        known = {"ds": day, "p_click": p_click}
+        columns = {name: pa.repeat(value, len(scores)) for name, value in known.items()}
+        return pa.table({name: columns.get(name, scores[name]) for name in scores.column_names})
+
+    for number, day in enumerate(days):
+        expected[day] = (number + 1) / 100
+        at = tables.write_arrow(SCORES, of(day, expected[day]), [day])
+        ended = like["ended"] + timedelta(minutes=number)
+        named = {"ds": day, "ended": ended, "versions_in": json.dumps({SCORES: at})}
+        records.append(like | named)
+    # Made again later, and refused: what was published is an older version of each day.
+    tables.write_arrow(SCORES, pa.concat_tables([of(day, 0.99) for day in days]), days)
+    tables.write_rows("runs", records, None)
+    maintain(tables, TABLES)
+    found = {day: read_scores(tables, ds=day).table["p_click"].unique() for day in days}
+    assert {day: values.to_pylist() for day, values in found.items()} == {
+        day: [value] for day, value in expected.items()
+    }
+    # Back from the newest, day by day; and to one of long ago.
+    for day in days[:-4:-1]:
+        decide(made, "unpublish", day=day)
+    assert {row["p_click"] for row in current(made)} == {expected[days[-4]]}
+    decide(made, "publish", day=days[-1])
+    assert {row["p_click"] for row in current(made)} == {0.99}
+    decide(
+        made,
+        "publish",
+        "--version",
+        str(json.loads(records[-1]["versions_in"])[SCORES]),
+        day=days[-1],
+    )
+    assert {row["p_click"] for row in current(made)} == {expected[days[-1]]}
