@@ -24,8 +24,13 @@ def twice(values):
 """
 
 
-@pytest.mark.parametrize("home", ["home", "/proc/none"])
-def test_a_kernel_in_an_archive_compiles(tmp_path: Path, home: str) -> None:
+@pytest.mark.parametrize(
+    ("home", "cache", "is_kept"),
+    [("home", "", True), ("/proc/none", "", False), ("/proc/none", "/proc/none", False)],
+)  # fmt: skip
+def test_a_kernel_in_an_archive_compiles(
+    tmp_path: Path, home: str, cache: str, is_kept: bool
+) -> None:
     package = tmp_path / "code" / "pipelines"
     package.mkdir(parents=True)
     shutil.copy(ROOT / "pipelines" / "kernel.py", package)
@@ -33,13 +38,15 @@ def test_a_kernel_in_an_archive_compiles(tmp_path: Path, home: str) -> None:
     (package / "twice.py").write_text(KERNEL)
     archive = shutil.make_archive(str(tmp_path / "promoted-ctr"), "zip", tmp_path / "code")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("NUMBA", "XDG"))}
+    variables = {"PYTHONPATH": archive, "HOME": str(tmp_path / home)}
+    variables |= {"NUMBA_CACHE_DIR": str(tmp_path / cache)} if cache else {}
     ended = subprocess.run(
         [sys.executable, "-c", CODE],
         cwd=tmp_path,
-        env=kept | {"PYTHONPATH": archive, "HOME": str(tmp_path / home)},
+        env=kept | variables,
         capture_output=True,
         text=True,
         check=False,
     )
     assert ended.stdout == "[0.0, 2.0, 4.0]\n", ended.stderr[-1000:]
-    assert bool(list(tmp_path.rglob("*.nbc"))) == (home == "home")
+    assert bool(list(tmp_path.rglob("*.nbc"))) == is_kept

@@ -282,3 +282,21 @@ def test_nothing_where_another_table_has_rows_is_a_failure_not_a_skip(min_rows):
     assert (counted.status, counted.observed) == ("PASS", 0.0)
     assert (compared.status, compared.observed) == ("FAIL", 0.0)
     assert [found.check for found in blocking([counted, compared])] == ["it"]
+
+
+@pytest.mark.parametrize(
+    ("table", "stops"),
+    [
+        ("entity_counts", {"impressions_of_labels"}),
+        ("training_samples", {"clicks_of_labels", "population_of_labels"}),
+    ],
+)
+def test_a_table_without_rows_beside_one_that_has_them_stops_by_the_shipped_rules(table, stops):
+    files = Path("conf/quality").glob("*.toml")
+    loaded = load_rules({p.name: tomllib.loads(p.read_text()) for p in files})[table]
+    past = Past()
+    for surface in ("search", "promoted"):
+        past.add(("labeled_impressions", "valid_impressions", surface), DAY, "PASS", 4000.0)
+        past.add(("labeled_impressions", "clicks", surface), DAY, "PASS", 100.0)
+    found = {(result.check, result.slice) for result in blocking(results(loaded, {}, past))}
+    assert {(name, part) for name in stops for part in ("search", "promoted")} <= found
