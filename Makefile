@@ -1,4 +1,4 @@
-# `make` alone lists what there is. Needs Python 3.11, make, and for Spark a Java 17 or newer.
+# `make` alone lists what there is. Needs Python 3.11, make, and for Spark a Java 17, 21 or 25.
 
 .DEFAULT_GOAL := help
 VENV := .venv

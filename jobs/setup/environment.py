@@ -19,8 +19,9 @@ from jobs.setup.exits import UsageError
 MINIMUM_JAVA = 17
 """Spark 4.2 starts on no older one."""
 
-MAXIMUM_JAVA = 25
-"""The newest one that it was tried on; Java takes away what Spark stands on now and then."""
+TRIED_JAVA = (MINIMUM_JAVA, 21, 25)
+"""Those that the whole chain was run on: the ones with long support. Java takes away what Spark
+stands on now and then."""
 
 JAVA_ADVICE = (
     "install one (Debian/Ubuntu: apt-get install openjdk-17-jre-headless; "
@@ -57,8 +58,8 @@ def check_java() -> Path:
     Raises
     ------
     UsageError
-        If there is none, it does not run, or it is older than Java 17 or newer than 25. The message
-        is one line and says what to do.
+        If there is none, it does not run, or it is none of `TRIED_JAVA`. The message is one line
+        and says what to do.
     """
     java = find_java()
     try:
@@ -85,10 +86,10 @@ def check_java() -> Path:
         raise UsageError(
             f"{java} is Java {version[1]}, Spark needs {MINIMUM_JAVA} or newer: {JAVA_ADVICE}"
         )
-    if int(version[1]) > MAXIMUM_JAVA:
+    if int(version[1]) not in TRIED_JAVA:
         raise UsageError(
             f"{java} is Java {version[1]}, on which Spark is untried: set JAVA_HOME to one of "
-            f"{MINIMUM_JAVA} to {MAXIMUM_JAVA}"
+            f"{', '.join(map(str, TRIED_JAVA))}"
         )
     return java
 

@@ -10,6 +10,9 @@ from pipelines.plain import one_line
 
 _LONGEST = 500
 _TRACE = re.compile(r"\n\s*(?:at |JVM stacktrace|Driver stacktrace|Caused by|\d+: )")
+_CAUSED = re.compile(r"\n\s*Caused by: ([^\n]+)")
+_WAITED = "Exception thrown in awaitResult:"
+"""What Java says where another of its threads knows the cause."""
 _PYTHON = "Traceback (most recent call last):"
 _DATA_FILE = re.compile(r"[^\s'/]*/?part-[\w-]*[0-9a-f]{12}[\w.-]*\.parquet")
 _LOST = re.compile(r"not found|No such file|NotFound", re.IGNORECASE)
@@ -45,7 +48,10 @@ def said_of(problem: BaseException) -> str:
     if _PYTHON in text:
         # What Spark tells of a task: the last line of the trace is what went wrong in it.
         text = _TRACE.split(text.rpartition(_PYTHON)[2])[0].strip().rpartition("\n")[2] or text
-    return one_line(_TRACE.split(text)[0])[:_LONGEST]
+    said = _TRACE.split(text)[0]
+    if said.rstrip().endswith(_WAITED) and (cause := _CAUSED.search(text)):
+        said = cause[1]
+    return one_line(said)[:_LONGEST]
 
 
 def machine_problem(problem: BaseException) -> str:

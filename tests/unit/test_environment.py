@@ -78,13 +78,24 @@ def test_other_java_is_refused_in_one_line_with_advice(
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.parametrize("version", ["26-ea", "24.0.2", "18"])
 def test_a_java_that_spark_was_not_tried_on_is_refused(
-    java_free: Path, monkeypatch: pytest.MonkeyPatch
+    version: str, java_free: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_java(java_free, 'openjdk version "26-ea" 2026-03-17')
+    make_java(java_free, f'openjdk version "{version}" 2026-03-17')
     monkeypatch.setenv("JAVA_HOME", str(java_free))
-    with pytest.raises(UsageError, match=r"is Java 26, .*set JAVA_HOME to one of 17 to 25"):
+    said = rf"is Java {version[:2]}, .*set JAVA_HOME to one of 17, 21, 25$"
+    with pytest.raises(UsageError, match=said):
         check_java()
+
+
+@pytest.mark.parametrize("version", ["17.0.15", "21.0.8", "25"])
+def test_a_java_that_spark_was_tried_on_is_taken(
+    version: str, java_free: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_java(java_free, f'openjdk version "{version}" 2025-04-15')
+    monkeypatch.setenv("JAVA_HOME", str(java_free))
+    assert check_java() == java_free / "bin" / "java"
 
 
 def test_a_spark_without_a_jvm_or_of_another_version_is_refused(

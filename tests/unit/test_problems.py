@@ -26,6 +26,15 @@ OF_A_TASK = RuntimeError(
     "ValueError: the price is no number\n"
     "\n\tat org.apache.spark.api.python.BasePythonRunner.compute(PythonRunner.scala:1)\n"
 )
+OF_A_THREAD = RuntimeError(
+    "An error occurred while calling o91.getResult.\n"
+    ": org.apache.spark.SparkException: Exception thrown in awaitResult: \n"
+    "\tat org.apache.spark.util.SparkThreadUtils$.awaitResult(SparkThreadUtils.scala:53)\n"
+    "Caused by: org.apache.spark.SparkException: Lost task 1.0: "
+    'Cannot run program "python": error=13\n'
+    "\tat java.base/java.lang.ProcessBuilder.start(ProcessBuilder.java:1143)\n"
+    "Caused by: java.io.IOException: error=13\n"
+)
 
 
 def test_the_cause_is_in_the_line_and_no_trace_is():
@@ -35,6 +44,9 @@ def test_the_cause_is_in_the_line_and_no_trace_is():
     )
     assert said_of(OF_A_TASK) == "ValueError: the price is no number"
     assert said_of(ValueError("two\nlines\n  at somewhere")) == "two lines"
+    assert said_of(OF_A_THREAD) == (
+        'org.apache.spark.SparkException: Lost task 1.0: Cannot run program "python": error=13'
+    )
 
 
 @pytest.mark.parametrize(
