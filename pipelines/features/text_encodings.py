@@ -8,12 +8,14 @@ import pyarrow.compute as pc
 
 from pipelines.features.batch import Batch
 from pipelines.features.text import documents, unigrams
-from pipelines.features.tokens import Tokens, lists, recoded, strings
+from pipelines.features.tokens import Tokens, each_of, lists, recoded, strings
 
 
 def encode_unigrams(batch: Batch, inputs: tuple[str, ...]) -> Tokens:
     """The lower-case words of a text."""
-    return lists(unigrams(batch.column(inputs[0])))
+    # Requests say the same words again and again: each text is split once.
+    texts = strings(batch.column(inputs[0]))
+    return each_of(texts, lists(unigrams(texts.labels)))
 
 
 def encode_words(batch: Batch, inputs: tuple[str, ...]) -> Tokens:
@@ -32,22 +34,11 @@ def encode_list(batch: Batch, inputs: tuple[str, ...]) -> Tokens:
 def encode_path_levels(batch: Batch, inputs: tuple[str, ...]) -> Tokens:
     """Every prefix of a path `a > b > c`: a, a > b, a > b > c."""
     paths = strings(batch.column(inputs[0]))
-    if len(paths.labels) == 0:
-        return Tokens(paths.labels, paths.codes[:0], np.zeros(len(paths.codes) + 1, dtype=np.int64))
     levels: list[list[str]] = []
     for path in paths.labels.to_pylist():
         parts = [part.strip() for part in path.split(">") if part.strip()]
         levels.append([" > ".join(parts[: depth + 1]) for depth in range(len(parts))])
-    per_label = lists(pa.array(levels, pa.list_(pa.string())))
-    ends = per_label.offsets if per_label.offsets is not None else np.zeros(1, dtype=np.int64)
-    lengths = np.diff(ends)[paths.codes]
-    if paths.valid is not None:
-        lengths = np.where(paths.valid, lengths, 0)
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    starts = ends[:-1][paths.codes]
-    within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
-    codes = per_label.codes[np.repeat(starts, lengths) + within]
-    return Tokens(per_label.labels, codes, offsets)
+    return each_of(paths, lists(pa.array(levels, pa.list_(pa.string()))))
 
 
 def _encode_path_level(batch: Batch, inputs: tuple[str, ...], level: int) -> Tokens:

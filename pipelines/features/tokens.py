@@ -89,6 +89,29 @@ def recoded(tokens: Tokens, labels: pa.StringArray) -> Tokens:
     return Tokens(encoded.dictionary, codes[tokens.codes], None, valid)
 
 
+def each_of(tokens: Tokens, lists_of_labels: Tokens) -> Tokens:
+    """Any number of values a row: those of the list that stands for its one value.
+
+    Parameters
+    ----------
+    lists_of_labels : Tokens
+        As of `lists`: a list for each of the tokens' own labels.
+    """
+    ends = lists_of_labels.offsets
+    if ends is None or len(tokens.labels) == 0:
+        none = np.zeros(len(tokens.codes) + 1, dtype=np.int64)
+        return Tokens(lists_of_labels.labels, tokens.codes[:0], none)
+    lengths = np.diff(ends)[tokens.codes]
+    if tokens.valid is not None:
+        lengths = np.where(tokens.valid, lengths, 0)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    starts = ends[:-1][tokens.codes]
+    within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
+    return Tokens(
+        lists_of_labels.labels, lists_of_labels.codes[np.repeat(starts, lengths) + within], offsets
+    )
+
+
 def lists(values: pa.ListArray) -> Tokens:
     """Any number of strings a row; null rows and null entries have none."""
     if values.null_count or values.values.null_count:
