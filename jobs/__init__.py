@@ -42,6 +42,9 @@ class Job:
         Configuration sections that change what it writes.
     output_version : int
         Raised when the job writes something else for the same input.
+    passing : tuple of str
+        Tables whose days nothing reads once later days are made: upkeep lets go of old ones. The
+        first that the job writes is among them.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Job:
     sections: tuple[str, ...]
     what: str
     output_version: int = 1
+    passing: tuple[str, ...] = ()
 
 
 FLOW: tuple[Job, ...] = (
@@ -95,6 +99,7 @@ FLOW: tuple[Job, ...] = (
         ("training_samples", "sampling_rates"),
         ("sampling",),
         "keep all clicks and a stable hash share of the non-clicks",
+        passing=("training_samples",),
     ),
     Job(
         "fit_text_svd",
@@ -116,6 +121,7 @@ FLOW: tuple[Job, ...] = (
         ("features", "feature_names"),
         ("features", "history"),
         "hash the sampled impressions into packed rows, in training order",
+        passing=("features",),
     ),
     Job(
         "build_joint_rows",
@@ -130,6 +136,7 @@ FLOW: tuple[Job, ...] = (
         ("features", "joint", "history", "scoring"),
         "give every value of all traffic its id, and say what entities are made of",
         output_version=3,
+        passing=("joint_rows", "joint_entities"),
     ),
     Job(
         "train_models",

@@ -14,6 +14,7 @@ from jobs import FLOW, WRITER, Job, Read
 from jobs.commands.document_findings import findings_document
 from jobs.commands.document_reference import cell, reference_document
 from jobs.commands.document_rules import rules_document
+from jobs.planning.passing import PASSING
 from jobs.setup.environment import project_root
 from jobs.setup.exits import ExitCode
 from schemas.catalog import TABLES
@@ -69,7 +70,10 @@ def _table(table: Table) -> str:
         f"Partitioned by {_code(table.partition_by)}."
         if table.partition_by
         else "Not partitioned.",
-        f"Kept {table.retention_days} days." if table.name in WRITER else "",
+        f"Older versions are kept for {table.retention_days} days." if table.name in WRITER else "",
+        "Upkeep lets go of days further back than `storage.passing_days`."
+        if table.name in PASSING
+        else "",
         f"Written by [{WRITER[table.name]}](flow.md#{WRITER[table.name]})."
         if table.name in WRITER
         else "Written by the runner.",

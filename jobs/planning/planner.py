@@ -16,6 +16,7 @@ from typing import Any
 from jobs import FLOW, WRITER, Job, Read
 from jobs.landing.sources import Source
 from jobs.planning.landed_logs import LANDED, LandedLogs, digest
+from jobs.planning.passing import passed, want_passed
 from jobs.planning.reasons import made_from
 from jobs.planning.record import Record
 from jobs.setup.config import Config
@@ -64,6 +65,7 @@ class Planner:
         self._known: dict[tuple[str, date], str | None] = {}
         self.landed = LandedLogs(config, source, records)
         self._landed = self.landed.days
+        self._passed = passed(config.storage.passing_days, self.traffic_days())
 
     def read_days(self, read: Read, day: date) -> list[date]:
         """The days of a table that a job reads for `day`, whether they can be had or not."""
@@ -164,8 +166,15 @@ class Planner:
                 for log, counts in record.details.get("logs", {}).items()
                 if counts.get("accepted")
             )
+        return self.is_kept(job, day) or (bool(JOBS[job].passing) and day <= self._passed)
+
+    def is_kept(self, job: str, day: date) -> bool:
+        """Whether the rows that a job's day has are there."""
+        record = self.records.get((job, day))
         first = JOBS[job].writes[:1]
-        return not record.rows_out or all(day in self.present.get(name, set()) for name in first)
+        return record is not None and (
+            not record.rows_out or all(day in self.present.get(name, set()) for name in first)
+        )
 
     def due(self, targets: Sequence[tuple[str, date]]) -> list[PlannedStep]:
         """The steps that make the targets, in the order of the flow; [] when all is made."""
@@ -186,6 +195,7 @@ class Planner:
                 for read_day in self.read_days(read, day)
                 if self._has_log(read.table, read_day)
             ]
+        want_passed(self, wanted)
         return [
             PlannedStep(
                 job,

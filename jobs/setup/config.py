@@ -39,6 +39,7 @@ class StorageConfig(Section):
     restate_days: Annotated[int, Field(ge=0)]
     project: str
     part_rows: Annotated[int, Field(ge=1)]
+    passing_days: Annotated[int, Field(ge=0)]
     options: dict[str, str]
 
     @field_validator("root", "reports")

@@ -184,6 +184,14 @@ class Tables(TableReader):
 
         return self._commit(name, days, write)
 
+    def delete_days(self, name: str, days: Sequence[date]) -> int:
+        """Remove all rows of days, in one commit."""
+
+        def write(handle: DeltaTable) -> None:
+            handle.delete(day_condition(days), commit_properties=once())
+
+        return self._commit(name, days, write)
+
     def overwrite(self, name: str, rows: Callable[[], pa.RecordBatchReader]) -> int:
         """Replace all rows of a table, in one commit."""
         from deltalake import write_deltalake

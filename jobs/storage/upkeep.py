@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -44,17 +44,20 @@ class Upkeep:
         Files that no version within retention holds, those that were never committed included.
     entries : int
         Entries of the log that a checkpoint sums up.
+    days : int
+        Days whose rows were let go of; their files stay as long as older versions do.
     """
 
     table: str
     merged: int
     removed: int
     entries: int
+    days: int = 0
 
     @property
     def is_idle(self) -> bool:
         """Whether there was nothing to do."""
-        return not (self.merged or self.removed or self.entries)
+        return not (self.merged or self.removed or self.entries or self.days)
 
 
 def merge_records(tables: Tables, name: str) -> int:
@@ -74,7 +77,13 @@ def keep_runs_short(tables: Tables) -> None:
         tables.delta("runs").create_checkpoint()
 
 
-def maintain(tables: Tables, names: Iterable[str], *, dry_run: bool = False) -> list[Upkeep]:
+def maintain(
+    tables: Tables,
+    names: Iterable[str],
+    *,
+    let_go: Mapping[str, date] | None = None,
+    dry_run: bool = False,
+) -> list[Upkeep]:
     """Merge, checkpoint and vacuum tables; the caller holds the lock.
 
     Files of versions within the retention that a table declares stay, so what `runs` names can be
@@ -82,16 +91,24 @@ def maintain(tables: Tables, names: Iterable[str], *, dry_run: bool = False) -> 
 
     Parameters
     ----------
+    let_go : mapping of str to date, optional
+        Tables whose rows up to a day go.
     dry_run : bool
         Say what would be done, and do nothing.
     """
+    last = let_go or {}
     return [
-        _maintain(tables, name, dry_run=dry_run) for name in names if tables.exists(name)
-    ]  # fmt: skip
+        _maintain(tables, name, last.get(name, date.min), dry_run=dry_run)
+        for name in names
+        if tables.exists(name)
+    ]
 
 
-def _maintain(tables: Tables, name: str, *, dry_run: bool) -> Upkeep:
+def _maintain(tables: Tables, name: str, let_go: date, *, dry_run: bool) -> Upkeep:
     merged = 0
+    old = sorted(day for day in tables.days(name) if day <= let_go)
+    if old and not dry_run:
+        tables.delete_days(name, old)
     if name in RECORDS:
         merged = _mergeable(tables.delta(name)) if dry_run else merge_records(tables, name)
     handle = tables.delta(name)
@@ -107,7 +124,7 @@ def _maintain(tables: Tables, name: str, *, dry_run: bool) -> Upkeep:
         full=True,
         keep_versions=_published_versions(tables) if name == SCORES else None,
     )
-    return Upkeep(name, merged, len(removed), entries)
+    return Upkeep(name, merged, len(removed), entries, len(old))
 
 
 def _published_versions(tables: Tables) -> list[int]:

@@ -10,6 +10,7 @@ from datetime import date
 from decimal import Decimal
 
 import duckdb
+import pyarrow as pa
 import pyarrow.dataset as ds
 
 from pipelines.quality.context import MetricsRow
@@ -48,6 +49,8 @@ def measure(rows: ds.Dataset, rules: TableRules, day: str = "ds") -> dict[date, 
     listed = ", ".join(f'{sql} AS "{name}"' for name, sql in aggregates.items())
     with connect() as connection:
         measured = connection.from_arrow(rows).aggregate(f"{day}, {listed}", day).fetchall()
+    # What was read of a large day is free again, and would stay with this process.
+    pa.default_memory_pool().release_unused()
     return {
         at: {
             name: float(value) if isinstance(value, Decimal) else value

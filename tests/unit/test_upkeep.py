@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from jobs.__main__ import main
+from jobs.planning.passing import PASSING, passed
 from jobs.setup.exits import ExitCode
 from jobs.storage.lock import WriterLock
 from jobs.storage.tables import Tables
@@ -17,7 +19,8 @@ from schemas.catalog import TABLES
 from tests.support.chain import Chain
 from tests.support.races import TABLE
 from tests.support.rows import DAY, row
-from tests.unit.conftest import PUBLISHED
+from tests.support.world import day as world_day
+from tests.unit.conftest import DAYS, PUBLISHED
 
 LONG_AGO = time.time() - 100 * 86_400
 
@@ -55,6 +58,47 @@ def test_upkeep_merges_records_and_leaves_every_row(copy: Chain) -> None:
     # Nothing was made otherwise: nothing is due.
     assert not copy.runner.run([("publish_scores", PUBLISHED[-1])])
     assert all(one.is_idle for one in maintain(copy.tables, TABLES))
+
+
+def test_old_rows_that_nothing_reads_any_more_go_and_nothing_is_made_for_want_of_them(
+    copy: Chain,
+) -> None:
+    last = passed(3, copy.tables.days("impressions"))
+    assert last == world_day(DAYS - 3)
+    kept = {name: sorted_rows(copy.tables, name) for name in set(TABLES) - set(PASSING)}
+    old = dict.fromkeys(PASSING, last)
+    planned = maintain(copy.tables, TABLES, let_go=old, dry_run=True)
+    would = {one.table: one.days for one in planned}
+    assert {would[name] for name in PASSING} == {DAYS - 3}
+    assert copy.tables.days("joint_rows") == {world_day(k) for k in range(1, DAYS + 1)}
+    maintain(copy.tables, TABLES, let_go=old)
+    for name in PASSING:
+        assert copy.tables.days(name) == {world_day(k) for k in range(DAYS - 2, DAYS + 1)}
+    assert {name: sorted_rows(copy.tables, name) for name in kept} == kept
+    short = replace(copy, settings=(*copy.settings, "storage.passing_days=3"))
+    assert not short.runner.run([("publish_scores", PUBLISHED[-1])])
+    # By a warehouse that keeps them they are missed.
+    jobs = {step.job.name for step in copy.runner.planner().due([("train_joint", PUBLISHED[-1])])}
+    assert jobs == {"sample_training", "build_features", "build_joint_rows"}
+
+
+def test_rows_that_were_let_go_are_made_again_for_what_is_due_and_reads_them(
+    copy: Chain, chain: Chain, tmp_path: Path
+) -> None:
+    maintain(copy.tables, TABLES, let_go=dict.fromkeys(PASSING, world_day(DAYS - 2)))
+    settings = (*chain.settings, "storage.passing_days=2", "training.content.l2=0.75")
+    short = replace(copy, settings=settings)
+    made = short.make("train_models", PUBLISHED[-1])
+    # Three days are learnt, and the first of them had been let go of.
+    days = {step.job.name: step.days for step in made}
+    assert set(days) == {"sample_training", "build_features", "train_models"}
+    assert days["build_features"] == days["sample_training"] == (world_day(DAYS - 2),)
+    (tmp_path / "other").mkdir()
+    whole = replace(chain.duplicate(tmp_path / "other"), settings=settings)
+    whole.make("train_models", PUBLISHED[-1])
+    last = PUBLISHED[-1]
+    assert short.rows("model_weights", last) == whole.rows("model_weights", last)
+    assert short.rows("model_weights", last) != chain.rows("model_weights", last)
 
 
 def test_only_files_that_no_version_within_retention_holds_are_removed(tmp_path: Path) -> None:
