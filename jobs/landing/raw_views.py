@@ -69,15 +69,16 @@ def read_view(
 def _union(frames: list[DataFrame]) -> DataFrame:
     """All rows; a column that is text in some files and typed in others becomes text.
 
-    A union would cast the text instead, and fail on what cannot be cast.
+    A union would cast the text instead, and fail on what cannot be cast. To Spark, names that
+    differ in case are the same.
     """
     types: dict[str, set[str]] = {}
     for frame in frames:
         for field in frame.schema.fields:
-            types.setdefault(field.name, set()).add(field.dataType.simpleString())
+            types.setdefault(field.name.lower(), set()).add(field.dataType.simpleString())
     mixed = {name for name, kinds in types.items() if len(kinds) > 1 and "string" in kinds}
     alike = [
-        frame.withColumns({n: _as_text(frame, n) for n in mixed if n in frame.columns})
+        frame.withColumns({n: _as_text(frame, n) for n in frame.columns if n.lower() in mixed})
         if mixed
         else frame
         for frame in frames

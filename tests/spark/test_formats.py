@@ -18,7 +18,7 @@ from jobs.landing.parquet_columns import parquet_columns, spark_schema
 from jobs.landing.sources import Source
 from jobs.setup.exits import InputMissing, QualityStop
 from schemas.logs import LOGS
-from tests.support.formats import Row, write_csv, write_jsonl, write_parquet
+from tests.support.formats import Row, table_of, write_csv, write_jsonl, write_parquet
 from tests.support.ingesting import DAY, ingest, land, make_step, row, stored
 
 START = datetime(DAY.year, DAY.month, DAY.day, tzinfo=UTC)
@@ -267,6 +267,19 @@ def test_a_whole_number_of_a_column_that_is_text_elsewhere_has_no_point(spark, t
     step = make_step(spark, tmp_path / "landing", tmp_path / "warehouse")
     ingest(step)
     assert step.tables.read_arrow("impressions", [DAY])["listing_id"].to_pylist() == ["7", "7"]
+
+
+def test_names_of_another_case_are_the_same_column_in_files_of_any_types(spark, tmp_path):
+    """As text in one file and as a list in another, under a name of capitals."""
+    folder = land(tmp_path / "landing", "listings", [row("listings")]).parent
+    written = table_of("listings", [row("listings", listing_id="l2", created_ts=START)])
+    names = [name.upper() if name == "tags" else name for name in written.column_names]
+    pq.write_table(written.rename_columns(names), folder / "part-1.parquet")
+    step = make_step(spark, tmp_path / "landing", tmp_path / "warehouse")
+    ingest(step)
+    rows = step.tables.read_arrow("listings", [DAY]).sort_by("listing_id")
+    assert rows["listing_id"].to_pylist() == ["l1", "l2"]
+    assert rows["tags"].to_pylist() == [["mug", "blue"]] * 2
 
 
 def test_a_file_that_is_being_written_is_waited_for(spark, tmp_path):
