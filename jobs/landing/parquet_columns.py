@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -55,7 +56,7 @@ def parquet_columns(landing: Landing, file: LandingFile) -> tuple[ParquetColumn,
     Raises
     ------
     InputMissing
-        It cannot be read.
+        It cannot be read, or has two columns of the same name.
     """
     try:
         with landing.filesystem.open_input_file(landing.path(file.name)) as opened:
@@ -71,6 +72,12 @@ def parquet_columns(landing: Landing, file: LandingFile) -> tuple[ParquetColumn,
         raise (
             store_error(problem, told) or InputMissing(f"{told}: {first_line(problem)}")
         ) from None
+    counts = Counter(name.lower() for name in schema.names)
+    if twice := [name for name in schema.names if counts[name.lower()] > 1]:
+        raise InputMissing(
+            f"landing file {file.address} cannot be read: to Spark its columns {', '.join(twice)} "
+            "have the same name; rename or drop all but one"
+        )
     return tuple(_column(field, field.name in int96) for field in schema)
 
 

@@ -150,6 +150,9 @@ def _header(landing: Landing, view: View, file: LandingFile) -> tuple[tuple[str,
             f"landing file {file.address} cannot be read as CSV: {first_line(problem)}"
         ) from None
     named = [name.strip() or f"_c{place}" for place, name in enumerate(names)]
-    if len(set(named)) < len(named):
-        raise UsageError(f"landing file {file.address}: a column name appears twice in its header")
+    if len({name.lower() for name in named}) < len(named):
+        raise UsageError(
+            f"landing file {file.address}: a column name appears twice in its header; upper and "
+            "lower case are the same"
+        )
     return tuple(named), "\r" if line.endswith("\r") else "\n"

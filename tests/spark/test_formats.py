@@ -16,7 +16,7 @@ import pytest
 
 from jobs.landing.parquet_columns import parquet_columns, spark_schema
 from jobs.landing.sources import Source
-from jobs.setup.exits import InputMissing, QualityStop
+from jobs.setup.exits import InputMissing, QualityStop, UsageError
 from schemas.logs import LOGS
 from tests.support.formats import Row, table_of, write_csv, write_jsonl, write_parquet
 from tests.support.ingesting import DAY, ingest, land, make_step, row, stored
@@ -280,6 +280,21 @@ def test_names_of_another_case_are_the_same_column_in_files_of_any_types(spark, 
     rows = step.tables.read_arrow("listings", [DAY]).sort_by("listing_id")
     assert rows["listing_id"].to_pylist() == ["l1", "l2"]
     assert rows["tags"].to_pylist() == [["mug", "blue"]] * 2
+
+
+def test_two_columns_of_one_name_are_told_with_their_file(spark, tmp_path):
+    folder = land(tmp_path / "landing", "impressions", [row("impressions")]).parent
+    written = table_of("listings", [row("listings", created_ts=START)])
+    beside = tmp_path / "landing" / "listings" / f"ds={DAY}"
+    beside.mkdir(parents=True)
+    pq.write_table(written.append_column("Tags", written["tags"]), beside / "twice.parquet")
+    step = make_step(spark, tmp_path / "landing", tmp_path / "warehouse")
+    with pytest.raises(InputMissing, match=r"twice\.parquet cannot be read: .* tags, Tags have"):
+        ingest(step)
+    (beside / "twice.parquet").unlink()
+    (folder / "twice.csv").write_text("impression_id,ts,TS\n")
+    with pytest.raises(UsageError, match=r"twice\.csv: a column name appears twice"):
+        ingest(make_step(spark, tmp_path / "landing", tmp_path / "warehouse"))
 
 
 def test_a_file_that_is_being_written_is_waited_for(spark, tmp_path):
