@@ -106,6 +106,7 @@ def joint_spec(config: Config, registry: JointRegistry) -> JointSpec:
         registry.base,
         registry.level,
         joint.level_days,
+        joint.most_coordinates,
     )
 
 

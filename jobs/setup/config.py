@@ -166,6 +166,7 @@ class JointConfig(Section):
     content_days: Annotated[int, Field(ge=0)]
     content_every: Annotated[int, Field(ge=1)]
     level_days: Annotated[int, Field(ge=0)]
+    most_coordinates: Annotated[int, Field(ge=0)]
     with_surface: Annotated[float, Field(ge=0)]
     most_attributes: Annotated[int, Field(ge=0, le=1000)]
     most_values: Annotated[int, Field(ge=1)]

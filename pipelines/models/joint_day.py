@@ -90,6 +90,8 @@ def end_day(
     for scale in range(len(tables)):
         seen |= tables[scale][:, kernels.G] > 0.0
     kept = np.flatnonzero(seen)
+    if 0 < spec.most < len(kept):
+        kept = most_known(kept, tables[0][:, kernels.G], namespace, ids, spec.most)
     carried = int(np.searchsorted(kept, len(before.ids)))
     kept = kept[pair_order(namespace[kept], ids[kept], carried)]
     ids, namespace = ids[kept], namespace[kept]
@@ -169,6 +171,23 @@ def end_day(
         before.rows + rows,
         before.clicks + clicks,
     )
+
+
+def most_known(
+    numbers: npt.NDArray[np.int64],
+    evidence: Floats,
+    namespace: npt.NDArray[np.int16],
+    ids: Ids,
+    most: int,
+) -> npt.NDArray[np.int64]:
+    """The coordinates with most evidence, ascending; of equals the first by namespace and id."""
+    own = evidence[numbers]
+    least = np.partition(own, len(own) - most)[len(own) - most]
+    is_above = own > least
+    equal = numbers[own == least]
+    by_name = equal[np.lexsort((ids[equal], namespace[equal]))]
+    taken = by_name[: most - np.count_nonzero(is_above)]
+    return np.sort(np.concatenate([numbers[is_above], taken]))
 
 
 def _all_contents(held: Mapping[str, Contents]) -> tuple[Ids, npt.NDArray[np.int16]]:

@@ -114,6 +114,9 @@ class JointSpec:
     level_days : int
         Levels are settled at the end of so many first days. Later the day's rows, which are
         promised what they were, would pull the level down from day to day.
+    most : int
+        So many coordinates are known at the end of a day, those with most evidence; 0: all. What
+        goes has hardly left its prior, and begins there again.
     """
 
     rows: tuple[RowNamespace, ...]
@@ -128,6 +131,7 @@ class JointSpec:
     base: int = -1
     level: int = -1
     level_days: int = 7
+    most: int = 0
 
     @property
     def entities(self) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """The joint model against plain numpy, and what it promises of days, content and evidence."""
 
+from dataclasses import replace
+
 import mmh3
 import numpy as np
 import pyarrow as pa
@@ -8,6 +10,7 @@ import pytest
 from pipelines.features.ids import NONE, cross_ids, namespace_seed, value_ids
 from pipelines.models.contents import Contents
 from pipelines.models.joint import JointModel
+from pipelines.models.joint_day import most_known
 from pipelines.models.joint_state import JointSpec, JointState, RowNamespace, UsualColumns
 from pipelines.models.joint_tables import (
     from_tables,
@@ -235,3 +238,30 @@ def test_what_a_query_is_shown_today_is_usual_from_tomorrow_on():
     same, branch = names
     # On the first day nothing is usual, of no query: that is no news of any of them.
     assert told == [[NONE] * 12, [same] * 9 + [branch] * 3]
+
+
+def test_of_more_coordinates_than_may_be_known_those_with_least_evidence_go():
+    whole = learn_days(2)
+    evidence = whole.posteriors[0].g
+    most = len(whole.ids) - 5
+    spec = replace(SPEC, most=most)
+    model = JointModel(spec, learn_days(1), {"listing": contents(PLANTED)})
+    values, clicked = traffic(PLANTED, 1)
+    model.learn(ids(values), clicked, np.arange(len(clicked)))
+    bounded = model.end(1)
+    kept = np.isin(whole.ids, bounded.ids)
+    assert len(bounded.ids) == kept.sum() == most
+    assert evidence[~kept].max() < evidence[kept].min()
+    # What is kept has learnt what it would have.
+    assert np.array_equal(bounded.posteriors[0].b, whole.posteriors[0].b[kept])
+    assert np.array_equal(bounded.namespace, whole.namespace[kept])
+
+
+def test_of_coordinates_with_equal_evidence_the_first_by_name_are_kept_in_any_order():
+    evidence = np.array([2.0, 1.0, 1.0, 3.0, 1.0])
+    namespace, names = np.array([0, 1, 0, 1, 0], np.int16), np.array([9, 1, 8, 2, 7])
+    found = most_known(np.arange(5), evidence, namespace, names, 4)
+    assert found.tolist() == [0, 2, 3, 4]
+    turned = np.arange(5)[::-1]
+    again = most_known(np.arange(5), evidence[turned], namespace[turned], names[turned], 3)
+    assert sorted(turned[again].tolist()) == [0, 3, 4]

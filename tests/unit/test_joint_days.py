@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -56,3 +58,22 @@ def test_a_day_made_again_is_learnt_from_the_day_before_it(chain: Chain, number:
     )
     for name, table in rows().items():
         assert table.equals(before[name]), name
+
+
+def test_the_model_knows_no_more_than_it_may_however_its_days_are_made(
+    chain: Chain, tmp_path: Path
+) -> None:
+    made = []
+    for name, days in (("at once", [3]), ("day by day", [1, 2, 3])):
+        (tmp_path / name).mkdir()
+        settings = (*chain.settings, "joint.most_coordinates=200")
+        bounded = replace(chain.duplicate(tmp_path / name), settings=settings)
+        for number in days:
+            bounded.make("train_joint", day(number))
+        made.append(bounded)
+    at_once, single = made
+    runs = at_once.tables.read_arrow("joint_runs", [day(3)]).to_pylist()
+    assert {run["coordinates"] for run in runs} == {200}
+    for table in TABLES:
+        assert at_once.rows(table, day(3)) == single.rows(table, day(3))
+    assert at_once.rows("joint_weights", day(3)) != chain.rows("joint_weights", day(3))

@@ -36,6 +36,7 @@ WHAT = {
     "history": "fewer days of logs",
     "forgetting": "evidence that fades, weights that walk",
     "scales": "multiples of the registered variances",
+    "coordinates": "a bound on what the model knows",
     "priors": "learnt deviations against planted ones",
     "calibration": "promised against true clicks, by day, by segment, by probability",
     "coverage": "how often intervals hold the truth",

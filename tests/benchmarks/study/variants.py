@@ -126,12 +126,20 @@ def scales(market: JointMarket) -> Iterator[Variant]:
         yield Variant(label, replace(spec, strength=strength))
 
 
+def coordinates(market: JointMarket) -> Iterator[Variant]:
+    """So many coordinates known at most, as a share of what the days bring."""
+    count = len(replay(market).state.ids)
+    for share in (0.7, 0.5, 0.3, 0.1):
+        yield Variant(f"{share:.0%} known", replace(market.spec, most=int(share * count)))
+
+
 STUDIES: Mapping[str, Callable[[JointMarket], Iterator[Variant]]] = {
     "namespaces": namespaces,
     "ratio": ratio,
     "history": history,
     "forgetting": forgetting,
     "scales": scales,
+    "coordinates": coordinates,
 }
 
 
