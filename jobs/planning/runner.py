@@ -28,7 +28,7 @@ from jobs.step import Outcome, Step
 from jobs.storage.damage import refuse_empty_entries
 from jobs.storage.lock import WriterLock
 from jobs.storage.tables import Tables
-from jobs.storage.upkeep import keep_runs_short
+from jobs.storage.upkeep import keep_records_short
 from schemas.catalog import TABLES
 
 
@@ -100,7 +100,7 @@ class Runner:
         """
         with self._alone():
             refuse_empty_entries(self.tables.root, sorted(TABLES))
-            keep_runs_short(self.tables)
+            keep_records_short(self.tables)
             self.memory = Memory(self.tables, self.config.quality.history_days)
             targets = without_left_out(self.records.newest, targets)
             remove_rows(self.tables, self.records.newest)

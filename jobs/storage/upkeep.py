@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 RECORDS = tuple(name for name, table in TABLES.items() if table.stage == "quality")
 """Tables that are appended to: their files are many and small. Those of days are whole."""
+READ_BY_RUNS = ("runs", "quality_results")
+"""Those that every run reads the past of."""
 MANY_FILES = 100
-"""So many small files of the record of runs make reading it cost as much as a short run."""
+"""So many small files of such a table make reading it cost as much as a short run."""
 _LONG_LOG = 10
 """Entries since the last checkpoint that are worth another one."""
 _HOURS = 24
@@ -70,11 +72,16 @@ def merge_records(tables: Tables, name: str) -> int:
     return int(done["numFilesRemoved"])
 
 
-def keep_runs_short(tables: Tables) -> None:
-    """Merge the record of runs where reading it has become dear; the caller holds the lock."""
-    if tables.exists("runs") and len(tables.delta("runs").file_uris()) > MANY_FILES:
-        merge_records(tables, "runs")
-        tables.delta("runs").create_checkpoint()
+def keep_records_short(tables: Tables) -> None:
+    """Merge what every run reads where that has become dear; the caller holds the lock."""
+    from deltalake.exceptions import CommitFailedError
+
+    for name in READ_BY_RUNS:
+        if tables.exists(name) and _mergeable(tables.delta(name)) > MANY_FILES:
+            # Results of checks are added without the lock, too: then another run merges them.
+            with suppress(CommitFailedError):
+                merge_records(tables, name)
+                tables.delta(name).create_checkpoint()
 
 
 def maintain(

@@ -14,7 +14,7 @@ from jobs.planning.passing import PASSING, passed
 from jobs.setup.exits import ExitCode
 from jobs.storage.lock import WriterLock
 from jobs.storage.tables import Tables
-from jobs.storage.upkeep import MANY_FILES, keep_runs_short, maintain
+from jobs.storage.upkeep import MANY_FILES, READ_BY_RUNS, keep_records_short, maintain
 from schemas.catalog import TABLES
 from tests.support.chain import Chain
 from tests.support.races import TABLE
@@ -138,10 +138,24 @@ def test_the_command_does_nothing_beside_a_run_and_clears_what_killed_runs_left(
     assert copy.tables.version("runs") > version
 
 
-def test_a_run_keeps_the_record_of_runs_short_by_itself(copy: Chain) -> None:
+def test_a_run_keeps_what_runs_read_short_by_itself(copy: Chain) -> None:
+    def files(name: str) -> int:
+        return len(copy.tables.delta(name).file_uris())
+
     records(copy.tables, 10)
-    keep_runs_short(copy.tables)
-    assert len(copy.tables.delta("runs").file_uris()) > 10
+    keep_records_short(copy.tables)
+    assert files("runs") > 10
     records(copy.tables, MANY_FILES)
+    tables = copy.tables
+    results = tables.read_arrow("quality_results")
+    for _ in range(MANY_FILES):
+        tables.write_arrow("quality_results", results.slice(0, 1), None)
+    before = sorted_rows(tables, "quality_results")
     assert not copy.runner.run([("publish_scores", PUBLISHED[-1])])
-    assert len(copy.tables.delta("runs").file_uris()) == 1
+    # Results of a day are never in a file with those of another.
+    assert files("runs") == 1
+    assert files("quality_results") == len(tables.days("quality_results")) > 1
+    versions = [copy.tables.version(name) for name in READ_BY_RUNS]
+    assert not copy.runner.run([("publish_scores", PUBLISHED[-1])])
+    assert [copy.tables.version(name) for name in READ_BY_RUNS] == versions
+    assert sorted_rows(copy.tables, "quality_results") == before
