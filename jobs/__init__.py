@@ -12,10 +12,8 @@ class Read:
 
     Attributes
     ----------
-    table : str
-        The table.
-    window : int or str
-        How many days; a dotted configuration path where it is configurable.
+    table, window : str, int or str
+        The table, and how many days: a dotted configuration path where that is configurable.
     end : int
         Last day, relative to ds.
     kind : {'days', 'head', 'anchor', 'before'}
@@ -43,8 +41,7 @@ class Job:
     output_version : int
         Raised when the job writes something else for the same input.
     passing : tuple of str
-        Tables whose days nothing reads once later days are made: upkeep lets go of old ones. The
-        first that the job writes is among them.
+        Tables whose old days nothing reads, so that upkeep lets go of them; its first is one.
     """
 
     name: str
@@ -141,11 +138,7 @@ FLOW: tuple[Job, ...] = (
     Job(
         "train_models",
         "models",
-        (
-            Read("features"),
-            Read("features", "training.window_days"),
-            Read("listing_vectors"),
-        ),
+        (Read("features"), Read("features", "training.window_days"), Read("listing_vectors")),
         ("model_weights", "training_runs"),
         ("training",),
         "learn the historical and the content model by FTRL-Proximal, in day order",

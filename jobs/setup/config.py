@@ -1,8 +1,4 @@
-"""The configuration's sections: types and limits.
-
-Every value has its default, with the reason, in ``conf/base``; `config_layers` reads them. A
-section that the core takes as it is, such as `GateLimits`, is declared there.
-"""
+"""The configuration's sections: types and limits; those the core takes as they are, it declares."""
 
 from __future__ import annotations
 
