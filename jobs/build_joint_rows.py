@@ -60,7 +60,9 @@ def run(step: Step) -> Outcome:
     given = step.config.scoring.reference
     names = {day: request_names(step.tables, step.config, day - timedelta(days=1)) for day in days}
     made = _read_days(step, listed, shown)
-    snapshots = JointSnapshots.of(step, {day: of_day.facts for day, of_day in made.items()})
+    columns = {name for own in made.values() for name in own.assembler.listing_columns}
+    facts = {day: own.facts for day, own in made.items()}
+    snapshots = JointSnapshots.of(step, facts, sorted(columns))
 
     def rows(number: int) -> Iterator[pa.RecordBatch]:
         day = shown[number].ds

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -41,12 +41,14 @@ class JointSnapshots:
     facts: Mapping[date, SnapshotFacts]
 
     @classmethod
-    def of(cls, step: Step, facts: Mapping[date, SnapshotFacts]) -> JointSnapshots:
-        """Those of the days of a step."""
+    def of(
+        cls, step: Step, facts: Mapping[date, SnapshotFacts], columns: Sequence[str]
+    ) -> JointSnapshots:
+        """Those of the days of a step, with so many columns where they are named."""
         days = list(step.days)
         counted = step.available("count_entities")
         return cls(
-            step.tables.day_reader("listings", days),
+            step.tables.day_reader("listings", days, columns),
             step.tables.day_reader("entity_history", days, HISTORY_COLUMNS).where(
                 wanted(entity_type=pa.array(["listing"]))
             ),

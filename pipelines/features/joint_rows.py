@@ -14,6 +14,7 @@ from pipelines.features.encodings import ENCODINGS
 from pipelines.features.feature_rows import batches_of
 from pipelines.features.ids import NONE, cross_ids, value_id, value_ids
 from pipelines.features.joint_dense import dense_values
+from pipelines.features.joint_inputs import RELATIVE_PRICE, SHOWS_PER_DAY
 from pipelines.features.joint_namespace import DENSE, ROW, USUAL, JointNamespace
 from pipelines.features.joint_registry import JointRegistry
 from pipelines.features.pairs import MAX_SHARED, shared_words
@@ -24,6 +25,7 @@ from pipelines.features.tokens import Tokens
 Ids = npt.NDArray[np.int64]
 
 WORDS = "shared_words"
+_WORD_COLUMNS = ("title", "tags")
 ValueCounts = dict[str, dict[str, int]]
 """Rows by namespace and value."""
 
@@ -72,8 +74,15 @@ class JointAssembler:
             n.name: token_ids(n.name, ENCODINGS[n.encoding](columns, n.inputs))
             for n in self.registry.of_scope("listing")
         }
-        words = encode_words(columns, ("title", "tags")).slots(WORDS)
+        words = encode_words(columns, _WORD_COLUMNS).slots(WORDS)
         return ListingIds(ids, words)
+
+    @property
+    def listing_columns(self) -> list[str]:
+        """Columns of `listings` that `listings` reads, what `joint_inputs` adds left out."""
+        inputs = {name for n in self.registry.of_scope("listing") for name in n.inputs}
+        own = {name.partition(".")[0] for name in inputs} - {RELATIVE_PRICE, SHOWS_PER_DAY}
+        return sorted({"listing_id", "ds", "category", "price", *_WORD_COLUMNS, *own})
 
     def listing_ids(self, batch: pa.RecordBatch) -> dict[str, Ids]:
         """Ids of the listings themselves, and of what else may be as many, by namespace."""
