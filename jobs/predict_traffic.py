@@ -25,7 +25,8 @@ from jobs.planning.inputs import (
 from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.contracts import arrow_schema
-from jobs.storage.day_reader import wanted
+from jobs.storage.day_reader import DayReader, wanted
+from jobs.storage.slices import Slice
 from jobs.storage.task_writes import write_units
 from pipelines.features.feature_rows import (
     CONTEXT_ENTITIES,
@@ -33,6 +34,7 @@ from pipelines.features.feature_rows import (
     entity_ids,
     with_history,
 )
+from pipelines.features.history import HISTORY_ENTITIES, USER
 from pipelines.models.listing_part import Models
 from pipelines.models.prediction import predict_traffic, score_listing_days
 from pipelines.samples.balanced import order_key
@@ -65,7 +67,7 @@ def run(step: Step) -> Outcome:
             return
         day_models = models.value[day]
         snapshot = listings.where(wanted(listing_id=rows["listing_id"]))(day)
-        known = history.where(wanted(entity_id=entity_ids(rows, snapshot)))(day)
+        known = slice_history(history, shown[number], entity_ids(rows, snapshot))
         learnt = joint.where(wanted(order_key=order_key(rows["impression_id"])))(day)
         traffic = with_history(rows, known, CONTEXT_ENTITIES)
         scores = score_listing_days(
@@ -89,6 +91,15 @@ def _referenced(step: Step, day: date, models: Models) -> Models:
         models,
     )
     return replace(models, reference=reference.logits)
+
+
+def slice_history(history: DayReader, one: Slice, ids: pa.ChunkedArray) -> pa.Table:
+    """The history of entities of a slice of traffic; of users only of those of its part."""
+    own = history.where(wanted(entity_id=ids))
+    part, parts = one.part or (0, 1)
+    of_users = own.among("entity_type", [USER]).of_part("entity_id", part, parts)
+    others = own.among("entity_type", [kind for kind in HISTORY_ENTITIES if kind != USER])
+    return pa.concat_tables([others(one.ds), of_users(one.ds)])
 
 
 def main(argv: Sequence[str] | None = None) -> int:

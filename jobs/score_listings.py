@@ -81,7 +81,7 @@ def _score(step: Step, day: date) -> DayRecord:
     counted = step.tables.days("entity_counts")
     counts = step.tables.day_reader(
         "entity_counts", history_windows.before(served), COUNT_COLUMNS
-    ).where(wanted(entity_type=pa.array(list(LISTING_ENTITIES))))
+    ).among("entity_type", LISTING_ENTITIES)
     namespaces = read_namespaces(step.tables, day)
     joint_registered = day_registry(step.config, namespaces)
     listed = step.tables.slices("listings", [day])

@@ -32,6 +32,7 @@ ENTITY_HISTORY = Table(
     ),
     keys=("entity_type", "entity_id", "ds"),
     constraints={"not_negative": "search_impressions >= 0 AND promoted_impressions >= 0"},
+    clustered_by="entity_type",
 )
 
 ENTITY_PRIORS = Table(

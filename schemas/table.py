@@ -45,6 +45,9 @@ class Table:
     log_days : int
         How long older versions are told apart. Longer than rows are kept where a version can be
         named again.
+    clustered_by : str
+        Column of which each run of one value is stored in row groups of its own, so that who wants
+        some values reads these alone; empty for none.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Table:
     partition_by: tuple[str, ...] = ("ds",)
     retention_days: int = 90
     log_days: int = 90
+    clustered_by: str = ""
 
     @property
     def struct(self) -> T.StructType:

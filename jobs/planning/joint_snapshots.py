@@ -49,8 +49,8 @@ class JointSnapshots:
         counted = step.available("count_entities")
         return cls(
             step.tables.day_reader("listings", days, columns),
-            step.tables.day_reader("entity_history", days, HISTORY_COLUMNS).where(
-                wanted(entity_type=pa.array(["listing"]))
+            step.tables.day_reader("entity_history", days, HISTORY_COLUMNS).among(
+                "entity_type", ["listing"]
             ),
             {day: held_days(step.config, counted, day - timedelta(days=1)) for day in days},
             facts,

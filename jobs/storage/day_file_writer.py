@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -132,7 +132,8 @@ class OpenDays:
                 store_schema=False,
             )
             self.open[key] = _OpenFile(path, sink, writer)
-        self.open[key].writer.write_table(stored)
+        for run in _runs(stored, TABLES[self.name].clustered_by):
+            self.open[key].writer.write_table(run)
         self.open[key].rows += len(stored)
 
     def close(self) -> Batches:
@@ -145,3 +146,14 @@ class OpenDays:
             yield pa.RecordBatch.from_pylist(
                 [{"path": file.path, "ds": day, "size": size, "rows": file.rows}], WRITTEN
             )
+
+
+def _runs(rows: pa.Table, column: str) -> Iterator[pa.Table]:
+    """Rows that follow each other with one value of a column; all at once where none is named."""
+    if not column or not len(rows):
+        yield rows
+        return
+    codes = rows[column].combine_chunks().dictionary_encode().indices.to_numpy()
+    starts = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]])
+    for start, end in zip(starts, [*starts[1:], len(rows)], strict=True):
+        yield rows.slice(start, end - start)

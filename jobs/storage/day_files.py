@@ -9,7 +9,7 @@ writing the same rows by Spark, which turns every batch into rows and every row 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from jobs.storage.store_files import is_remote, open_parquet
 from pipelines.days import with_day
@@ -69,6 +70,7 @@ def read_file(
     *,
     row_groups: Sequence[int] = (),
     keep: Keep | None = None,
+    among: Mapping[str, Collection[str]] | None = None,
 ) -> pa.Table:
     """Read a data file of a table as the table's own types, `ds` included.
 
@@ -82,14 +84,22 @@ def read_file(
         All by default.
     keep : callable, optional
         Which rows are wanted of a row group, without `ds`; only one row group is held besides.
+    among : mapping, optional
+        Values of columns of text that are wanted: row groups that hold one other value are not
+        read.
     """
     wanted = list(columns) if columns is not None else schema.names
     opened = open_parquet(file.address, file.size, by_row_group=True)
     names = [column for column in wanted if column != "ds"]
     if keep is not None and opened.num_row_groups:
         groups = row_groups or range(opened.num_row_groups)
-        read = (opened.read_row_group(group, names) for group in groups)
-        stored = pa.concat_tables([rows.filter(keep(rows)) for rows in read])
+        read = (
+            opened.read_row_group(group, names)
+            for group in groups
+            if _may_hold(opened.metadata.row_group(group), among or {})
+        )
+        none = opened.schema_arrow.empty_table().select(names)
+        stored = pa.concat_tables([none, *(rows.filter(keep(rows)) for rows in read)])
     elif row_groups:
         stored = opened.read_row_groups(list(row_groups), names)
     else:
@@ -97,6 +107,18 @@ def read_file(
     if "ds" in wanted:
         stored = with_day(stored, file.ds)
     return _whole(stored, pa.schema([schema.field(column) for column in wanted]))
+
+
+def _may_hold(group: pq.RowGroupMetaData, among: Mapping[str, Collection[str]]) -> bool:
+    """Whether a row group may hold one of the values of each column."""
+    for number in range(group.num_columns):
+        column = group.column(number)
+        wanted, known = among.get(column.path_in_schema), column.statistics
+        if wanted is None or known is None or not known.has_min_max or known.min != known.max:
+            continue
+        if known.min not in wanted:
+            return False
+    return True
 
 
 def _whole(rows: Any, wanted: pa.Schema) -> Any:
@@ -119,11 +141,14 @@ def read_files(
     columns: Sequence[str] | None = None,
     *,
     keep: Keep | None = None,
+    among: Mapping[str, Collection[str]] | None = None,
 ) -> pa.Table:
     """Read data files of a table, one after the other, as `read_file` does each."""
     wanted = list(columns) if columns is not None else schema.names
     none = schema.empty_table().select(wanted)
-    return pa.concat_tables([none, *(read_file(file, schema, wanted, keep=keep) for file in files)])
+    return pa.concat_tables(
+        [none, *(read_file(file, schema, wanted, keep=keep, among=among) for file in files)]
+    )
 
 
 def read_batches(file: DataFile, schema: pa.Schema, columns: Sequence[str]) -> Batches:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import reduce
 
@@ -38,16 +38,25 @@ class DayReader:
         The files of each day; a day without any is empty.
     keep : callable or None
         Which rows are wanted; all by default.
+    values : mapping
+        Values of columns of text that rows have that are wanted, as of `among`.
     """
 
     schema: pa.Schema
     columns: Sequence[str]
     files: Mapping[date, Sequence[DataFile]]
     keep: Keep | None = None
+    values: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     def __call__(self, day: date) -> pa.Table:
         """Read a day."""
-        return read_files(self.files.get(day, ()), self.schema, self.columns, keep=self.keep)
+        files = self.files.get(day, ())
+        return read_files(files, self.schema, self.columns, keep=self.keep, among=self.values)
+
+    def among(self, column: str, values: Collection[str]) -> DayReader:
+        """The reader of rows with these values; where others are stored apart, they stay unread."""
+        own = self.where(wanted(**{column: pa.array(sorted(values), pa.string())}))
+        return replace(own, values={**self.values, column: frozenset(values)})
 
     def where(self, keep: Keep) -> DayReader:
         """The reader of those of its rows only, by columns that are read."""

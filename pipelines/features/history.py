@@ -22,7 +22,8 @@ _SOURCES = {
     "expected_micro": "expected_clicks_micro",
 }
 SUMS = tuple(f"{surface}_{what}" for surface in SURFACES for what in _SOURCES)
-HISTORY_ENTITIES = ("listing", "shop", "category", "query", "user")
+USER = "user"
+HISTORY_ENTITIES = ("listing", "shop", "category", "query", USER)
 COUNT_COLUMNS = ("entity_type", "entity_id", "surface", *_SOURCES.values())
 
 Integers = npt.NDArray[np.int64]

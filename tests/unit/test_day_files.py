@@ -15,9 +15,10 @@ from jobs.storage.constraints import check_rows, expression
 from jobs.storage.contracts import ContractError, arrow_schema
 from jobs.storage.day_file_writer import DayFileWriter
 from jobs.storage.day_files import WRITTEN, DataFile, read_file
+from jobs.storage.day_reader import wanted
 from jobs.storage.delta_log import logged_files
 from jobs.storage.tables import Tables
-from jobs.storage.task_writes import ONE_PART, write_unit_tables
+from jobs.storage.task_writes import ONE_PART, write_unit_tables, write_units
 from schemas.catalog import TABLES
 from tests.support.local_spark import LocalSpark
 from tests.support.rows import DAY, arrow_rows, later
@@ -171,6 +172,38 @@ def test_a_task_that_makes_several_tables_piece_by_piece_leaves_one_file_of_each
     assert tables.row_counts("clicks") == {DAY: 3}
     assert [file.ds for file in tables.files(NAME, [DAY, NEXT])] == [DAY, NEXT]
     assert len(tables.files("clicks", [DAY])) == 1
+
+
+def test_of_a_file_only_what_may_hold_the_wanted_values_is_read(tmp_path, monkeypatch):
+    tables = Tables(str(tmp_path), LocalSpark)
+    kinds = ["listing", "listing", "shop", "user", "user", "user"]
+    schema = arrow_schema("entity_history")
+    columns = {
+        "entity_type": kinds,
+        "entity_id": [str(number) for number in range(len(kinds))],
+        "ds": [DAY] * len(kinds),
+    }
+    nothing = [0] * len(kinds)
+    rows = pa.table({name: columns.get(name, nothing) for name in schema.names}).cast(schema)
+    write_units(tables, "entity_history", 1, lambda number: iter(rows.to_batches()), [DAY])
+    (file,) = tables.files("entity_history", [DAY])
+    assert pq.ParquetFile(file.address).num_row_groups == 3
+    read = []
+    whole = pq.ParquetFile.read_row_group
+
+    def telling(self, group, *given, **named):
+        read.append(group)
+        return whole(self, group, *given, **named)
+
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", telling)
+    reader = tables.day_reader("entity_history", [DAY])
+    assert reader.among("entity_type", ["user"])(DAY)["entity_id"].to_pylist() == ["3", "4", "5"]
+    assert read == [2]
+    own = reader.where(wanted(entity_id=pa.array(["1", "2", "3"])))
+    found = own.among("entity_type", ["shop", "listing"])(DAY)
+    assert found["entity_id"].to_pylist() == ["1", "2"]
+    assert read == [2, 0, 1]
+    assert len(reader.among("entity_type", ["query"])(DAY)) == 0
 
 
 def test_a_commit_replaces_exactly_its_days(tables):
