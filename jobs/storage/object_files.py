@@ -138,6 +138,8 @@ class ObjectFiles(fs.FileSystemHandler):
         import obstore
 
         name = self._name(path)
+        if not name:
+            self.delete_root_dir_contents()
         with told_as_files():
             for chunk in obstore.list(self._store, prefix=name).collect():
                 obstore.delete(self._store, chunk["path"])

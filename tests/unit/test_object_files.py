@@ -67,6 +67,15 @@ def test_a_folder_is_there_while_it_holds_something(files: fs.FileSystem) -> Non
         files.open_input_file("box/nix")
 
 
+def test_a_bucket_is_never_emptied(files: fs.FileSystem) -> None:
+    with files.open_output_stream("box/kept/a") as file:
+        file.write(b"1")
+    for root in ("box", "box/"):
+        with pytest.raises(NotImplementedError, match="box is not emptied"):
+            files.delete_dir(root)
+    assert files.get_file_info("box/kept/a").type == fs.FileType.File
+
+
 def test_long_files_are_written_and_read_in_parts(
     files: fs.FileSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
