@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.storage.table_reader import open_dataset
+from jobs.storage.table_reader import open_dataset, rows_where
 from jobs.storage.tables import Tables
 
 Row = dict[str, Any]
@@ -37,7 +37,8 @@ def read_where(
         return None
     handle = tables.delta(name) if version is None else tables.delta_at(name, version)
     dataset = open_dataset(name, handle, days)
-    return dataset.to_table(filter=condition, columns=list(columns) if columns else None)
+    wanted = list(columns or dataset.schema.names)
+    return dataset.to_table(wanted) if condition is None else rows_where(dataset, condition, wanted)
 
 
 def read_rows(tables: Tables, name: str, days: Sequence[date], **more: Any) -> list[Row]:

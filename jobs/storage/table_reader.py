@@ -55,6 +55,17 @@ def open_dataset(name: str, handle: DeltaTable, days: Sequence[date] | None = No
     return handle.to_pyarrow_dataset(file_pruning_predicate=pruned, schema=schema)
 
 
+def rows_where(dataset: Dataset, condition: pc.Expression, columns: Sequence[str]) -> pa.Table:
+    """The rows that meet a condition, some batches at a time."""
+    try:
+        return dataset.scanner(
+            columns, condition, batch_readahead=_READAHEAD, fragment_readahead=_READAHEAD
+        ).to_table()
+    except pa.ArrowNotImplementedError:
+        # Files from which delta-rs took rows name a kind of text that Arrow does not compare.
+        return dataset.to_table().filter(condition).select(list(columns))
+
+
 class TableReader:
     """All tables under one storage root, to read."""
 
@@ -182,10 +193,7 @@ class TableReader:
             return arrow_schema(name).empty_table().select(wanted)
         if condition is None:
             return self.dataset(name, days).to_table(columns=wanted)
-        scanner = self.dataset(name, days).scanner(
-            wanted, condition, batch_readahead=_READAHEAD, fragment_readahead=_READAHEAD
-        )
-        return scanner.to_table()
+        return rows_where(self.dataset(name, days), condition, wanted)
 
     def dataset(self, name: str, days: Sequence[date] | None = None) -> Dataset:
         """The files of days of a table, not read yet; the table must exist."""

@@ -26,7 +26,7 @@ _MOMENTS = (
     ("jobs.storage.tables:Tables._commit", 40),
     ("jobs.storage.commits:commit_after", 40),
     ("jobs.storage.commits:once", 40),
-    ("jobs.storage.day_file_writer:_OpenFiles.close", 12),
+    ("jobs.storage.day_file_writer:OpenDays.close", 12),
     ("jobs.planning.record:Records.add", 14),
     ("jobs.planning.checks:record", 14),
     ("jobs.planning.runner:Runner.check_quality", 14),

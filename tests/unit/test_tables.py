@@ -5,12 +5,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from pyspark.sql import types as T
 
 from jobs.setup.exits import UsageError
 from jobs.storage.contracts import ContractError, contract_differences
 from jobs.storage.delta_log import day_condition
+from jobs.storage.reading import read_where
 from jobs.storage.tables import Tables
 from schemas.catalog import TABLES
 from tests.support.rows import DAY, row
@@ -73,6 +75,17 @@ def test_what_another_writer_has_written_is_read(plain):
     plain.write_rows(NAME, priors(DAY, 1.0), [DAY])
     Tables(plain.root).write_rows(NAME, priors(NEXT, 2.0), [NEXT])
     assert stored(plain) == [(DAY, 1.0), (NEXT, 2.0)]
+
+
+def test_rows_are_found_by_text_in_files_from_which_others_took_some(plain):
+    plain.write_rows(NAME, priors(DAY, 1.0, 2.0, 3.0), [DAY])
+    plain.delta(NAME).delete("entity_type = 'e0'")
+    by_text = pc.field("entity_type") == "e2"
+    found = plain.read_arrow(NAME, columns=["strength"], condition=by_text)
+    assert found.to_pylist() == [{"strength": 3.0}]
+    rows = read_where(plain, NAME, [DAY], by_text)
+    assert rows.column_names == list(TABLES[NAME].column_names)
+    assert rows["strength"].to_pylist() == [3.0]
 
 
 def test_the_same_days_written_again_are_the_same_rows(plain):
