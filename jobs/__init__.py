@@ -245,5 +245,6 @@ FLOW: tuple[Job, ...] = (
 )
 """The jobs in the order in which data flows."""
 
+JOBS: dict[str, Job] = {job.name: job for job in FLOW}
 WRITER: dict[str, str] = {table: job.name for job in FLOW for table in job.writes}
 """Which job writes a table."""

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Sequence
 from types import ModuleType
 
-from jobs import FLOW
+from jobs import FLOW, JOBS
 from jobs.commands.arguments import Parser, add_common, add_days, effective_config
 from jobs.planning.record import code_version
 from jobs.setup.environment import check_readable
@@ -174,7 +174,7 @@ def _dispatch(arguments: argparse.Namespace) -> int:
         console.print_json(config.model_dump_json(), highlight=False)
         return ExitCode.DONE
     name = arguments.command
-    if name in ("run", "backfill") or name in {job.name for job in FLOW}:
+    if name in ("run", "backfill") or name in JOBS:
         from jobs.commands.run import run
 
         if arguments.side is not None and not arguments.dry_run:

@@ -44,7 +44,7 @@ class JointSnapshots:
     def of(
         cls, step: Step, facts: Mapping[date, SnapshotFacts], columns: Sequence[str]
     ) -> JointSnapshots:
-        """Those of the days of a step, with so many columns where they are named."""
+        """Those of the days of a step; of listings that are named, these columns are read."""
         days = list(step.days)
         counted = step.available("count_entities")
         return cls(

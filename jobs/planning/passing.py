@@ -10,12 +10,11 @@ from collections.abc import Collection, Mapping
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from jobs import FLOW, WRITER
+from jobs import FLOW, JOBS, WRITER
 
 if TYPE_CHECKING:
     from jobs.planning.planner import Planner
 
-_JOBS = {job.name: job for job in FLOW}
 PASSING = tuple(table for job in FLOW for table in job.passing)
 """The tables."""
 
@@ -40,9 +39,9 @@ def want_passed(planner: Planner, wanted: Mapping[str, set[date]]) -> None:
     pending = [(name, day) for name, days in wanted.items() for day in days]
     while pending:
         name, day = pending.pop()
-        for read in _JOBS[name].reads:
+        for read in JOBS[name].reads:
             writer = WRITER[read.table]
-            if read.table not in _JOBS[writer].passing:
+            if read.table not in JOBS[writer].passing:
                 continue
             for read_day in planner.read_days(read, day):
                 if planner.fingerprint(writer, read_day) is None or read_day in wanted[writer]:

@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from functools import partial
 from typing import Any
 
-from jobs import FLOW, WRITER, Job, Read
+from jobs import FLOW, JOBS, WRITER, Job, Read
 from jobs.landing.sources import Source
 from jobs.planning.landed_logs import LANDED, LandedLogs, digest
 from jobs.planning.passing import passed, want_passed
@@ -22,7 +22,6 @@ from jobs.planning.record import Record
 from jobs.setup.config import Config
 from pipelines.days import contiguous
 
-JOBS: dict[str, Job] = {job.name: job for job in FLOW}
 UNSETTLED = "unsettled"
 """Fingerprint part of a day whose head digest is known only once it has been ingested."""
 

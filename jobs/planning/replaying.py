@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import date
 
+from jobs import JOBS
 from jobs.landing.mends import Mend
-from jobs.planning.planner import JOBS, PlannedStep, Planner
+from jobs.planning.planner import PlannedStep, Planner
 from jobs.planning.record import COMMITTED, STARTED, Attempt, now, table_versions
 from jobs.planning.runner import Runner
 from jobs.setup.exits import UsageError

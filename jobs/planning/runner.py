@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from datetime import date
 from itertools import groupby
 
-from jobs import FLOW
+from jobs import FLOW, JOBS
 from jobs.landing.sources import Source
 from jobs.planning.checks import check_tables
 from jobs.planning.failures import announce, record_failure, tables_of
 from jobs.planning.landed_logs import LANDED
 from jobs.planning.left_out import left_out, remove_rows, say_how_to_go_on, without_left_out
 from jobs.planning.memory import Memory
-from jobs.planning.planner import JOBS, PlannedStep, Planner
+from jobs.planning.planner import PlannedStep, Planner
 from jobs.planning.possible import refuse_impossible
 from jobs.planning.progress import Progress
 from jobs.planning.publications import follow

@@ -113,26 +113,20 @@ def write_parts(
     run: Callable[[int], Batches],
     days: Sequence[date],
     parts: Parts,
-) -> int:
+) -> None:
     """`write_units` for days that may have parts; Spark moves the rows of those to their part.
 
     Where all days have one part nothing is moved, and a unit must make all rows of its day.
     """
-    places = Places({day: parts.of_day.get(day, 1) for day in days})
-    if len(places.all) == len(days):
-        return write_units(tables, name, count, run, days)
+    if all(parts.of_day.get(day, 1) == 1 for day in days):
+        write_units(tables, name, count, run, days)
+        return
 
-    def scatter(number: int) -> Placed:
+    def made(number: int) -> Iterator[tuple[str, pa.Table]]:
         for batch in run(number):
-            yield from _placed(pa.Table.from_batches([batch]), places, parts)
+            yield name, pa.Table.from_batches([batch])
 
-    def write(batches: Batches) -> Batches:
-        for place, rows in unpacked_by_place(batches, whole=parts.gather is not None):
-            yield from _of_place(rows, place, places, parts)
-
-    moved = moved_units(tables.spark, count, scatter, len(places.all))
-    writer = tables.file_writer(name, write, places.parts)
-    return tables.commit(name, moved.mapInArrow(writer, WRITTEN_DDL).toArrow(), days)
+    write_unit_tables(tables, count, made, days, {name: parts})
 
 
 def _placed(rows: pa.Table, places: Places, parts: Parts) -> Placed:
@@ -184,6 +178,7 @@ def write_unit_tables(
     writers = {name: tables.file_writer(name, parts=places[name].parts) for name in names}
     sizes = [len(places[name].all) for name in names]
     first = dict(zip(names, accumulate([0, *sizes]), strict=False))
+    is_gathered = any(own.gather is not None for own in parts.values())
 
     def scatter(number: int) -> Placed:
         for name, rows in run(number):
@@ -195,7 +190,7 @@ def write_unit_tables(
             yield name, rows.to_batches()
 
     def gathered(batches: Batches) -> Iterator[tuple[str, Batches]]:
-        for place, rows in unpacked_by_place(batches, whole=True):
+        for place, rows in unpacked_by_place(batches, whole=is_gathered):
             name = max((n for n in names if first[n] <= place), key=first.__getitem__)
             yield name, _of_place(rows, place - first[name], places[name], parts[name])
 

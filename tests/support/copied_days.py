@@ -18,9 +18,8 @@ from unittest.mock import patch
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs import Job
+from jobs import JOBS, Job
 from jobs.planning import runner as runner_module
-from jobs.planning.planner import JOBS
 from jobs.planning.reasons import MADE_FROM
 from jobs.planning.record import now
 from jobs.planning.runner import Runner

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from jobs.planning.planner import JOBS, PlannedStep
+from jobs import JOBS
+from jobs.planning.planner import PlannedStep
 from jobs.reporting import judging
 from jobs.reporting.alert_log import read_alerts
 from jobs.reporting.judgements import newest_results, of_results, of_run

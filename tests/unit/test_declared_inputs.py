@@ -6,14 +6,12 @@ from datetime import date
 
 import pytest
 
-from jobs import FLOW, WRITER, Job
+from jobs import FLOW, JOBS, WRITER, Job
 from jobs.planning.planner import Planner
 from tests.support.chain import Chain
 from tests.support.watching import Looked
 from tests.support.world import day
 from tests.unit.conftest import DAYS
-
-JOBS = {job.name: job for job in FLOW}
 
 
 @pytest.mark.parametrize("job", FLOW, ids=lambda job: job.name)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from jobs import score_listings
 from jobs.storage.task_writes import write_units
 from tests.support.chain import Chain
 from tests.unit.test_days_of_chain import LAST, TABLES
@@ -79,6 +80,18 @@ def test_a_snapshot_in_slices_gives_the_same(table: str, in_slices: Chain, chain
     assert len(in_slices.runner.tables.slices("listings", [LAST])) > 1
     for at in sorted(in_slices.tables.days(table)):
         assert in_slices.rows(table, at) == chain.rows(table, at), at
+
+
+def test_listings_are_scored_the_same_however_many_at_a_time(
+    chain: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = chain.duplicate(tmp_path)
+    monkeypatch.setattr(score_listings, "_LISTINGS_AT_A_TIME", 3)
+    again.make_alone(chain, ["score_listings"])
+    assert len(again.rows("listing_scores", LAST)) > 3
+    assert again.tables.version("listing_scores") > chain.tables.version("listing_scores")
+    for at in sorted(again.tables.days("listing_scores")):
+        assert again.rows("listing_scores", at) == chain.rows("listing_scores", at), at
 
 
 def test_scores_of_a_large_snapshot_are_stored_in_parts(in_slices: Chain) -> None:

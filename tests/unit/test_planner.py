@@ -7,9 +7,9 @@ from datetime import date, timedelta
 import pytest
 
 from jobs import FLOW
+from jobs import JOBS as DECLARED
 from jobs.landing.sources import Source
 from jobs.planning.landed_logs import LANDED
-from jobs.planning.planner import JOBS as DECLARED
 from jobs.planning.planner import Planner, refit_day
 from jobs.planning.reasons import MADE_FROM, why
 from jobs.planning.record import Record

@@ -16,11 +16,10 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-from jobs import score_listings
+from jobs import JOBS, score_listings
 from jobs.landing.sources import Source
 from jobs.planning import runner as runner_module
 from jobs.planning.exporting import score_file
-from jobs.planning.planner import JOBS
 from jobs.reporting.collect import collect_report
 from jobs.setup.exits import ExitCode, InputMissing, QualityStop
 from jobs.step import Step

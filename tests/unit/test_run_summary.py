@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from jobs.planning.planner import JOBS, PlannedStep
+from jobs import JOBS
+from jobs.planning.planner import PlannedStep
 from jobs.planning.record import now
 from jobs.reporting.judging import Made
 from jobs.reporting.progress import Lines

@@ -13,8 +13,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from jobs import JOBS
 from jobs.planning import runner as runner_module
-from jobs.planning.planner import JOBS, PlannedStep
+from jobs.planning.planner import PlannedStep
 from jobs.planning.record import read_records
 from jobs.planning.runner import Runner
 from jobs.setup.config_layers import load_config

@@ -82,6 +82,17 @@ def test_old_rows_that_nothing_reads_any_more_go_and_nothing_is_made_for_want_of
     assert jobs == {"sample_training", "build_features", "build_joint_rows"}
 
 
+def test_the_command_lets_go_of_what_the_setting_says(copy: Chain) -> None:
+    days = {world_day(k) for k in range(1, DAYS + 1)}
+    where = ["--set", f"storage.root={copy.root}", "--set", "storage.passing_days=2"]
+    assert main(["maintain", "--dry-run", *where]) == ExitCode.DONE
+    assert copy.tables.days("joint_rows") == days
+    assert main(["maintain", *where]) == ExitCode.DONE
+    for name in PASSING:
+        assert copy.tables.days(name) == {world_day(DAYS - 1), world_day(DAYS)}
+    assert copy.tables.days("labeled_impressions") == days
+
+
 def test_rows_that_were_let_go_are_made_again_for_what_is_due_and_reads_them(
     copy: Chain, chain: Chain, tmp_path: Path
 ) -> None:
