@@ -41,7 +41,7 @@ class Job:
     output_version : int
         Raised when the job writes something else for the same input.
     passing : tuple of str
-        Tables whose old days nothing reads, so that upkeep lets go of them; its first is one.
+        Tables whose old days nothing reads, so that upkeep lets go of them.
     """
 
     name: str
@@ -109,16 +109,11 @@ FLOW: tuple[Job, ...] = (
     Job(
         "build_features",
         "features",
-        (
-            Read("training_samples"),
-            Read("entity_history"),
-            Read("entity_priors"),
-            Read("listings"),
-        ),
-        ("features", "feature_names"),
+        (Read("training_samples"), Read("entity_history"), Read("entity_priors"), Read("listings")),
+        ("features", "listing_features", "feature_names"),
         ("features", "history"),
-        "hash the sampled impressions into packed rows, in training order",
-        passing=("features",),
+        "hash listings, and sampled impressions into packed rows in training order",
+        passing=("features", "listing_features"),
     ),
     Job(
         "build_joint_rows",
@@ -129,11 +124,11 @@ FLOW: tuple[Job, ...] = (
             Read("entity_history"),
             Read("feature_names", end=-1, optional=True),
         ),
-        ("joint_rows", "joint_entities", "joint_namespaces"),
+        ("joint_rows", "joint_listings", "joint_entities", "joint_namespaces"),
         ("features", "joint", "history", "scoring"),
         "give every value of all traffic its id, and say what entities are made of",
         output_version=3,
-        passing=("joint_rows", "joint_entities"),
+        passing=("joint_rows", "joint_listings", "joint_entities"),
     ),
     Job(
         "train_models",
@@ -181,10 +176,11 @@ FLOW: tuple[Job, ...] = (
             Read("feature_names", end=-1),
             Read("joint_predictions"),
         ),
-        ("predictions",),
+        ("predictions", "listing_logits"),
         ("features", "history", "scoring"),
         "the models of the day before on the day's promoted traffic",
         output_version=4,
+        passing=("listing_logits",),
     ),
     Job(
         "fit_ensemble",

@@ -7,7 +7,7 @@ attributes are namespaces follows from the day's own rows, and is written beside
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -17,18 +17,23 @@ import pyarrow.compute as pc
 
 from jobs.commands.job import job_main
 from jobs.planning.inputs import request_names
-from jobs.planning.joint_inputs import joint_registry
-from jobs.planning.joint_snapshots import JointSnapshots
+from jobs.planning.joint_inputs import held_days, joint_registry
 from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.contracts import arrow_schema
+from jobs.storage.day_reader import wanted
 from jobs.storage.slices import Slice
-from jobs.storage.task_writes import Parts, write_parts
+from jobs.storage.task_writes import Parts, unit_table_files
 from pipelines.features.joint_days import (
     attributes_of_day,
     by_rows,
     namespace_rows,
     vectors_left_out,
+)
+from pipelines.features.joint_inputs import (
+    HISTORY_COLUMNS,
+    with_relative_price,
+    with_shows_per_day,
 )
 from pipelines.features.joint_patterns import AttributeLimits, add_attributes, count_attributes
 from pipelines.features.joint_reference import reference_ids
@@ -41,9 +46,8 @@ from pipelines.features.joint_snapshot import (
 )
 from pipelines.features.joint_traffic import (
     LearntShare,
-    entity_columns,
     joint_rows,
-    listing_entities,
+    listing_rows,
     request_entities,
     with_rate,
 )
@@ -52,50 +56,57 @@ from pipelines.units_spark import collect_found
 
 
 def run(step: Step) -> Outcome:
-    """Build the rows of all days of the step, slice by slice."""
+    """Build the rows of all days of the step: of listings, then of traffic, slice by slice."""
     days = list(step.days)
-    shown = step.tables.slices("labeled_impressions", days)
-    listed = step.tables.slices("listings", days)
-    parts = step.tables.parts("labeled_impressions", days)
-    given = step.config.scoring.reference
-    names = {day: request_names(step.tables, step.config, day - timedelta(days=1)) for day in days}
-    made = _read_days(step, listed, shown)
-    columns = {name for own in made.values() for name in own.assembler.listing_columns}
-    facts = {day: own.facts for day, own in made.items()}
-    snapshots = JointSnapshots.of(step, facts, sorted(columns))
-
-    def rows(number: int) -> Iterator[pa.RecordBatch]:
-        day = shown[number].ds
-        traffic = with_rate(_valid(shown[number]), made[day].rate)
-        snapshot = snapshots.of_ids(day, traffic["listing_id"])
-        for some in joint_rows(traffic, snapshot, made[day].assembler):
-            yield from some.to_batches()
-
-    in_order = Parts(
-        parts,
-        lambda rows, count: part_in_order(rows["order_key"].to_numpy(), count),
-        lambda rows: rows.sort_by("order_key"),
-    )
-    write_parts(step.tables, "joint_rows", len(shown), rows, days, in_order)
-
-    def entities(number: int) -> Iterator[pa.RecordBatch]:
-        if number < len(listed):
-            day = listed[number].ds
-            own = made[day].assembler
-            reference = reference_ids(own.registry, names[day], given, day)
-            found = listing_entities(snapshots.of_slice(listed[number]), own, reference, day)
-        else:
-            one = shown[number - len(listed)]
-            columns = entity_columns(made[one.ds].assembler.registry)
-            traffic = with_rate(_valid(one, columns), made[one.ds].rate)
-            found = request_entities(traffic, made[one.ds].assembler, one.ds)
-        for table in found:
-            yield from table.to_batches()
-
+    tables = step.tables
+    shown = tables.slices("labeled_impressions", days)
+    listed = tables.slices("listings", days)
+    parts = tables.parts("labeled_impressions", days)
     once = Parts(
         parts, lambda rows, count: part_in_order(rows["id"].to_numpy(), count), first_of_each
     )
-    write_parts(step.tables, "joint_entities", len(listed) + len(shown), entities, days, once)
+    made = _read_days(step, listed, shown)
+    history = tables.day_reader("entity_history", days, HISTORY_COLUMNS)
+    history = history.among("entity_type", ["listing"])
+
+    def of_listings(number: int) -> Iterator[tuple[str, pa.Table]]:
+        day = listed[number].ds
+        own = made[day]
+        listings = listed[number].read(arrow_schema("listings"))
+        known = history.where(wanted(entity_id=listings["listing_id"]))(day)
+        search_days, promoted_days = own.held
+        snapshot = with_shows_per_day(
+            with_relative_price(listings, own.facts.prices), known,
+            search_days=search_days, promoted_days=promoted_days,
+        )  # fmt: skip
+        yield from listing_rows(snapshot, own.assembler, own.reference, day)
+
+    by_listing = Parts.by_hash(tables.parts("listings", days), "listing_id")
+    listing_files = unit_table_files(
+        tables, len(listed), of_listings, days,
+        {"joint_listings": by_listing, "joint_entities": once},
+    )  # fmt: skip
+    tables.commit("joint_listings", listing_files["joint_listings"], days)
+    listings = tables.day_reader("joint_listings", days)
+
+    def of_traffic(number: int) -> Iterator[tuple[str, pa.Table]]:
+        day = shown[number].ds
+        own = made[day]
+        traffic = with_rate(_valid(shown[number]), own.rate)
+        of_traffic = listings.where(wanted(listing_id=traffic["listing_id"]))(day)
+        for rows in joint_rows(traffic, of_traffic, own.assembler):
+            yield "joint_rows", rows
+        for entities in request_entities(traffic, own.assembler, day):
+            yield "joint_entities", entities
+
+    files = unit_table_files(
+        tables, len(shown), of_traffic, days,
+        {"joint_rows": Parts.in_order(parts, "order_key"), "joint_entities": once},
+    )  # fmt: skip
+    tables.commit("joint_rows", files["joint_rows"], days)
+    # An entity is a listing or of requests, so none is in both.
+    entities = [listing_files["joint_entities"], files["joint_entities"]]
+    tables.commit("joint_entities", pa.concat_tables(entities), days)
     return _outcome(step)
 
 
@@ -119,8 +130,14 @@ class _Day:
     """What of a day must be known before its first row is made."""
 
     assembler: JointAssembler
+    """By the attributes of the day."""
     rate: float
+    """Share of the non-clicks that is learnt."""
     facts: SnapshotFacts
+    held: tuple[int, int]
+    """As of `held_days`, on the day before."""
+    reference: Mapping[str, int]
+    """As of `reference_ids`."""
 
 
 def _read_days(step: Step, listed: Sequence[Slice], shown: Sequence[Slice]) -> dict[date, _Day]:
@@ -153,6 +170,7 @@ def _read_days(step: Step, listed: Sequence[Slice], shown: Sequence[Slice]) -> d
     snapshots = _by_day(step, listed, found[: len(listed)])
     traffic = _by_day(step, shown, found[len(listed) :])
     share = LearntShare(joint.whole_rows, joint.ratio)
+    counted = step.available("count_entities")
     attributes, made = {}, {}
     for day in step.days:
         counts = {
@@ -164,7 +182,15 @@ def _read_days(step: Step, listed: Sequence[Slice], shown: Sequence[Slice]) -> d
         rows, clicks = (sum(one[name] for one in traffic[day]) for name in ("rows", "clicks"))
         facts = add_snapshots(registered, snapshots[day])
         assembler = JointAssembler(registered.with_keys(keys), facts.usual_lengths)
-        made[day] = _Day(assembler, share.rate(rows, clicks), facts)
+        yesterday = day - timedelta(days=1)
+        names = request_names(step.tables, step.config, yesterday)
+        made[day] = _Day(
+            assembler,
+            share.rate(rows, clicks),
+            facts,
+            held_days(step.config, counted, yesterday),
+            reference_ids(assembler.registry, names, step.config.scoring.reference, day),
+        )
 
     def read_values(number: int) -> dict[str, dict[str, int]]:
         one = shown[number]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,6 +17,7 @@ import pyarrow.compute as pc
 from jobs.commands.job import job_main
 from jobs.planning.inputs import (
     assembler,
+    context_history,
     read_models,
     read_position_rates,
     read_strengths,
@@ -26,23 +28,26 @@ from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.contracts import arrow_schema
 from jobs.storage.day_reader import DayReader, wanted
-from jobs.storage.slices import Slice
-from jobs.storage.task_writes import write_units
+from jobs.storage.task_writes import Parts, write_parts, write_units
+from pipelines.features.assemble import Assembler
 from pipelines.features.feature_rows import (
     CONTEXT_ENTITIES,
     LISTING_ENTITIES,
-    entity_ids,
+    context_entity_ids,
+    listing_entity_ids,
     with_history,
 )
-from pipelines.features.history import HISTORY_ENTITIES, USER
 from pipelines.models.listing_part import Models
 from pipelines.models.prediction import predict_traffic, score_listing_days
 from pipelines.samples.balanced import order_key
 from pipelines.scores.reference import reference_context
 
+if TYPE_CHECKING:
+    from pyspark import Broadcast
+
 
 def run(step: Step) -> Outcome:
-    """Predict all days of the step, slice by slice."""
+    """Predict all days of the step: first what their listings bring, then slice by slice."""
     days = list(step.days)
     before = {day: day - timedelta(days=1) for day in days}
     learnt = read_models(step.tables, list(before.values()))
@@ -55,7 +60,7 @@ def run(step: Step) -> Outcome:
     shown = step.tables.slices("labeled_impressions", days)
     schema = arrow_schema("labeled_impressions")
     history = step.tables.day_reader("entity_history", days)
-    listings = step.tables.day_reader("listings", days)
+    listings = _score_listings(step, made, models, history)
     joint = step.tables.day_reader("joint_predictions", days)
 
     def predict(number: int) -> Iterator[pa.RecordBatch]:
@@ -66,19 +71,35 @@ def run(step: Step) -> Outcome:
         if not len(rows):
             return
         day_models = models.value[day]
-        snapshot = listings.where(wanted(listing_id=rows["listing_id"]))(day)
-        known = slice_history(history, shown[number], entity_ids(rows, snapshot))
+        scores = listings.where(wanted(listing_id=rows["listing_id"]))(day)
+        known = context_history(history, shown[number], context_entity_ids(rows))
         learnt = joint.where(wanted(order_key=order_key(rows["impression_id"])))(day)
         traffic = with_history(rows, known, CONTEXT_ENTITIES)
-        scores = score_listing_days(
-            with_history(snapshot, known, LISTING_ENTITIES), made, day_models
-        )
         for table in predict_traffic(traffic, scores, made, day_models, rates[day], learnt):
             yield from table.to_batches()
 
     write_units(step.tables, "predictions", len(shown), predict, days)
     models.destroy()
     return {day: DayRecord() for day in days}
+
+
+def _score_listings(
+    step: Step, made: Assembler, models: Broadcast[dict[date, Models]], history: DayReader
+) -> DayReader:
+    """Score listing scope once a listing and day; what reads the scores."""
+    days = list(step.days)
+    listed = step.tables.slices("listings", days)
+
+    def score(number: int) -> Iterator[pa.RecordBatch]:
+        snapshot = listed[number].read(arrow_schema("listings"))
+        own = history.where(wanted(entity_id=listing_entity_ids(snapshot)))
+        known = own.among("entity_type", LISTING_ENTITIES)(listed[number].ds)
+        rows = with_history(snapshot, known, LISTING_ENTITIES)
+        yield from score_listing_days(rows, made, models.value[listed[number].ds]).to_batches()
+
+    by_listing = Parts.by_hash(step.tables.parts("listings", days), "listing_id")
+    write_parts(step.tables, "listing_logits", len(listed), score, days, by_listing)
+    return step.tables.day_reader("listing_logits", days)
 
 
 def _referenced(step: Step, day: date, models: Models) -> Models:
@@ -91,15 +112,6 @@ def _referenced(step: Step, day: date, models: Models) -> Models:
         models,
     )
     return replace(models, reference=reference.logits)
-
-
-def slice_history(history: DayReader, one: Slice, ids: pa.ChunkedArray) -> pa.Table:
-    """The history of entities of a slice of traffic; of users only of those of its part."""
-    own = history.where(wanted(entity_id=ids))
-    part, parts = one.part or (0, 1)
-    of_users = own.among("entity_type", [USER]).of_part("entity_id", part, parts)
-    others = own.among("entity_type", [kind for kind in HISTORY_ENTITIES if kind != USER])
-    return pa.concat_tables([others(one.ds), of_users(one.ds)])
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -15,6 +15,7 @@ from jobs.commands.job import job_main
 from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.contracts import arrow_schema
+from jobs.storage.day_file_writer import PART
 from jobs.storage.task_writes import write_units
 from pipelines.samples.balanced import non_click_rate, sample_training
 
@@ -48,15 +49,21 @@ def run(step: Step) -> Outcome:
     by_day: dict[date, dict[str, float]] = {day: {} for day in days}
     for row in rates:
         by_day[row["ds"]][row["surface"]] = row["non_click_rate"]
-    shown = step.tables.slices("labeled_impressions", days)
+    # Samples stay in the parts of their users, whose history they are to be given.
+    parts = step.tables.stored_parts("labeled_impressions", days)
+    slices = step.tables.slices("labeled_impressions", days)
+    shown = [one for several in slices for one in several.by_part()]
     schema = arrow_schema("labeled_impressions")
     salt = step.config.sampling.salt
 
     def sample(number: int) -> Iterator[pa.RecordBatch]:
-        rows = shown[number].read(schema)
-        yield from sample_training(rows, by_day[shown[number].ds], salt=salt).to_batches()
+        one = shown[number]
+        sampled = sample_training(one.read(schema), by_day[one.ds], salt=salt)
+        if one.part:
+            sampled = sampled.append_column(PART, pa.repeat(pa.scalar(one.part[0]), len(sampled)))
+        yield from sampled.to_batches()
 
-    write_units(step.tables, "training_samples", len(shown), sample, days)
+    write_units(step.tables, "training_samples", len(shown), sample, days, parts)
     return {day: DayRecord() for day in days}
 
 

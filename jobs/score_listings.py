@@ -58,7 +58,6 @@ from pipelines.features.joint_snapshot import (
     snapshot_columns,
 )
 from pipelines.features.prior_strengths import moments
-from pipelines.parts import part_of
 from pipelines.scores.joint_scoring import score_joint_listings
 from pipelines.scores.joint_terms import joint_terms
 from pipelines.scores.live_listings import as_of, live_promoted
@@ -120,12 +119,8 @@ def _score(step: Step, day: date) -> DayRecord:
                 named = scored.append_column("run_id", pa.repeat(pa.scalar(run_id), len(table)))
                 yield from named.to_batches()
 
-    by_key = Parts(
-        step.tables.parts("listings", [day]),
-        lambda rows, count: part_of(rows["listing_id"], count),
-        lambda rows: rows.sort_by("listing_id"),
-    )
-    write_parts(step.tables, "listing_scores", len(listed), score, [day], by_key)
+    by_listing = Parts.by_hash(step.tables.parts("listings", [day]), "listing_id")
+    write_parts(step.tables, "listing_scores", len(listed), score, [day], by_listing)
     shared.destroy()
     terms = context_terms(registry(step.config), names, reference, models, stack.ensemble)
     if stack.correction is not None:

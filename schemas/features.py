@@ -77,6 +77,20 @@ LISTING_VECTORS = Table(
     keys=("listing_id", "ds"),
 )
 
+LISTING_FEATURES = Table(
+    name="listing_features",
+    stage="features",
+    grain="day and listing",
+    columns=(
+        Column("listing_id", T.StringType(), "id of the listing"),
+        Column("historical_slots", T.BinaryType(), "full-width hashes, int32 little endian"),
+        Column("content_slots", T.BinaryType(), "full-width hashes, int32 little endian"),
+        Column("words", T.BinaryType(), "hashes of its words; null where no feature asks", True),
+        DS,
+    ),
+    keys=("listing_id", "ds"),
+)
+
 FEATURES = Table(
     name="features",
     stage="features",
@@ -119,6 +133,7 @@ TABLES = (
     ENTITY_PRIORS,
     TEXT_BASIS,
     LISTING_VECTORS,
+    LISTING_FEATURES,
     FEATURES,
     FEATURE_NAMES,
 )

@@ -30,6 +30,19 @@ JOINT_NAMESPACES = Table(
     keys=("namespace", "ds"),
 )
 
+JOINT_LISTINGS = Table(
+    name="joint_listings",
+    stage="features",
+    grain="day and listing",
+    columns=(
+        Column("listing_id", T.StringType(), "id of the listing"),
+        Column("ids", _LONGS, "64-bit id of the value of each namespace of listings"),
+        Column("words", T.BinaryType(), "hashes of its words, int32 little endian"),
+        DS,
+    ),
+    keys=("listing_id", "ds"),
+)
+
 JOINT_ROWS = Table(
     name="joint_rows",
     stage="features",
@@ -220,6 +233,7 @@ STACK_WEIGHTS = Table(
 
 TABLES = (
     JOINT_NAMESPACES,
+    JOINT_LISTINGS,
     JOINT_ROWS,
     JOINT_ENTITIES,
     JOINT_PREDICTIONS,

@@ -53,6 +53,26 @@ TRAINING_RUNS = Table(
     keys=("model", "ds"),
 )
 
+LISTING_LOGITS = Table(
+    name="listing_logits",
+    stage="models",
+    grain="day and listing, by the models of the day before",
+    columns=(
+        Column("listing_id", T.StringType(), "id of the listing"),
+        Column("category", T.StringType(), "top category", nullable=True),
+        Column("shop", T.StringType(), "id of the shop", nullable=True),
+        Column("historical_listing", T.DoubleType(), "historical logit at the reference context"),
+        Column("content_listing", T.DoubleType(), "content logit at the reference context"),
+        Column("window_impressions", T.LongType(), "impressions, search and promoted windows"),
+        Column("shop_window_impressions", T.LongType(), "the shop's, likewise"),
+        Column("age_days", T.DoubleType(), "days since the listing was created", nullable=True),
+        Column("listing_ratio", T.DoubleType(), "smoothed clicks over expected clicks, promoted"),
+        Column("words", T.BinaryType(), "hashes of its words; null where no feature asks", True),
+        DS,
+    ),
+    keys=("listing_id", "ds"),
+)
+
 PREDICTIONS = Table(
     name="predictions",
     stage="models",
@@ -235,6 +255,7 @@ CONTEXT_TERMS = Table(
 TABLES = (
     MODEL_WEIGHTS,
     TRAINING_RUNS,
+    LISTING_LOGITS,
     PREDICTIONS,
     ENSEMBLE_WEIGHTS,
     CALIBRATION_MAPS,

@@ -16,7 +16,7 @@ from typing import Any
 from jobs import FLOW, JOBS, WRITER, Job, Read
 from jobs.landing.sources import Source
 from jobs.planning.landed_logs import LANDED, LandedLogs, digest
-from jobs.planning.passing import passed, want_passed
+from jobs.planning.passing import PASSING, passed, want_passed
 from jobs.planning.reasons import made_from
 from jobs.planning.record import Record
 from jobs.setup.config import Config
@@ -165,7 +165,8 @@ class Planner:
                 for log, counts in record.details.get("logs", {}).items()
                 if counts.get("accepted")
             )
-        return self.is_kept(job, day) or (bool(JOBS[job].passing) and day <= self._passed)
+        may_pass = any(table in PASSING for table in JOBS[job].writes[:1])
+        return self.is_kept(job, day) or (may_pass and day <= self._passed)
 
     def is_kept(self, job: str, day: date) -> bool:
         """Whether the rows that a job's day has are there."""

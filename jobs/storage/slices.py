@@ -37,7 +37,15 @@ class Slice:
     @property
     def part(self) -> tuple[int, int] | None:
         """The part of all rows and how many the day has; None where they are of any."""
-        return self.files[0].part
+        parts = {file.part for file in self.files}
+        return self.files[0].part if len(parts) == 1 else None
+
+    def by_part(self) -> list[Slice]:
+        """Slices of one part each that hold the same rows."""
+        if self.row_groups:
+            return [self]
+        ordered = sorted(self.files, key=_part)
+        return [Slice(tuple(of_part)) for _, of_part in groupby(ordered, key=_part)]
 
     def read(self, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
         """Read the rows, as `day_files.read_file` does."""

@@ -17,7 +17,7 @@ from jobs.storage.day_file_writer import PART
 from jobs.storage.day_files import WRITTEN_DDL
 from jobs.storage.tables import Tables
 from pipelines.packed_rows_spark import Placed, moved_units, unpacked_by_place
-from pipelines.parts import Ints, Places
+from pipelines.parts import Ints, Places, part_in_order, part_of
 from pipelines.units_spark import Batches, collect_units, unit_frame, unit_kernel
 from schemas.catalog import TABLES
 
@@ -101,6 +101,22 @@ class Parts:
     place: Callable[[pa.Table, int], Ints]
     gather: Callable[[pa.Table], pa.Table] | None = None
 
+    @classmethod
+    def by_hash(cls, of_day: Mapping[date, int], key: str) -> Parts:
+        """Rows by the hash of a column of text, in its order."""
+        return cls(
+            of_day, lambda rows, count: part_of(rows[key], count), lambda rows: rows.sort_by(key)
+        )
+
+    @classmethod
+    def in_order(cls, of_day: Mapping[date, int], key: str) -> Parts:
+        """Rows in the order of a column of 64-bit hashes, part after part."""
+        return cls(
+            of_day,
+            lambda rows, count: part_in_order(rows[key].to_numpy(), count),
+            lambda rows: rows.sort_by(key),
+        )
+
 
 ONE_PART = Parts({}, lambda rows, count: np.zeros(len(rows), np.int32))
 """Of tables whose days are never cut."""
@@ -171,6 +187,18 @@ def write_unit_tables(
     parts : mapping of str to Parts
         By the names of all tables.
     """
+    for name, files in unit_table_files(tables, count, run, days, parts).items():
+        tables.commit(name, files, days)
+
+
+def unit_table_files(
+    tables: Tables,
+    count: int,
+    run: Callable[[int], Iterable[tuple[str, pa.Table]]],
+    days: Sequence[date],
+    parts: Mapping[str, Parts],
+) -> dict[str, pa.Table]:
+    """The files of `write_unit_tables` by table, for `Tables.commit`."""
     names = list(parts)
     places = {
         name: Places({day: own.of_day.get(day, 1) for day in days}) for name, own in parts.items()
@@ -209,6 +237,7 @@ def write_unit_tables(
     else:
         moved = moved_units(tables.spark, count, scatter, sum(sizes))
         written = moved.mapInArrow(lambda batches: write(gathered(batches)), ddl).toArrow()
-    for name in names:
-        files = written.filter(pc.equal(written["table"], name))
-        tables.commit(name, files.drop_columns(["table"]), days)
+    return {
+        name: written.filter(pc.equal(written["table"], name)).drop_columns(["table"])
+        for name in names
+    }

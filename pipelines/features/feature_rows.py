@@ -44,15 +44,18 @@ def with_history(rows: pa.Table, history: pa.Table, entities: Mapping[str, str])
     return rows
 
 
-def entity_ids(contexts: pa.Table, listings: pa.Table) -> pa.ChunkedArray:
-    """The ids of all entities whose history rows of context and listings want, repeated or not."""
-    own = [c for key in CONTEXT_ENTITIES.values() for c in contexts[key].chunks]
-    return pa.chunked_array([*own, *listing_entity_ids(listings).chunks], pa.string())
+def context_entity_ids(contexts: pa.Table) -> pa.ChunkedArray:
+    """The ids of all entities whose history rows of context want, repeated or not."""
+    return _ids(contexts, CONTEXT_ENTITIES)
 
 
 def listing_entity_ids(listings: pa.Table) -> pa.ChunkedArray:
     """The ids of all entities whose history listings want, repeated or not."""
-    chunks = [c for key in LISTING_ENTITIES.values() for c in listings[key].chunks]
+    return _ids(listings, LISTING_ENTITIES)
+
+
+def _ids(rows: pa.Table, entities: Mapping[str, str]) -> pa.ChunkedArray:
+    chunks = [c for key in entities.values() for c in rows[key].chunks]
     return pa.chunked_array(chunks, pa.string())
 
 
@@ -134,10 +137,11 @@ def assemble_listings(rows: pa.Table, assembler: Assembler, names: Names | None 
     Returns
     -------
     pyarrow.Table
-        listing_id, listing_historical, listing_content, words: packed slots.
+        Columns of `listing_features`.
     """
-    kinds = [(name, pa.binary()) for name in ("listing_historical", "listing_content", "words")]
-    made = [pa.schema([("listing_id", pa.string()), *kinds]).empty_table()]
+    kinds = [(name, pa.binary()) for name in ("historical_slots", "content_slots", "words")]
+    schema = pa.schema([("listing_id", pa.string()), *kinds, ("ds", pa.date32())])
+    made = [schema.empty_table()]
     for batch in batches_of(rows):
         tokens = assembler.tokens(batch, "listing")
         slots = assembler.rows(tokens, "listing")
@@ -145,9 +149,10 @@ def assemble_listings(rows: pa.Table, assembler: Assembler, names: Names | None 
             names.add(tokens, batch)
         columns = {
             "listing_id": batch.column("listing_id"),
-            "listing_historical": slots["historical"].to_binary(),
-            "listing_content": slots["content"].to_binary(),
+            "historical_slots": slots["historical"].to_binary(),
+            "content_slots": slots["content"].to_binary(),
             "words": listing_words(assembler, batch),
+            "ds": batch.column("ds"),
         }
         made.append(pa.table(columns))
     return pa.concat_tables(made)
@@ -163,7 +168,7 @@ def listing_words(assembler: Assembler, batch: pa.RecordBatch) -> pa.Array:
 def batches_with_listings(rows: pa.Table, listings: pa.Table) -> Iterator[pa.RecordBatch]:
     """The rows in batches with the columns of their listings; null where in no snapshot."""
     places = pc.index_in(rows["listing_id"], listings["listing_id"].combine_chunks())
-    columns = listings.drop_columns(["listing_id"]).combine_chunks()
+    columns = listings.drop_columns(["listing_id", "ds"]).combine_chunks()
     done = 0
     for batch in batches_of(rows):
         joined = columns.take(places.slice(done, batch.num_rows)).combine_chunks()
@@ -212,7 +217,7 @@ def build_features(
     for batch in batches_with_listings(contexts.sort_by("order_key"), listing_rows):
         columns = {name: batch.column(name) for name in batch.schema.names}
         for model, rows in request_rows(assembler, batch, names).items():
-            of_listing = SlotRows.from_binary(batch.column(f"listing_{model}"))
+            of_listing = SlotRows.from_binary(batch.column(f"{model}_slots"))
             columns[f"{model}_slots"] = SlotRows.concatenate([of_listing, *rows]).to_binary()
         columns["listing_key"] = pa.array(id_keys(batch.column("listing_id")))
         made.append(pa.table({name: columns[name] for name in FEATURES.column_names}))

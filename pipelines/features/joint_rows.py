@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,9 +12,9 @@ import pyarrow as pa
 from pipelines.features.batch import Batch
 from pipelines.features.encodings import ENCODINGS
 from pipelines.features.feature_rows import batches_of
+from pipelines.features.id_rows import packed, unpacked
 from pipelines.features.ids import NONE, cross_ids, value_id, value_ids
 from pipelines.features.joint_dense import dense_values
-from pipelines.features.joint_inputs import RELATIVE_PRICE, SHOWS_PER_DAY
 from pipelines.features.joint_namespace import DENSE, ROW, USUAL, JointNamespace
 from pipelines.features.joint_registry import JointRegistry
 from pipelines.features.pairs import MAX_SHARED, shared_words
@@ -58,6 +58,20 @@ class ListingIds:
     ids: Mapping[str, Ids]
     words: SlotRows
 
+    def columns(self) -> dict[str, pa.Array]:
+        """Columns of `joint_listings`, by which `of_rows` makes them again."""
+        return {
+            "ids": packed(np.column_stack(list(self.ids.values()))),
+            "words": self.words.to_binary(),
+        }
+
+    @classmethod
+    def of_rows(cls, rows: pa.Table, namespaces: Sequence[str]) -> ListingIds:
+        """Those of rows of `joint_listings`, whose namespaces of listings are named in order."""
+        ids = unpacked(rows["ids"], len(namespaces))
+        words = SlotRows.from_binary(rows["words"].combine_chunks())
+        return cls({name: ids[:, k] for k, name in enumerate(namespaces)}, words)
+
 
 @dataclass(frozen=True)
 class JointAssembler:
@@ -78,11 +92,9 @@ class JointAssembler:
         return ListingIds(ids, words)
 
     @property
-    def listing_columns(self) -> list[str]:
-        """Columns of `listings` that `listings` reads, what `joint_inputs` adds left out."""
-        inputs = {name for n in self.registry.of_scope("listing") for name in n.inputs}
-        own = {name.partition(".")[0] for name in inputs} - {RELATIVE_PRICE, SHOWS_PER_DAY}
-        return sorted({"listing_id", "ds", "category", "price", *_WORD_COLUMNS, *own})
+    def listing_namespaces(self) -> list[str]:
+        """Names of the namespaces of `listings`."""
+        return [n.name for n in self.registry.of_scope("listing")]
 
     def listing_ids(self, batch: pa.RecordBatch) -> dict[str, Ids]:
         """Ids of the listings themselves, and of what else may be as many, by namespace."""

@@ -14,7 +14,7 @@ from pipelines.features.feature_rows import batches_of, one_batch
 from pipelines.features.id_rows import packed
 from pipelines.features.joint_reference import reference_rows
 from pipelines.features.joint_registry import JointRegistry
-from pipelines.features.joint_rows import JointAssembler
+from pipelines.features.joint_rows import JointAssembler, ListingIds
 from pipelines.samples.balanced import non_click_rate, order_key, uniform_hash
 
 _PROMOTED = "promoted"
@@ -67,7 +67,7 @@ def with_rate(traffic: pa.Table, rate: float) -> pa.Table:
 
 
 def joint_rows(
-    traffic: pa.Table, snapshot: pa.Table, assembler: JointAssembler
+    traffic: pa.Table, listed: pa.Table, assembler: JointAssembler
 ) -> Iterator[pa.Table]:
     """Rows of impressions, in learning order, some at a time.
 
@@ -75,18 +75,18 @@ def joint_rows(
     ----------
     traffic : pyarrow.Table
         As of `with_rate`, any part of a day.
-    snapshot : pyarrow.Table
-        The day's listings, with the columns of `joint_inputs`: at least those of the traffic.
+    listed : pyarrow.Table
+        Rows of `joint_listings` of the day: at least those of the traffic.
 
     Yields
     ------
     pyarrow.Table
         Columns of `joint_rows`.
     """
-    listings = assembler.listings(one_batch(snapshot))
+    listings = ListingIds.of_rows(listed, assembler.listing_namespaces)
     key = pa.array(order_key(traffic["impression_id"]))
     ordered = traffic.append_column("order_key", key).sort_by("order_key").combine_chunks()
-    at = pc.index_in(ordered["listing_id"], snapshot["listing_id"].combine_chunks())
+    at = pc.index_in(ordered["listing_id"], listed["listing_id"].combine_chunks())
     places = pc.fill_null(at, -1).combine_chunks().to_numpy().astype(np.int64)
     done = 0
     for part in batches_of(ordered):
@@ -106,29 +106,32 @@ def arrow_rows() -> pa.Schema:
     return pa.schema([*kinds, ("sampling_rate", pa.float64()), ids, ("ds", pa.date32())])
 
 
-def listing_entities(
+def listing_rows(
     snapshot: pa.Table, assembler: JointAssembler, reference: Mapping[str, int], day: date
-) -> Iterator[pa.Table]:
-    """What the listings of a day are made of.
+) -> Iterator[tuple[str, pa.Table]]:
+    """Listing scope of some listings of a day, and what they are made of.
 
     Parameters
     ----------
     snapshot : pyarrow.Table
-        Any listings of the day, with the columns of `joint_inputs`.
+        With the columns of `joint_inputs`.
     reference : mapping of str to int
         As of `reference_ids`.
 
     Yields
     ------
-    pyarrow.Table
-        Columns of `joint_entities`.
+    str, pyarrow.Table
+        Rows of `joint_listings` once, and of `joint_entities`.
     """
     registry = assembler.registry
     batch = one_batch(snapshot.sort_by("listing_id"))
+    listings = assembler.listings(batch)
+    rows = {"listing_id": batch.column("listing_id"), **listings.columns()}
+    yield "joint_listings", _of_day(pa.table(rows), day)
+    at_reference = packed(reference_rows(registry, listings, reference))
     for entity in _entities(registry, "listing"):
-        listings = assembler.listings(batch)
-        at_reference = packed(reference_rows(registry, listings, reference))
-        yield _of_day(assembler.contents(batch, entity), at_reference, day)
+        made = assembler.contents(batch, entity).append_column("reference_ids", at_reference)
+        yield "joint_entities", _of_day(made, day)
 
 
 def request_entities(traffic: pa.Table, assembler: JointAssembler, day: date) -> Iterator[pa.Table]:
@@ -148,13 +151,8 @@ def request_entities(traffic: pa.Table, assembler: JointAssembler, day: date) ->
         name = assembler.registry.by_name[entity].inputs[0]
         distinct = pc.unique(traffic[name]).drop_null().sort()
         made = assembler.contents(pa.RecordBatch.from_pydict({name: distinct}), entity)
-        yield _of_day(made, pa.nulls(len(made), pa.list_(pa.int64())), day)
-
-
-def entity_columns(registry: JointRegistry) -> list[str]:
-    """Columns of `labeled_impressions` that `with_rate` and `request_entities` read."""
-    own = {registry.by_name[entity].inputs[0] for entity in _entities(registry, "request")}
-    return sorted({"impression_id", "surface", "clicked", *own})
+        no_row = pa.nulls(len(made), pa.list_(pa.int64()))
+        yield _of_day(made.append_column("reference_ids", no_row), day)
 
 
 def _entities(registry: JointRegistry, scope: str) -> list[str]:
@@ -163,6 +161,5 @@ def _entities(registry: JointRegistry, scope: str) -> list[str]:
     return [entity for entity in named if registry.by_name[entity].scope == scope]
 
 
-def _of_day(made: pa.Table, at_reference: pa.Array, day: date) -> pa.Table:
-    made = made.append_column("reference_ids", at_reference)
+def _of_day(made: pa.Table, day: date) -> pa.Table:
     return made.append_column("ds", pa.repeat(pa.scalar(day, pa.date32()), len(made)))

@@ -35,7 +35,7 @@ def score_listing_days(rows: pa.Table, assembler: Assembler, models: Models) -> 
     Returns
     -------
     pyarrow.Table
-        listing_id and what `predict_traffic` takes over of the listing.
+        Columns of `listing_logits`: what `predict_traffic` takes over of the listing.
     """
     made = []
     # Also without a listing: impressions may show what is in no snapshot.
@@ -49,6 +49,7 @@ def score_listing_days(rows: pa.Table, assembler: Assembler, models: Models) -> 
             "content_listing": pa.array(part.content + models.reference["content"]),
             **evidence(assembler, batch),
             "words": listing_words(assembler, batch),
+            "ds": batch.column("ds"),
         }
         made.append(pa.table(columns))
     return pa.concat_tables(made)
@@ -69,7 +70,7 @@ def predict_traffic(
     contexts : pyarrow.Table
         Valid promoted rows of `labeled_impressions` with the history of context.
     listing_scores : pyarrow.Table
-        As of `score_listing_days`, unique by listing_id.
+        As of `score_listing_days`: at least the listings of the traffic, each once.
     position_rates : mapping
         Position to the promoted click rate before that day; position 0 is all.
     joint : pyarrow.Table

@@ -46,7 +46,7 @@ from pipelines.features.joint_reference import reference_ids
 from pipelines.features.joint_rows import JointAssembler
 from pipelines.features.joint_traffic import (
     joint_rows,
-    listing_entities,
+    listing_rows,
     request_entities,
     with_rate,
 )
@@ -225,10 +225,11 @@ def predicted(chain: Chain, traffic: pa.Table) -> Predicted:
     own = registered.with_keys({scope: found.taken for scope, found in attributes.items()})
     at = reference_ids(own, names, config.scoring.reference, SERVED)
     made_of, learnt = JointAssembler(own), with_rate(traffic, 1.0)
+    (_, listed_ids), *of_listings = listing_rows(snapshot, made_of, at, DAY)
     built = {
-        "joint_rows": list(joint_rows(learnt, snapshot, made_of)),
+        "joint_rows": list(joint_rows(learnt, listed_ids, made_of)),
         "joint_entities": [
-            *listing_entities(snapshot, made_of, at, DAY),
+            *(entities for _, entities in of_listings),
             *request_entities(learnt, made_of, DAY),
         ],
     }

@@ -9,7 +9,7 @@ from jobs.planning.joint_inputs import joint_registry
 from pipelines.features import feature_rows
 from pipelines.features.joint_inputs import with_relative_price, with_shows_per_day
 from pipelines.features.joint_rows import JointAssembler
-from pipelines.features.joint_traffic import LearntShare, joint_rows, with_rate
+from pipelines.features.joint_traffic import LearntShare, joint_rows, listing_rows, with_rate
 from tests.support.rows import DAY
 from tests.support.stages import make_stages
 from tests.support.traffic import days_before, impressions, listings
@@ -36,7 +36,8 @@ def made(config, stages):
     )  # fmt: skip
     own = stages.labeled.filter(pa.compute.equal(stages.labeled["ds"], DAY))
     assembler = JointAssembler(joint_registry(config))
-    return pa.concat_tables(joint_rows(with_rate(own, 1.0), snapshot, assembler))
+    (_, listed), *_ = listing_rows(snapshot, assembler, {}, DAY)
+    return pa.concat_tables(joint_rows(with_rate(own, 1.0), listed, assembler))
 
 
 def test_a_day_s_rows_are_one_piece_in_learning_order_whatever_the_batches(
