@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -204,8 +203,9 @@ def unit_table_files(
         name: Places({day: own.of_day.get(day, 1) for day in days}) for name, own in parts.items()
     }
     writers = {name: tables.file_writer(name, parts=places[name].parts) for name in names}
-    sizes = [len(places[name].all) for name in names]
-    first = dict(zip(names, accumulate([0, *sizes]), strict=False))
+    # A task makes the same part of all tables: a task costs more than a small part.
+    tasks = max(len(own.all) for own in places.values())
+    first = {name: number * tasks for number, name in enumerate(names)}
     is_gathered = any(own.gather is not None for own in parts.values())
 
     def scatter(number: int) -> Placed:
@@ -219,7 +219,7 @@ def unit_table_files(
 
     def gathered(batches: Batches) -> Iterator[tuple[str, Batches]]:
         for place, rows in unpacked_by_place(batches, whole=is_gathered):
-            name = max((n for n in names if first[n] <= place), key=first.__getitem__)
+            name = names[place // tasks]
             yield name, _of_place(rows, place - first[name], places[name], parts[name])
 
     def write(named: Iterable[tuple[str, Batches]]) -> Batches:
@@ -232,10 +232,10 @@ def unit_table_files(
                 yield batch.append_column("table", pa.repeat(pa.scalar(name), batch.num_rows))
 
     ddl = f"{WRITTEN_DDL}, table string"
-    if sum(sizes) == len(names) * len(days):
+    if tasks == len(days):
         written = collect_units(tables.spark, count, lambda number: write(made(number)), ddl)
     else:
-        moved = moved_units(tables.spark, count, scatter, sum(sizes))
+        moved = moved_units(tables.spark, count, scatter, tasks)
         written = moved.mapInArrow(lambda batches: write(gathered(batches)), ddl).toArrow()
     return {
         name: written.filter(pc.equal(written["table"], name)).drop_columns(["table"])

@@ -23,13 +23,16 @@ PLACES = (np.arange(1000) * 7 % 3).astype(np.int32)
 
 @pytest.mark.parametrize("value_bytes", [2**20, 200])
 @pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("partitions", [3, 2])
 def test_every_row_comes_where_it_is_to_go(
-    value_bytes: int, whole: bool, monkeypatch: pytest.MonkeyPatch
+    value_bytes: int, whole: bool, partitions: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(packed_rows_spark, "_VALUE_BYTES", value_bytes)
     halves = [(PLACES[:500], ROWS.slice(0, 500)), (PLACES[500:], ROWS.slice(500))]
-    frame = moved_units(LocalSpark(), 2, lambda number: iter([halves[number]]), 3)  # type: ignore[arg-type]
-    moved = list(unpacked_by_place(iter(frame.toArrow().to_batches()), whole=whole))
+    frame = moved_units(LocalSpark(), 2, lambda number: iter([halves[number]]), partitions)  # type: ignore[arg-type]
+    batches = frame.toArrow().to_batches()
+    assert len(batches) == partitions
+    moved = [one for own in batches for one in unpacked_by_place(iter([own]), whole=whole)]
     assert whole == (len(moved) == 3)
     for place in range(3):
         found = pa.concat_tables(rows for at, rows in moved if at == place)

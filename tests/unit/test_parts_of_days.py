@@ -46,9 +46,26 @@ def test_every_table_is_the_same(table: str, in_parts: Chain, chain: Chain) -> N
         assert in_parts.rows(table, at) == chain.rows(table, at), at
 
 
+OF_PARTS = ("sample_training", "build_features", "build_joint_rows", "predict_traffic")
+"""Jobs that read labelled traffic in the parts that it is stored in."""
+
+
+def test_days_in_many_parts_are_read_where_larger_ones_are_wanted(
+    chain: Chain, in_parts: Chain, tmp_path: Path
+) -> None:
+    made = replace(in_parts.duplicate(tmp_path), settings=chain.settings)
+    shown = made.runner.tables.slices("labeled_impressions", [LAST])
+    assert len(shown) == 1 < len(shown[0].files)
+    made.make_alone(chain, OF_PARTS)
+    for table in ("training_samples", "features", "joint_rows", "predictions"):
+        assert made.tables.version(table) > in_parts.tables.version(table)
+        for at in sorted(made.tables.days(table)):
+            assert made.rows(table, at) == chain.rows(table, at), at
+
+
 LISTING_ROWS = 10
 """Fewer than there are listings on a day."""
-OF_LISTINGS = ("build_features", "build_joint_rows", "score_listings")
+OF_LISTINGS = ("build_features", "build_joint_rows", "predict_traffic", "score_listings")
 """Jobs whose units are listings of the snapshot, beside those that the day's rows are cut for."""
 
 
@@ -73,8 +90,9 @@ def in_slices(chain: Chain, tmp_path_factory: pytest.TempPathFactory) -> Chain:
 
 @pytest.mark.parametrize(
     "table",
-    ["features", "feature_names", "joint_rows", "joint_entities", "joint_namespaces",
-     "listing_scores", "context_terms"],
+    ["listing_features", "features", "feature_names", "joint_listings", "joint_rows",
+     "joint_entities", "joint_namespaces", "listing_logits", "predictions", "listing_scores",
+     "context_terms"],
 )  # fmt: skip
 def test_a_snapshot_in_slices_gives_the_same(table: str, in_slices: Chain, chain: Chain) -> None:
     assert len(in_slices.runner.tables.slices("listings", [LAST])) > 1
@@ -135,7 +153,7 @@ def test_the_record_of_a_step_says_in_how_many_parts_a_day_is(chain: Chain, tmp_
 def test_what_grows_with_the_day_is_stored_in_parts(in_parts: Chain) -> None:
     assert len(in_parts.tables.files("impressions", [LAST])) > 20
     of_traffic = ("labeled_impressions", "entity_counts", "entity_history", "joint_rows")
-    for table in (*of_traffic, "features", "feature_names"):
+    for table in (*of_traffic, "training_samples", "features", "feature_names"):
         days = sorted(in_parts.tables.days(table))
         files = in_parts.tables.files(table, days)
         assert all(file.part is not None for file in files), table
