@@ -50,6 +50,8 @@ def run(step: Step) -> Outcome:
     outcome: Outcome = {}
     for day in step.days:
         judged, coded = _judged(step, day, stacks[day])
+        # The rows that they were made of are gone, and judging takes as much again.
+        pa.default_memory_pool().release_unused()
         rows = evaluate(judged) + evaluate_fields(
             judged, PUBLISHED, coded, min_expected=step.config.evaluation.min_field_clicks
         )

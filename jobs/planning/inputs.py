@@ -153,7 +153,11 @@ def read_predictions(tables: Tables, days: Sequence[date], max_rows: int) -> pa.
     # The order key is a hash: its lower end is a stable sample.
     in_sample = None if share == 1.0 else pc.field("order_key") < int((share - 0.5) * 2**64)
     table = tables.read_arrow("predictions", days, condition=in_sample)
-    return table.sort_by([("ds", "ascending"), ("order_key", "ascending")]).combine_chunks()
+    ordered = table.sort_by([("ds", "ascending"), ("order_key", "ascending")]).combine_chunks()
+    # Reading and sorting have taken as much again, three times.
+    del table
+    pa.default_memory_pool().release_unused()
+    return ordered
 
 
 def read_position_rates(
