@@ -53,6 +53,8 @@ from pipelines.models.joint_tables import (
 
 MADE = ("joint_predictions", "joint_weights", *JOINT_STATE)
 _ROWS = ["order_key", "surface", "clicked", "sampling_rate", "ids", "ds"]
+_CONTENTS = ["entity", "id", "parts", "kinds", "values"]
+_REFERENCES = ["id", "reference_ids"]
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ class _Work:
     learnt: Mapping[date, _Day]
     made: frozenset[date]
     rows: Mapping[date, Sequence[DataFile]]
-    entities: DayReader
+    references: Mapping[date, Sequence[DataFile]]
+    contents: DayReader
     state: Mapping[str, DayReader]
 
 
@@ -97,7 +100,8 @@ def run(step: Step) -> Outcome:
         _day_models(step, start, learnt),
         frozenset(days),
         {day: step.tables.files("joint_rows", [day]) for day in learnt},
-        reader("joint_entities", learnt),
+        {day: step.tables.files("joint_entities", [day]) for day in learnt},
+        reader("joint_entities", learnt, _CONTENTS),
         {name: reader(name, [stored] if stored else []) for name in JOINT_STATE},
     )
     write_unit_tables(
@@ -130,21 +134,24 @@ def _learn(work: _Work) -> Iterator[tuple[str, pa.Table]]:
         state = from_tables(spec, **{name: read(work.stored) for name, read in work.state.items()})
     for number, (day, own) in enumerate(work.learnt.items()):
         state, spec = grown(state, spec, own.spec), own.spec
-        entities = work.entities(day)
         contents = {
-            name: with_kinds(to_contents(entities, name), own.kinds) for name in spec.entities
+            name: with_kinds(
+                to_contents(work.contents.among("entity", [name])(day), name), own.kinds
+            )
+            for name in spec.entities
         }
         if not state.rows:
             state = _at_base(work, own, state, day)
         model = JointModel(spec, state, contents)
         # Nothing was known before the first rows: their own base rate is no prediction of them.
         if day in work.made and state.rows:
-            predictor = JointPredictor(model, _wide(entities, own), spec.row_number("listing"))
+            listings = _references(work.references[day], own)
+            predictor = JointPredictor(model, listings, spec.row_number("listing"))
             for rows in _blocks(work.rows[day], own):
                 yield "joint_predictions", predictor.predict(rows)
         # Of a large warehouse these are as much as the model itself.
         model.forget_coordinates()
-        del state, entities, contents
+        del state, contents
         for rows in _learnt_blocks(work.rows[day], own):
             model.learn(
                 unpacked(rows.column("ids"), len(spec.rows)),
@@ -194,11 +201,12 @@ def _blocks(files: Sequence[DataFile], own: _Day) -> Iterator[pa.RecordBatch]:
         yield batch.set_column(batch.schema.get_field_index("ids"), "ids", ids)
 
 
-def _wide(entities: pa.Table, own: _Day) -> pa.Table:
-    """Entities whose rows at the reference context have the model's columns."""
-    at = entities.schema.get_field_index("reference_ids")
-    wide = widened(entities["reference_ids"], own.columns, len(own.spec.rows))
-    return entities.set_column(at, "reference_ids", wide)
+def _references(files: Sequence[DataFile], own: _Day) -> Iterator[pa.RecordBatch]:
+    """Rows of entities at the reference context, with the model's columns."""
+    schema = arrow_schema("joint_entities")
+    for batch in (one for file in files for one in read_batches(file, schema, _REFERENCES)):
+        wide = widened(batch.column("reference_ids"), own.columns, len(own.spec.rows))
+        yield batch.set_column(1, "reference_ids", wide)
 
 
 def _tables(own: _Day, state: JointState, *, whole: bool) -> dict[str, pa.Table]:

@@ -80,6 +80,7 @@ JOINT_ENTITIES = Table(
         DS,
     ),
     keys=("entity", "id", "ds"),
+    clustered_by="entity",
 )
 
 JOINT_PREDICTIONS = Table(

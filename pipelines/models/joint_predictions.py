@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,24 +19,28 @@ class JointPredictor:
     ----------
     model : JointModel
         With the day's entities.
-    listings : pyarrow.Table
-        Rows of `joint_entities` of the day: listings with `reference_ids`.
+    listings : iterable of pyarrow.RecordBatch
+        Rows of `joint_entities` of the day, some at a time: id and `reference_ids`, which
+        listings have.
     listing_column : int
         Which column of a row holds the listing.
     """
 
-    def __init__(self, model: JointModel, listings: pa.Table, listing_column: int) -> None:
+    def __init__(
+        self, model: JointModel, listings: Iterable[pa.RecordBatch], listing_column: int
+    ) -> None:
         self._model = model
         self._column = listing_column
         scale = model.state.chosen
         self._scale, self._mean, self._variance = scale, model.means(scale), model.variances(scale)
-        own = listings.filter(pc.is_valid(listings["reference_ids"])).combine_chunks()
-        width = len(model.spec.rows)
-        ids = own["id"].to_numpy()
-        _, first = np.unique(ids, return_index=True)
-        at_reference = model.index(unpacked(own["reference_ids"], width))
-        logit = model.sums(at_reference, self._mean)
-        self._listing_ids, self._logits = ids[first], logit[first]
+        ids, logits = [np.empty(0, np.int64)], [np.empty(0)]
+        for some in listings:
+            own = some.filter(pc.is_valid(some.column("reference_ids")))
+            at_reference = unpacked(own.column("reference_ids"), len(model.spec.rows))
+            ids.append(own.column("id").to_numpy())
+            logits.append(model.sums(model.index(at_reference), self._mean))
+        self._listing_ids, first = np.unique(np.concatenate(ids), return_index=True)
+        self._logits = np.concatenate(logits)[first]
 
     def predict(self, rows: pa.RecordBatch) -> pa.Table:
         """Predict the promoted rows of a batch of `joint_rows`.

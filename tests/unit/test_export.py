@@ -245,7 +245,7 @@ def predicted(chain: Chain, traffic: pa.Table) -> Predicted:
     )
     contents = {n: with_kinds(to_contents(entities, n), kinds) for n in spec.entities}
     predictor = JointPredictor(
-        JointModel(spec, state, contents), entities, spec.row_number("listing")
+        JointModel(spec, state, contents), entities.to_batches(), spec.row_number("listing")
     )
     made, listed = (
         assembler(config, strengths), with_history(listings, history, LISTING_ENTITIES)

@@ -125,7 +125,9 @@ def test_a_user_s_own_weights_are_not_among_those_of_listings(learnt: Learnt) ->
 
 def test_stored_parts_add_up_to_the_logit_of_the_row(learnt: Learnt) -> None:
     entities = learnt.entities.append_column("reference_ids", packed(at_reference()))
-    predictor = JointPredictor(learnt.model, entities, SPEC.row_number("listing"))
+    predictor = JointPredictor(
+        learnt.model, entities.to_batches(max_chunksize=7), SPEC.row_number("listing")
+    )
     batch, at, _ = traffic(9, rows=200)
     rows = ASSEMBLER.rows(batch, ASSEMBLER.listings(listings()), at)
     stored = pa.RecordBatch.from_pydict(
