@@ -23,6 +23,7 @@ from jobs.setup.environment import conf_directory
 from jobs.setup.exits import ExitCode, UsageError
 from jobs.storage.tables import Tables
 from pipelines.quality.results import QualityResult
+from pipelines.quality.wording import figure
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -133,7 +134,7 @@ def _show(
         shown.add_row(
             f"{name} ({r.slice})" if r.slice else name,
             r.status,
-            "" if r.observed is None else f"{r.observed:.6g}",
+            figure(r.observed),
             r.expected,
             r.details or "",
         )

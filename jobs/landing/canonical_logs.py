@@ -63,7 +63,7 @@ def select_log(
     wanted = {column.name for column in LOGS[log]} - set(rows.columns)
     for told in (told for view in views.values() for told in view.unread):
         if told.partition(" ")[0] in wanted:
-            raise InputMissing(f"a column of {log} is of a type that cannot be read: {told}")
+            raise InputMissing(f"a column of {log} cannot be read: {told}")
     if "ds" not in rows.columns:
         raise UsageError(
             f"source {source.name}: the SELECT of {log} yields no ds, the log day: "
@@ -113,7 +113,7 @@ def _run_select(
         for told in (told for view in views.values() for told in view.unread):
             if f"`{told.partition(' ')[0]}`" in text:
                 raise InputMissing(
-                    f"the SELECT of {log} reads a column of a type that cannot be read: {told}"
+                    f"the SELECT of {log} reads a column that cannot be read: {told}"
                 ) from None
         at = f", line {line}" if line else ""
         raise UsageError(f"{source.directory / f'{log}.sql'}{at}: {text}") from None

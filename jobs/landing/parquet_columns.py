@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -34,9 +33,9 @@ class ParquetColumn:
     Attributes
     ----------
     kind : str
-        That type in words.
+        That type in words, or why the column is not read whatever its type.
     spark_type : str or None
-        As JSON; None where Spark refuses the type.
+        As JSON; None where Spark refuses the type, or has two columns of that name.
     is_nanoseconds : bool
         An instant that Spark, as our sessions are set, hands out as a whole number.
     is_untyped : bool
@@ -56,7 +55,7 @@ def parquet_columns(landing: Landing, file: LandingFile) -> tuple[ParquetColumn,
     Raises
     ------
     InputMissing
-        It cannot be read, or has two columns of the same name.
+        It cannot be read.
     """
     try:
         with landing.filesystem.open_input_file(landing.path(file.name)) as opened:
@@ -72,13 +71,21 @@ def parquet_columns(landing: Landing, file: LandingFile) -> tuple[ParquetColumn,
         raise (
             store_error(problem, told) or InputMissing(f"{told}: {first_line(problem)}")
         ) from None
-    counts = Counter(name.lower() for name in schema.names)
-    if twice := [name for name in schema.names if counts[name.lower()] > 1]:
-        raise InputMissing(
-            f"landing file {file.address} cannot be read: to Spark its columns {', '.join(twice)} "
-            "have the same name; rename or drop all but one"
+    alike: dict[str, list[str]] = {}
+    for name in schema.names:
+        alike.setdefault(name.lower(), []).append(name)
+    return tuple(
+        _column(field, field.name in int96)
+        if len(names := alike[field.name.lower()]) == 1
+        else ParquetColumn(
+            field.name,
+            f"to Spark the same name as another of {', '.join(names)}: rename or drop all but one",
+            None,
+            is_nanoseconds=False,
+            is_untyped=False,
         )
-    return tuple(_column(field, field.name in int96) for field in schema)
+        for field in schema
+    )
 
 
 def spark_schema(columns: tuple[ParquetColumn, ...]) -> T.StructType:

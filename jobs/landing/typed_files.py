@@ -59,13 +59,11 @@ def typed_file(address: str, declared: pa.Schema, required: frozenset[str]) -> T
         return None
     # Names must be those of the log to the letter: Spark, which judges all other files, takes
     # `Listing_ID` for `listing_id`, and of two such columns neither.
-    folded = [name.casefold() for name in have.names]
-    if len(set(folded)) < len(folded):
-        return None
     if any(name not in declared.names for name in have.names if name.casefold() in declared.names):
         return None
     taken = [field for field in have if field.name in declared.names]
-    if not required <= {field.name for field in taken}:
+    names = {field.name for field in taken}
+    if not required <= names or len(names) < len(taken):
         return None
     if not all(_is_alike(field.type, declared.field(field.name).type) for field in taken):
         return None

@@ -180,11 +180,6 @@ def _message(stopped: Sequence[QualityResult]) -> str:
     failures = []
     for result in stopped[:SHOWN]:
         part = f"[{result.slice}]" if result.slice else ""
-        said = result.details or ""
-        if result.status != "ERROR" and result.observed is not None:
-            said = f"{result.observed:.6g}, expected {result.expected}" + (
-                f" ({said})" if said else ""
-            )
-        failures.append(f"{result.table}.{result.check}{part} of {result.ds}: {said}")
+        failures.append(f"{result.table}.{result.check}{part} of {result.ds}: {result.told}")
     more = f" and {len(stopped) - SHOWN} more" if len(stopped) > SHOWN else ""
     return f"{'; '.join(failures)}{more}"

@@ -156,13 +156,9 @@ def _parts(broken: Sequence[QualityResult]) -> str:
 
 def _measured(result: QualityResult) -> str:
     """How far off."""
-    details = result.details or ""
-    if result.status == "ERROR" or result.observed is None:
-        return details or f"not measured, expected {result.expected}"
-    if _is_gate(result):
-        return f"{details}, asked for {result.expected}"
-    said = f"{result.observed:.6g}, expected {result.expected}"
-    return f"{said} ({details})" if details else said
+    if _is_gate(result) and result.status != "ERROR" and result.observed is not None:
+        return f"{result.details or ''}, asked for {result.expected}"
+    return result.told
 
 
 def of_run(

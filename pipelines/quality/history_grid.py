@@ -11,6 +11,7 @@ from typing import Any
 from pipelines.plain import finalized
 from pipelines.quality.gates import GATE_MARK
 from pipelines.quality.report import STATUS_MARKS, STATUS_ORDER
+from pipelines.quality.wording import figure
 
 HISTORY_DAYS = 28
 """Four of each weekday."""
@@ -129,7 +130,7 @@ def _row(
 def _told(row: Mapping[str, Any] | None) -> str:
     if row is None or row["status"] not in _BAD:
         return ""
-    observed = "" if row["observed"] is None else f"{row['observed']:.5g}, "
+    observed = "" if row["observed"] is None else f"{figure(row['observed'], 5)}, "
     part = f" of {row['slice']}" if row["slice"] else ""
     return f"{row['status']}{part}: {observed}expected {row['expected']}"
 

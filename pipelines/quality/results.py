@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
+from pipelines.quality.wording import figure
+
 Status = Literal["PASS", "WARN", "FAIL", "ERROR", "SKIP"]
 
 
@@ -40,6 +42,14 @@ class QualityResult:
     state: str | None = None
     low: float | None = None
     high: float | None = None
+
+    @property
+    def told(self) -> str:
+        """What was measured and what it should be, in words; why it could not be."""
+        if self.status == "ERROR" or self.observed is None:
+            return self.details or f"not measured, expected {self.expected}"
+        said = f"{figure(self.observed)}, expected {self.expected}"
+        return f"{said} ({self.details})" if self.details else said
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from datetime import date
 
@@ -19,6 +20,19 @@ def number(value: float | None, digits: int = 0) -> str:
     if value is None:
         return "–"
     return f"{value:,.{digits}f}".replace("-", "−")
+
+
+def figure(value: float | None, digits: int = 6) -> str:
+    """Write what was measured, whatever its size; "out of all proportion" for a ratio to nothing.
+
+    Examples
+    --------
+    >>> figure(0.1234567), figure(float("inf")), figure(None)
+    ('0.123457', 'out of all proportion', '')
+    """
+    if value is None:
+        return ""
+    return "out of all proportion" if math.isinf(value) else f"{value:.{digits}g}"
 
 
 def signed(value: float | None, digits: int = 2) -> str:

@@ -69,6 +69,11 @@ def test_a_failed_check_says_how_far_off_why_it_matters_and_whose_it_is() -> Non
     assert (told.owner, told.severity, told.stops) == ("pricing", "ticket", False)
 
 
+def test_a_ratio_to_nothing_is_told_in_words() -> None:
+    told = result(observed=float("inf"), expected="<= 2", details="clicks 7, promised 0").told
+    assert told == "out of all proportion, expected <= 2 (clicks 7, promised 0)"
+
+
 def test_slices_of_a_check_are_one_problem_that_names_a_few() -> None:
     (told,) = problems(*(result(slice=f"s{n}") for n in range(9)))
     assert told.what.startswith("listings.rows of s0, s1, s2 and 6 more: ")
