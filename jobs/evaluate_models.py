@@ -22,6 +22,7 @@ from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.contracts import arrow_schema
 from jobs.storage.task_writes import write_units
+from pipelines.memory import give_back_memory
 from pipelines.models.elementary import probabilities
 from pipelines.models.field_metrics import evaluate_fields
 from pipelines.models.fields import Coded
@@ -51,7 +52,7 @@ def run(step: Step) -> Outcome:
     for day in step.days:
         judged, coded = _judged(step, day, stacks[day])
         # The rows that they were made of are gone, and judging takes as much again.
-        pa.default_memory_pool().release_unused()
+        give_back_memory()
         rows = evaluate(judged) + evaluate_fields(
             judged, PUBLISHED, coded, min_expected=step.config.evaluation.min_field_clicks
         )

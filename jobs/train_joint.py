@@ -32,11 +32,12 @@ from jobs.storage.contracts import arrow_schema
 from jobs.storage.day_files import DataFile, read_batches
 from jobs.storage.day_reader import DayReader
 from jobs.storage.task_writes import ONE_PART, write_unit_tables
-from pipelines.days import day_number
+from pipelines.days import day_number, with_day
 from pipelines.features.feature_rows import even_batches
 from pipelines.features.id_rows import unpacked
 from pipelines.features.joint_patterns import both_keys
 from pipelines.features.joint_registry import JointRegistry
+from pipelines.memory import give_back_memory
 from pipelines.models.joint import JointModel
 from pipelines.models.joint_content import ordered_sum
 from pipelines.models.joint_growth import grown, places_of, widened, with_kinds
@@ -134,10 +135,9 @@ def _learn(work: _Work) -> Iterator[tuple[str, pa.Table]]:
         state = from_tables(spec, **{name: read(work.stored) for name, read in work.state.items()})
     for number, (day, own) in enumerate(work.learnt.items()):
         state, spec = grown(state, spec, own.spec), own.spec
+        read = work.contents.among
         contents = {
-            name: with_kinds(
-                to_contents(work.contents.among("entity", [name])(day), name), own.kinds
-            )
+            name: with_kinds(to_contents(read("entity", [name])(day), name), own.kinds)
             for name in spec.entities
         }
         if not state.rows:
@@ -145,13 +145,12 @@ def _learn(work: _Work) -> Iterator[tuple[str, pa.Table]]:
         model = JointModel(spec, state, contents)
         # Nothing was known before the first rows: their own base rate is no prediction of them.
         if day in work.made and state.rows:
-            listings = _references(work.references[day], own)
-            predictor = JointPredictor(model, listings, spec.row_number("listing"))
-            for rows in _blocks(work.rows[day], own):
-                yield "joint_predictions", predictor.predict(rows)
+            for predicted in _predictions(work, model, day):
+                yield "joint_predictions", predicted
         # Of a large warehouse these are as much as the model itself.
         model.forget_coordinates()
         del state, contents
+        give_back_memory()
         for rows in _learnt_blocks(work.rows[day], own):
             model.learn(
                 unpacked(rows.column("ids"), len(spec.rows)),
@@ -162,13 +161,22 @@ def _learn(work: _Work) -> Iterator[tuple[str, pa.Table]]:
         state = model.end(day_number(day))
         # What is written next is as large again, and blocks of rows have left as much free memory.
         del model
-        pa.default_memory_pool().release_unused()
+        give_back_memory()
         if day in work.made:
             # The day before the last too: the next run makes the last anew, with its late clicks.
             whole = number >= len(work.learnt) - 2
-            for name, table in _tables(own, state, whole=whole).items():
-                ds = pa.repeat(pa.scalar(day, pa.date32()), len(table))
-                yield name, table.append_column("ds", ds)
+            yield from _tables(own, state, day, whole=whole)
+    del state
+    give_back_memory()
+
+
+def _predictions(work: _Work, model: JointModel, day: date) -> Iterator[pa.Table]:
+    """Predict the day by the model of the day before."""
+    own = work.learnt[day]
+    listings = _references(work.references[day], own)
+    predictor = JointPredictor(model, listings, own.spec.row_number("listing"))
+    for rows in _blocks(work.rows[day], own):
+        yield predictor.predict(rows)
 
 
 def _at_base(work: _Work, own: _Day, state: JointState, day: date) -> JointState:
@@ -209,18 +217,17 @@ def _references(files: Sequence[DataFile], own: _Day) -> Iterator[pa.RecordBatch
         yield batch.set_column(1, "reference_ids", wide)
 
 
-def _tables(own: _Day, state: JointState, *, whole: bool) -> dict[str, pa.Table]:
-    """Rows of the tables of a day, without ds; the whole state where asked for."""
+def _tables(
+    own: _Day, state: JointState, day: date, *, whole: bool
+) -> Iterator[tuple[str, pa.Table]]:
+    """Rows of the tables of a day; of the whole state where asked for."""
     spec = own.spec
     rows = {"joint_runs": run_rows(spec, state), "joint_priors": prior_rows(spec, state)}
-    made = {name: pa.Table.from_pylist(one, _without_ds(name)) for name, one in rows.items()}
-    made["joint_weights"] = weight_table(spec, state, own.served)
-    return made | (state_tables(spec, state) if whole else {})
-
-
-def _without_ds(name: str) -> pa.Schema:
-    schema = arrow_schema(name)
-    return schema.remove(schema.get_field_index("ds"))
+    for name, few in rows.items():
+        yield name, pa.Table.from_pylist([row | {"ds": day} for row in few], arrow_schema(name))
+    made = {"joint_weights": weight_table(spec, state, own.served)}
+    for name, table in (made | (state_tables(spec, state) if whole else {})).items():
+        yield name, with_day(table, day)
 
 
 def _outcome(step: Step) -> Outcome:

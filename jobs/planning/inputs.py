@@ -23,6 +23,7 @@ from pipelines.features.history import USER, Windows
 from pipelines.features.prior_strengths import Moments, strengths
 from pipelines.features.registry import MODELS, Namespace, of_scope
 from pipelines.features.text_basis import TextBasis
+from pipelines.memory import give_back_memory
 from pipelines.models.listing_part import Models
 from pipelines.models.stack import Stack
 from pipelines.models.weights import Weights
@@ -156,7 +157,7 @@ def read_predictions(tables: Tables, days: Sequence[date], max_rows: int) -> pa.
     ordered = table.sort_by([("ds", "ascending"), ("order_key", "ascending")]).combine_chunks()
     # Reading and sorting have taken as much again, three times.
     del table
-    pa.default_memory_pool().release_unused()
+    give_back_memory()
     return ordered
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.features.feature_rows import batches_of, one_batch
+from pipelines.features.feature_rows import batches_of
 from pipelines.features.id_rows import packed
 from pipelines.features.joint_reference import reference_rows
 from pipelines.features.joint_registry import JointRegistry
@@ -121,17 +121,17 @@ def listing_rows(
     Yields
     ------
     str, pyarrow.Table
-        Rows of `joint_listings` once, and of `joint_entities`.
+        Rows of `joint_listings`, and of `joint_entities`, some at a time.
     """
     registry = assembler.registry
-    batch = one_batch(snapshot.sort_by("listing_id"))
-    listings = assembler.listings(batch)
-    rows = {"listing_id": batch.column("listing_id"), **listings.columns()}
-    yield "joint_listings", _of_day(pa.table(rows), day)
-    at_reference = packed(reference_rows(registry, listings, reference))
-    for entity in _entities(registry, "listing"):
-        made = assembler.contents(batch, entity).append_column("reference_ids", at_reference)
-        yield "joint_entities", _of_day(made, day)
+    for batch in batches_of(snapshot.sort_by("listing_id")):
+        listings = assembler.listings(batch)
+        rows = {"listing_id": batch.column("listing_id"), **listings.columns()}
+        yield "joint_listings", _of_day(pa.table(rows), day)
+        at_reference = packed(reference_rows(registry, listings, reference))
+        for entity in _entities(registry, "listing"):
+            made = assembler.contents(batch, entity).append_column("reference_ids", at_reference)
+            yield "joint_entities", _of_day(made, day)
 
 
 def request_entities(traffic: pa.Table, assembler: JointAssembler, day: date) -> Iterator[pa.Table]:

@@ -10,9 +10,9 @@ from datetime import date
 from decimal import Decimal
 
 import duckdb
-import pyarrow as pa
 import pyarrow.dataset as ds
 
+from pipelines.memory import give_back_memory
 from pipelines.quality.context import MetricsRow
 from pipelines.quality.duck import connect
 from pipelines.quality.group_rules import LeakRule
@@ -50,7 +50,7 @@ def measure(rows: ds.Dataset, rules: TableRules, day: str = "ds") -> dict[date, 
     with connect() as connection:
         measured = connection.from_arrow(rows).aggregate(f"{day}, {listed}", day).fetchall()
     # What was read of a large day is free again, and would stay with this process.
-    pa.default_memory_pool().release_unused()
+    give_back_memory()
     return {
         at: {
             name: float(value) if isinstance(value, Decimal) else value

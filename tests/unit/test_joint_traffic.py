@@ -36,7 +36,8 @@ def made(config, stages):
     )  # fmt: skip
     own = stages.labeled.filter(pa.compute.equal(stages.labeled["ds"], DAY))
     assembler = JointAssembler(joint_registry(config))
-    (_, listed), *_ = listing_rows(snapshot, assembler, {}, DAY)
+    of_listings = listing_rows(snapshot, assembler, {}, DAY)
+    listed = pa.concat_tables(rows for name, rows in of_listings if name == "joint_listings")
     return pa.concat_tables(joint_rows(with_rate(own, 1.0), listed, assembler))
 
 
