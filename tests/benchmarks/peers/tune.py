@@ -57,7 +57,7 @@ def main() -> None:
         least = float(len(start))
         for setting, values in peer.GRID.items():
             for value in values:
-                if value == best[setting]:
+                if value == peer.CHOSEN[setting]:
                     continue
                 losses = tried(best | {setting: value})
                 total = sum(loss / first for loss, first in zip(losses, start, strict=True))
