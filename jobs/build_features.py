@@ -13,22 +13,18 @@ from datetime import date
 import pyarrow as pa
 
 from jobs.commands.job import job_main
-from jobs.planning.inputs import assembler, context_history, read_strengths
+from jobs.planning.histories import contexts_with_history, listings_with_history
+from jobs.planning.inputs import assembler, read_strengths
 from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.contracts import arrow_schema
 from jobs.storage.day_reader import wanted
 from jobs.storage.task_writes import Parts, unit_table_files
 from pipelines.features.feature_rows import (
-    CONTEXT_ENTITIES,
-    LISTING_ENTITIES,
     Names,
     added_names,
     assemble_listings,
     build_features,
-    context_entity_ids,
-    listing_entity_ids,
-    with_history,
 )
 from pipelines.parts import part_of
 
@@ -43,12 +39,9 @@ def run(step: Step) -> Outcome:
     samples = tables.slices("training_samples", days)
 
     def of_listings(number: int) -> Iterator[tuple[str, pa.Table]]:
-        snapshot = snapshots[number].read(arrow_schema("listings"))
-        own = history.where(wanted(entity_id=listing_entity_ids(snapshot)))
-        known = own.among("entity_type", LISTING_ENTITIES)(snapshots[number].ds)
         names = Names()
-        rows = with_history(snapshot, known, LISTING_ENTITIES)
-        yield "listing_features", assemble_listings(rows, made, names)
+        listed = listings_with_history(history, snapshots[number])
+        yield "listing_features", assemble_listings(listed, made, names)
         yield "feature_names", names.table()
 
     parts = tables.parts("listings", days)
@@ -63,9 +56,8 @@ def run(step: Step) -> Outcome:
         one = samples[number]
         sampled = one.read(arrow_schema("training_samples"))
         listed = listings.where(wanted(listing_id=sampled["listing_id"]))(one.ds)
-        known = context_history(history, one, context_entity_ids(sampled))
         names = Names()
-        contexts = with_history(sampled, known, CONTEXT_ENTITIES)
+        contexts = contexts_with_history(history, one, sampled)
         yield "features", build_features(contexts, listed, made, names)
         yield "feature_names", names.table()
 

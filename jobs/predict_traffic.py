@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.commands.job import job_main
+from jobs.planning.histories import contexts_with_history, listings_with_history
 from jobs.planning.inputs import (
     assembler,
-    context_history,
     read_models,
     read_position_rates,
     read_strengths,
@@ -30,13 +30,6 @@ from jobs.storage.contracts import arrow_schema
 from jobs.storage.day_reader import DayReader, wanted
 from jobs.storage.task_writes import Parts, write_parts, write_units
 from pipelines.features.assemble import Assembler
-from pipelines.features.feature_rows import (
-    CONTEXT_ENTITIES,
-    LISTING_ENTITIES,
-    context_entity_ids,
-    listing_entity_ids,
-    with_history,
-)
 from pipelines.models.listing_part import Models
 from pipelines.models.prediction import predict_traffic, score_listing_days
 from pipelines.samples.balanced import order_key
@@ -72,9 +65,8 @@ def run(step: Step) -> Outcome:
             return
         day_models = models.value[day]
         scores = listings.where(wanted(listing_id=rows["listing_id"]))(day)
-        known = context_history(history, shown[number], context_entity_ids(rows))
         learnt = joint.where(wanted(order_key=order_key(rows["impression_id"])))(day)
-        traffic = with_history(rows, known, CONTEXT_ENTITIES)
+        traffic = contexts_with_history(history, shown[number], rows)
         for table in predict_traffic(traffic, scores, made, day_models, rates[day], learnt):
             yield from table.to_batches()
 
@@ -91,10 +83,7 @@ def _score_listings(
     listed = step.tables.slices("listings", days)
 
     def score(number: int) -> Iterator[pa.RecordBatch]:
-        snapshot = listed[number].read(arrow_schema("listings"))
-        own = history.where(wanted(entity_id=listing_entity_ids(snapshot)))
-        known = own.among("entity_type", LISTING_ENTITIES)(listed[number].ds)
-        rows = with_history(snapshot, known, LISTING_ENTITIES)
+        rows = listings_with_history(history, listed[number])
         yield from score_listing_days(rows, made, models.value[listed[number].ds]).to_batches()
 
     by_listing = Parts.by_hash(step.tables.parts("listings", days), "listing_id")

@@ -13,13 +13,10 @@ import pyarrow.compute as pc
 
 from jobs.setup.config import Config
 from jobs.setup.exits import InputMissing, UsageError
-from jobs.storage.day_reader import DayReader, wanted
-from jobs.storage.slices import Slice
 from jobs.storage.tables import Tables
 from pipelines.days import day_number
 from pipelines.features.assemble import Assembler
-from pipelines.features.feature_rows import CONTEXT_ENTITIES
-from pipelines.features.history import USER, Windows
+from pipelines.features.history import Windows
 from pipelines.features.prior_strengths import Moments, strengths
 from pipelines.features.registry import MODELS, Namespace, of_scope
 from pipelines.features.text_basis import TextBasis
@@ -119,23 +116,6 @@ def read_models(tables: Tables, days: Sequence[date]) -> dict[date, Models]:
     return {
         day: Models(weights[day, "historical"], weights[day, "content"], bases[day]) for day in days
     }
-
-
-def context_history(history: DayReader, one: Slice, ids: pa.ChunkedArray) -> pa.Table:
-    """History of queries and users of a slice of traffic; of users only those of its part.
-
-    Parameters
-    ----------
-    history : DayReader
-        Of `entity_history`.
-    ids : pyarrow.ChunkedArray
-        Of the entities that are wanted.
-    """
-    own = history.where(wanted(entity_id=ids))
-    part, parts = one.part or (0, 1)
-    of_users = own.among("entity_type", [USER]).of_part("entity_id", part, parts)
-    others = own.among("entity_type", [kind for kind in CONTEXT_ENTITIES if kind != USER])
-    return pa.concat_tables([others(one.ds), of_users(one.ds)])
 
 
 def request_names(tables: Tables, config: Config, day: date) -> list[dict[str, object]]:
