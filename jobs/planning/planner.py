@@ -7,6 +7,7 @@ modification times. A day is outdated when its recorded fingerprint is another o
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -64,7 +65,9 @@ class Planner:
         self._known: dict[tuple[str, date], str | None] = {}
         self.landed = LandedLogs(config, source, records)
         self._landed = self.landed.days
-        self._passed = passed(config.storage.passing_days, self.traffic_days())
+        self._traffic = sorted(self._landed["impressions"] | present.get("impressions", set()))
+        self._listed = self._landed["listings"] | present.get("listings", set())
+        self._passed = passed(config.storage.passing_days, self._traffic)
 
     def read_days(self, read: Read, day: date) -> list[date]:
         """The days of a table that a job reads for `day`, whether they can be had or not."""
@@ -72,28 +75,22 @@ class Planner:
             return [self.anchor(day)]
         if read.kind == "before":
             writer = WRITER[read.table]
-            earlier = (at for at in reversed(self.traffic_days()) if at < day)
+            earlier = reversed(self._traffic[: bisect_left(self._traffic, day)])
             last = next((at for at in earlier if self.fingerprint(writer, at) is not None), None)
             return [] if last is None else [last]
         size = read.window if isinstance(read.window, int) else self.config.number(read.window)
-        last = day + timedelta(days=read.end)
-        return [last - timedelta(days=back) for back in range(size - 1, -1, -1)]
+        if size == 1 and not read.end:
+            return [day]
+        end = day.toordinal() + read.end + 1
+        return [date.fromordinal(ordinal) for ordinal in range(end - size, end)]
 
     def anchor(self, day: date) -> date:
         """The day of the last refit of the text basis: the first that has listings since then."""
-        return refit_day(day, self.config.text_svd.refit_every_days, self.listing_days())
-
-    def listing_days(self) -> set[date]:
-        """Days with a listings snapshot, landed or ingested before."""
-        return self._landed["listings"] | self.present.get("listings", set())
+        return refit_day(day, self.config.text_svd.refit_every_days, self._listed)
 
     def first_day(self) -> date | None:
         """The first day that any log has landed for, or that a table holds; None without any."""
         return min(set().union(*self._landed.values(), *self.present.values()), default=None)
-
-    def traffic_days(self) -> list[date]:
-        """Days with impressions, landed or ingested before, ascending."""
-        return sorted(self._landed["impressions"] | self.present.get("impressions", set()))
 
     def fingerprint(self, job: str, day: date) -> str | None:
         """What a job's day should be made from; None where it cannot be made."""
@@ -101,8 +98,8 @@ class Planner:
         if key not in self._known:
             if any(read.kind == "before" for read in JOBS[job].reads):
                 # Day after day: one that asks for the day before it would go as deep as there are.
-                for at in self.traffic_days():
-                    if at < day and (job, at) not in self._known:
+                for at in self._traffic[: bisect_left(self._traffic, day)]:
+                    if (job, at) not in self._known:
                         self._known[job, at] = self._fingerprint(JOBS[job], at)
             self._known[key] = self._fingerprint(JOBS[job], day)
         return self._known[key]

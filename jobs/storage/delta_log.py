@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -16,22 +17,26 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
     from deltalake.transaction import AddAction
 
+_ENDINGS = (".json", ".parquet")
 _FIRST = 10
 """Names that tell whether a folder holds a log: the first may be that of the folder itself."""
 
 
 def has_log(path: str) -> bool:
     """Whether there is a table, or something that was one."""
-    from deltalake import DeltaTable
-
     if not is_remote(path):
-        return DeltaTable.is_deltatable(path)
+        # delta-rs would read all names, of which an old table has thousands.
+        try:
+            with os.scandir(f"{path}/_delta_log") as entries:
+                return any(entry.name.endswith(_ENDINGS) for entry in entries)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
     import obstore
 
     # delta-rs would make itself a client for this one question, at twenty times its cost.
     store, name = open_object(path)
     first = next(iter(obstore.list(store, prefix=f"{name}/_delta_log", chunk_size=_FIRST)), [])
-    return any(found["path"].endswith((".json", ".parquet")) for found in first)
+    return any(found["path"].endswith(_ENDINGS) for found in first)
 
 
 def is_newest(handle: DeltaTable, path: str) -> bool:
