@@ -86,7 +86,8 @@ def _send(address: str, folder: Path, known: list[str]) -> list[str]:
 
     store = open_store(address)
     sent = []
-    for path in sorted(folder.rglob("*")):
+    # Pages last: where a report's is, the report is whole.
+    for path in sorted(folder.rglob("*"), key=lambda path: (path.suffix == ".html", path)):
         if path.is_file() and path.stat().st_size:
             name = path.relative_to(folder).as_posix()
             kind = mimetypes.guess_type(name)[0] or "application/octet-stream"

@@ -59,7 +59,9 @@ def _plain(value: object) -> object:
 
 
 def write_report(data: ReportData, directory: str) -> tuple[Path, Path]:
-    """Write ``<ds>.html`` and ``<ds>.json`` and give their paths; each appears whole or not at all.
+    """Write ``<ds>.json`` and ``<ds>.html`` and give their paths; each appears whole or not at all.
+
+    The page comes last: where it is, the report is whole, and no later run writes it again.
 
     Raises
     ------
@@ -69,8 +71,8 @@ def write_report(data: ReportData, directory: str) -> tuple[Path, Path]:
     folder = Path(directory)
     html, machine = folder / f"{data.ds}.html", folder / f"{data.ds}.json"
     texts = {
-        html: render_html(data),
         machine: json.dumps(machine_report(data), indent=1, sort_keys=True, allow_nan=False) + "\n",
+        html: render_html(data),
     }
     for path, text in texts.items():
         write_page(path, text)

@@ -16,8 +16,12 @@ from rich.console import Console
 
 from jobs.commands.arguments import Parser
 from jobs.commands.report import configure, run
+from jobs.reporting import summary
 from jobs.reporting.collect import collect_report
+from jobs.reporting.pages import write_page
+from jobs.reporting.report_folder import has_report
 from jobs.reporting.summary import machine_report, print_summary, write_report
+from jobs.setup.config_layers import load_config
 from jobs.setup.exits import InputMissing, UsageError
 from jobs.storage.tables import Tables
 from pipelines.models.judged import MetricRow, ReliabilityRow
@@ -281,6 +285,27 @@ def test_the_machine_report_is_strict_json_with_all_that_a_monitor_needs(data: R
     assert {g["check"]: g["status"] for g in plain["gates"]}["coverage"] == "PASS"
     assert plain["versions"]["listing_scores"] == 13
     assert {"model": "content", "metric": "auc"}.items() <= plain["metrics"][0].items()
+
+
+def test_a_report_that_was_not_written_to_its_end_is_not_there(
+    data: ReportData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[Path] = []
+
+    def write_one(path: Path, text: str) -> Path:
+        if written:
+            raise UsageError("the disk is full")
+        written.append(path)
+        return write_page(path, text)
+
+    monkeypatch.setattr(summary, "write_page", write_one)
+    reports = load_config(settings=[f"storage.reports='{tmp_path}'"], environment={})
+    with pytest.raises(UsageError, match="full"):
+        write_report(data, str(tmp_path))
+    assert not has_report(reports, data.ds)
+    monkeypatch.undo()
+    write_report(data, str(tmp_path))
+    assert has_report(reports, data.ds)
 
 
 def test_the_summary_fits_eighty_columns_and_names_the_report(data: ReportData) -> None:
