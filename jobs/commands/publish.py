@@ -14,7 +14,7 @@ from jobs.planning.runner import Runner
 from jobs.setup.config import Config
 from jobs.setup.exits import ExitCode, InputMissing, UsageError
 from jobs.storage.published import SCORES, day_scores
-from jobs.storage.reading import DONE, PUBLISH_JOB, Row, publications, read_runs
+from jobs.storage.reading import DONE, OF_PUBLICATIONS, PUBLISH_JOB, Row, publications, read_runs
 from jobs.storage.tables import Tables
 from pipelines.quality.alert_text import plain
 from pipelines.quality.wording import number
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace, config: Config, tables: Tables, console: 
     if arguments.date is None:
         if arguments.reason or arguments.version is not None:
             raise UsageError("say which day: --date D")
-        _print(console, read_runs(tables), arguments.limit)
+        _print(console, read_runs(tables, OF_PUBLICATIONS), arguments.limit)
         return ExitCode.DONE
     check_reason(arguments)
     with start_runner(config, console, arguments) as runner, runner.lock:
@@ -80,7 +80,7 @@ def settle(runner: Runner, day: date, decision: Decision, rows: int, console: Co
     """Record a decision and tell what consumers read now; the lock is held."""
     runner.records.reread()
     decide(runner.tables, runner.records, runner.run_id, day, decision, rows)
-    now = publications(read_runs(runner.tables))
+    now = publications(read_runs(runner.tables, OF_PUBLICATIONS))
     newest = max(now, default=None)
     reads = "no scores" if newest is None else f"the scores of {newest}"
     console.print(f"{day} is {decision}", markup=False, highlight=False, soft_wrap=True)

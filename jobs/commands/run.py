@@ -38,7 +38,7 @@ from jobs.setup.config import Config
 from jobs.setup.environment import check_user
 from jobs.setup.exits import ExitCode, UsageError, exit_code_of
 from jobs.storage.creation import check_writable
-from jobs.storage.reading import PUBLISH_JOB, read_runs
+from jobs.storage.reading import OF_PUBLICATIONS, read_runs
 from jobs.storage.tables import Tables
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def print_plan(
 
 def _how_many(tables: Tables, days: Sequence[date]) -> str:
     """How many of the days asked for were published when they were judged last."""
-    judged = [row for row in read_runs(tables) if row["job"] == PUBLISH_JOB]
+    judged = read_runs(tables, OF_PUBLICATIONS)
     last = {row["ds"]: row for row in judged if row["status"] != STARTED}
     others = [str(day) for day in days if day not in last or not last[day]["published"]]
     told = f"{len(days) - len(others)} of {len(days)} days are published"

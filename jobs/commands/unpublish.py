@@ -12,7 +12,7 @@ from jobs.planning.publications import Decision
 from jobs.setup.config import Config
 from jobs.setup.exits import ExitCode, UsageError
 from jobs.storage.published import SCORES
-from jobs.storage.reading import publications, read_runs
+from jobs.storage.reading import OF_PUBLICATIONS, publications, read_runs
 from jobs.storage.tables import Tables
 from pipelines.quality.alert_text import plain
 
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace, config: Config, tables: Tables, console: 
         raise UsageError("say which day: --date D; promoted-ctr publish lists what is published")
     check_reason(arguments)
     with start_runner(config, console, arguments) as runner, runner.lock:
-        published = publications(read_runs(runner.tables)).get(day)
+        published = publications(read_runs(runner.tables, OF_PUBLICATIONS)).get(day)
         if published is None:
             console.print(f"nothing to do: {day} is not published")
             return ExitCode.DONE

@@ -12,11 +12,13 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
+import pyarrow.compute as pc
+
 from jobs.planning.record import REFUSED, Attempt, Record, Records, now
 from jobs.step import DayRecord
 from jobs.storage import published
 from jobs.storage.published import SCORES
-from jobs.storage.reading import DONE, PUBLISH_JOB, read_runs
+from jobs.storage.reading import DONE, OF_PUBLICATIONS, PUBLISH_JOB, read_runs
 from jobs.storage.tables import Tables
 
 DECISION = "decision"
@@ -84,8 +86,8 @@ def decide(
     # What was judged last is judged: only other scores are to be judged again.
     judged = [
         row["fingerprint"]
-        for row in read_runs(tables)
-        if (row["job"], row["ds"]) == (PUBLISH_JOB, day) and row["status"] in (DONE, REFUSED)
+        for row in read_runs(tables, OF_PUBLICATIONS & (pc.field("ds") == day))
+        if row["status"] in (DONE, REFUSED)
     ]
     attempt = Attempt(run_id, PUBLISH_JOB, now(), "", {SCORES: decision.version}, {})
     made = DayRecord(rows_out=rows, published=decision.published, details=details)

@@ -23,7 +23,7 @@ from jobs.reporting.alert_log import (
 )
 from jobs.reporting.routes import Message, labels, send
 from jobs.setup.config import Config
-from jobs.storage.reading import published_days, read_runs
+from jobs.storage.reading import OF_PUBLICATIONS, published_days, read_runs
 from jobs.storage.tables import Tables
 from pipelines.quality.alert_settings import Route
 from pipelines.quality.alert_text import Surroundings, message, title
@@ -194,7 +194,7 @@ class _Around:
 
     def of(self, alert: Alert) -> Surroundings:
         if self._published is None:
-            self._published = published_days(read_runs(self.tables))
+            self._published = published_days(read_runs(self.tables, OF_PUBLICATIONS))
         settings = self.config.alerts
         folder = settings.reports_url or self.config.storage.reports
         tables = set(alert.tables)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
+import pyarrow.compute as pc
+
 from jobs.planning.checks import listed_causes
 from jobs.planning.own_quality import rules_for
 from jobs.planning.planner import PlannedStep
@@ -17,7 +19,7 @@ from jobs.setup.config import Config
 from jobs.setup.environment import conf_directory
 from jobs.setup.exits import ExitCode, exit_code_of
 from jobs.setup.problems import said_of
-from jobs.storage.reading import PUBLISH_JOB, read_runs
+from jobs.storage.reading import OF_PUBLICATIONS, read_runs
 from jobs.storage.tables import Tables
 from pipelines.quality.alerts import Judgement
 
@@ -66,12 +68,12 @@ def untold(tables: Tables, config: Config, days: Sequence[date]) -> Made | None:
     """
     if has_report(config, days[-1]):
         return None
-    runs = read_runs(tables)
-    judged = [row for row in runs if (row["job"], row["ds"]) == (PUBLISH_JOB, days[-1])]
+    judged = read_runs(tables, OF_PUBLICATIONS & (pc.field("ds") == days[-1]))
     if not judged:
         return None
     run_id = judged[-1]["run_id"]
-    return Made(run_id, min(row["started"] for row in runs if row["run_id"] == run_id), days)
+    of_run = read_runs(tables, pc.field("run_id") == run_id)
+    return Made(run_id, min(row["started"] for row in of_run), days)
 
 
 def judgements(tables: Tables, config: Config, made: Made) -> list[Judgement]:

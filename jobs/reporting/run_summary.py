@@ -18,7 +18,7 @@ from jobs.setup.config import Config
 from jobs.setup.exits import ExitCode, exit_code_of
 from jobs.setup.problems import said_of
 from jobs.setup.stores import open_store
-from jobs.storage.reading import published_days, read_runs
+from jobs.storage.reading import OF_PUBLICATIONS, published_days, read_runs
 from jobs.storage.tables import Tables
 
 FILE = "run.json"
@@ -50,13 +50,13 @@ def tell_machines(tables: Tables, config: Config, made: Made, say: Callable[[str
 
 def run_summary(tables: Tables, made: Made) -> dict[str, Any]:
     """What a run made and how it ended, in plain values."""
-    runs = read_runs(tables)
+    of_run = pc.field("run_id") == made.run_id
+    runs = read_runs(tables, of_run | OF_PUBLICATIONS)
     ended = now()
     code = ExitCode.DONE if made.problem is None else exit_code_of(made.problem)
     steps = [_step(row) for row in runs if row["run_id"] == made.run_id]
     # All other days of years of checks are left unread.
     days = sorted({*made.days, *(step["ds"] for step in steps)})
-    of_run = pc.field("run_id") == made.run_id
     stored = tables.read_arrow("quality_results", days, columns=["status"], condition=of_run)
     counted = stored["status"].value_counts().to_pylist()
     alerts = [one for one in read_alerts(tables).alerts.values() if one.state == "open"]

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from jobs.setup.exits import InputMissing
 from jobs.storage.as_of import TablesAsOf
-from jobs.storage.reading import DONE, Row, publications, read_runs, read_where
+from jobs.storage.reading import DONE, OF_PUBLICATIONS, Row, publications, read_runs, read_where
 from jobs.storage.table_reader import open_dataset
 from jobs.storage.tables import Tables
 from schemas.catalog import TABLES
@@ -30,7 +30,7 @@ class ScoresOf:
     is_published : bool
         Whether consumers may read them; false for staged ones.
     runs : sequence of rows
-        The record of runs, oldest first.
+        The record of the day's runs, oldest first.
     versions : mapping of str to int
         Delta versions of what they were made from; of staged ones none, they go by the newest.
     """
@@ -57,7 +57,6 @@ def read_scores(tables: Tables, *, ds: date | None = None, staged: bool = False)
     InputMissing
         There are none; the message says what there is.
     """
-    runs = read_runs(tables)
     if staged:
         made = tables.days(SCORES)
         chosen = ds or max(made, default=None)
@@ -65,7 +64,7 @@ def read_scores(tables: Tables, *, ds: date | None = None, staged: bool = False)
             raise InputMissing(f"no scores are staged for {chosen or 'any day'} in {tables.root}")
         version = None
     else:
-        published = publications(runs)
+        published = publications(read_runs(tables, OF_PUBLICATIONS))
         chosen = ds or max(published, default=None)
         made = tables.days(SCORES)
         waits = bool(made) if chosen is None else chosen in made
@@ -83,6 +82,7 @@ def read_scores(tables: Tables, *, ds: date | None = None, staged: bool = False)
     table = day_scores(tables, chosen, version)
     if table is None or not table.num_rows:
         raise InputMissing(f"the scores of {chosen} are not in {tables.path(SCORES)}")
+    runs = read_runs(tables, pc.field("ds") == chosen)
     if staged:
         return ScoresOf(chosen, False, table, runs)
     return ScoresOf(chosen, True, table, runs, _versions(runs, chosen, table["run_id"][0].as_py()))

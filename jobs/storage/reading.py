@@ -16,6 +16,8 @@ from jobs.storage.tables import Tables
 Row = dict[str, Any]
 
 PUBLISH_JOB = "publish_scores"
+OF_PUBLICATIONS = pc.field("job") == PUBLISH_JOB
+"""The rows of `runs` that say what is published."""
 DONE = "done"
 """Status of an attempt that has finished."""
 
@@ -47,12 +49,19 @@ def read_rows(tables: Tables, name: str, days: Sequence[date], **more: Any) -> l
     return [] if rows is None else rows.to_pylist()
 
 
-def read_runs(tables: Tables) -> list[Row]:
-    """Every row of `runs`, oldest first, its JSON columns decoded; [] where there are none."""
+def read_runs(tables: Tables, condition: pc.Expression | None = None) -> list[Row]:
+    """Rows of `runs`, oldest first, their JSON columns decoded; [] where there are none.
+
+    Parameters
+    ----------
+    condition : pyarrow.compute.Expression, optional
+        Which rows, such as `OF_PUBLICATIONS`: every one of years is dear.
+    """
     if not tables.exists("runs"):
         return []
     order = [("ended", "ascending"), ("job", "ascending"), ("ds", "ascending")]
-    rows: list[Row] = tables.read_arrow("runs").sort_by(order).to_pylist()
+    found = tables.read_arrow("runs", condition=condition)
+    rows: list[Row] = found.sort_by(order).to_pylist()
     for row in rows:
         for column in ("versions_in", "versions_out", "details"):
             row[column] = json.loads(row[column] or "{}")

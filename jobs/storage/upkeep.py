@@ -15,7 +15,7 @@ from pyarrow import fs
 from jobs.setup.exits import InputMissing
 from jobs.storage.commits import once
 from jobs.storage.published import SCORES
-from jobs.storage.reading import publications, read_runs
+from jobs.storage.reading import OF_PUBLICATIONS, publications, read_runs
 from jobs.storage.store_files import open_root
 from jobs.storage.tables import Tables
 from schemas.catalog import TABLES
@@ -140,7 +140,11 @@ def _published_versions(tables: Tables) -> list[int]:
     Rows that somebody went back to may have been replaced before the days of retention.
     """
     since = datetime.now(UTC) - timedelta(days=TABLES[SCORES].retention_days)
-    recent = [row for row in publications(read_runs(tables)).values() if row["ended"] >= since]
+    recent = [
+        row
+        for row in publications(read_runs(tables, OF_PUBLICATIONS)).values()
+        if row["ended"] >= since
+    ]
     named = {row["versions_in"][SCORES] for row in recent if SCORES in row["versions_in"]}
     found = []
     for version in sorted(named):

@@ -288,7 +288,8 @@ def test_a_record_names_the_versions_read_and_those_written(flow: Flow) -> None:
     flow.make(writing(GOOD))
     (record,) = flow.tables.read_arrow("runs").to_pylist()
     assert json.loads(record["versions_in"]) == {"listings": flow.tables.version("listings")}
-    assert json.loads(record["versions_out"]) == {TABLE: flow.tables.version(TABLE)}
+    written = {name: flow.tables.version(name) for name in (TABLE, "listing_logits")}
+    assert json.loads(record["versions_out"]) == written
 
 
 @pytest.mark.parametrize("settings", [(), (OTHER,)])
