@@ -120,8 +120,10 @@ def _maintain(tables: Tables, name: str, let_go: date, *, dry_run: bool) -> Upke
         merged = _mergeable(tables.delta(name)) if dry_run else merge_records(tables, name)
     handle = tables.delta(name)
     entries = _since_checkpoint(tables, name)
-    if not dry_run and entries:
+    is_long = entries >= _LONG_LOG
+    if not dry_run and is_long:
         handle.create_checkpoint()
+    if not dry_run and (is_long or entries <= handle.version()):
         # Entries that are older than the table's retention, where a checkpoint sums them up.
         handle.cleanup_metadata()
     removed = handle.vacuum(
@@ -131,7 +133,7 @@ def _maintain(tables: Tables, name: str, let_go: date, *, dry_run: bool) -> Upke
         full=True,
         keep_versions=_published_versions(tables) if name == SCORES else None,
     )
-    return Upkeep(name, merged, len(removed), entries, len(old))
+    return Upkeep(name, merged, len(removed), entries if is_long else 0, len(old))
 
 
 def _published_versions(tables: Tables) -> list[int]:
@@ -164,11 +166,10 @@ def _mergeable(handle: DeltaTable) -> int:
 
 
 def _since_checkpoint(tables: Tables, name: str) -> int:
-    """Entries of the log after its last checkpoint; 0 where they are few."""
+    """Entries of the log after its last checkpoint; all where there is none."""
     filesystem, path = open_root(f"{tables.address(name)}/_delta_log/_last_checkpoint")
     last = -1
     if filesystem.get_file_info(path).type is fs.FileType.File:
         with filesystem.open_input_stream(path) as file:
             last = json.loads(file.read())["version"]
-    entries = tables.version(name) - last
-    return entries if entries >= _LONG_LOG else 0
+    return tables.version(name) - last

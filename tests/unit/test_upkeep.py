@@ -60,6 +60,19 @@ def test_upkeep_merges_records_and_leaves_every_row(copy: Chain) -> None:
     assert all(one.is_idle for one in maintain(copy.tables, TABLES))
 
 
+def test_old_entries_of_a_log_go_however_few_have_come_since_its_checkpoint(copy: Chain) -> None:
+    log = copy.root / "listings" / "_delta_log"
+    copy.tables.delta("listings").create_checkpoint()
+    before, rows = list(log.glob("*.json")), sorted_rows(copy.tables, "listings")
+    at = time.time() - 100 * 86_400
+    for entry in log.iterdir():
+        os.utime(entry, (at, at))
+    (one,) = maintain(copy.tables, ["listings"])
+    assert one.is_idle
+    assert len(list(log.glob("*.json"))) < len(before)
+    assert sorted_rows(copy.tables, "listings") == rows
+
+
 def test_old_rows_that_nothing_reads_any_more_go_and_nothing_is_made_for_want_of_them(
     copy: Chain,
 ) -> None:
