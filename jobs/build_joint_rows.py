@@ -93,8 +93,8 @@ def run(step: Step) -> Outcome:
         day = shown[number].ds
         own = made[day]
         traffic = with_rate(_valid(shown[number]), own.rate)
-        of_traffic = listings.where(wanted(listing_id=traffic["listing_id"]))(day)
-        for rows in joint_rows(traffic, of_traffic, own.assembler):
+        known = listings.where(wanted(listing_id=traffic["listing_id"]))(day)
+        for rows in joint_rows(traffic, known, own.assembler):
             yield "joint_rows", rows
         for entities in request_entities(traffic, own.assembler, day):
             yield "joint_entities", entities

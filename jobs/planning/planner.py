@@ -17,7 +17,7 @@ from typing import Any
 from jobs import FLOW, JOBS, WRITER, Job, Read
 from jobs.landing.sources import Source
 from jobs.planning.landed_logs import LANDED, LandedLogs, digest
-from jobs.planning.passing import PASSING, passed, want_passed
+from jobs.planning.passing import passed, want_passed
 from jobs.planning.reasons import made_from
 from jobs.planning.record import Record
 from jobs.setup.config import Config
@@ -162,8 +162,9 @@ class Planner:
                 for log, counts in record.details.get("logs", {}).items()
                 if counts.get("accepted")
             )
-        may_pass = any(table in PASSING for table in JOBS[job].writes[:1])
-        return self.is_kept(job, day) or (may_pass and day <= self._passed)
+        if self.is_kept(job, day):
+            return True
+        return day <= self._passed and JOBS[job].writes[0] in JOBS[job].passing
 
     def is_kept(self, job: str, day: date) -> bool:
         """Whether the rows that a job's day has are there."""

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.days import with_day
 from pipelines.features.feature_rows import batches_of
 from pipelines.features.id_rows import packed
 from pipelines.features.joint_reference import reference_rows
@@ -127,11 +128,11 @@ def listing_rows(
     for batch in batches_of(snapshot.sort_by("listing_id")):
         listings = assembler.listings(batch)
         rows = {"listing_id": batch.column("listing_id"), **listings.columns()}
-        yield "joint_listings", _of_day(pa.table(rows), day)
+        yield "joint_listings", with_day(pa.table(rows), day)
         at_reference = packed(reference_rows(registry, listings, reference))
         for entity in _entities(registry, "listing"):
             made = assembler.contents(batch, entity).append_column("reference_ids", at_reference)
-            yield "joint_entities", _of_day(made, day)
+            yield "joint_entities", with_day(made, day)
 
 
 def request_entities(traffic: pa.Table, assembler: JointAssembler, day: date) -> Iterator[pa.Table]:
@@ -152,14 +153,10 @@ def request_entities(traffic: pa.Table, assembler: JointAssembler, day: date) ->
         distinct = pc.unique(traffic[name]).drop_null().sort()
         made = assembler.contents(pa.RecordBatch.from_pydict({name: distinct}), entity)
         no_row = pa.nulls(len(made), pa.list_(pa.int64()))
-        yield _of_day(made.append_column("reference_ids", no_row), day)
+        yield with_day(made.append_column("reference_ids", no_row), day)
 
 
 def _entities(registry: JointRegistry, scope: str) -> list[str]:
     """Namespaces of a scope whose values have contents."""
     named = dict.fromkeys(content.of for content in registry.contents)
     return [entity for entity in named if registry.by_name[entity].scope == scope]
-
-
-def _of_day(made: pa.Table, day: date) -> pa.Table:
-    return made.append_column("ds", pa.repeat(pa.scalar(day, pa.date32()), len(made)))
