@@ -160,7 +160,7 @@ FLOW: tuple[Job, ...] = (
         ),
         ("joint",),
         "predict the day by the joint model of the day before, then learn it",
-        output_version=5,
+        output_version=6,
     ),
     Job(
         "predict_traffic",

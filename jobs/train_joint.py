@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +21,12 @@ import pyarrow.compute as pc
 
 from jobs.commands.job import job_main
 from jobs.planning.joint_inputs import (
-    JOINT_STATE,
     day_registry,
     joint_registry,
     joint_spec,
     known_registry,
 )
+from jobs.planning.joint_states import JOINT_STATE, stored_state
 from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.contracts import arrow_schema
@@ -44,12 +45,11 @@ from pipelines.models.joint_growth import grown, places_of, widened, with_kinds
 from pipelines.models.joint_predictions import JointPredictor
 from pipelines.models.joint_state import JointSpec, JointState
 from pipelines.models.joint_tables import (
-    from_tables,
     prior_rows,
     run_rows,
     state_tables,
     to_contents,
-    weight_table,
+    weight_rows,
 )
 
 MADE = ("joint_predictions", "joint_weights", *JOINT_STATE)
@@ -132,7 +132,7 @@ def _learn(work: _Work) -> Iterator[tuple[str, pa.Table]]:
     """Learn day after day; yield rows of the tables."""
     spec, state = work.start, JointState.new(work.start)
     if work.stored is not None:
-        state = from_tables(spec, **{name: read(work.stored) for name, read in work.state.items()})
+        state = stored_state(spec, work.state, work.stored)
     for number, (day, own) in enumerate(work.learnt.items()):
         state, spec = grown(state, spec, own.spec), own.spec
         read = work.contents.among
@@ -143,13 +143,12 @@ def _learn(work: _Work) -> Iterator[tuple[str, pa.Table]]:
         if not state.rows:
             state = _at_base(work, own, state, day)
         model = JointModel(spec, state, contents)
+        # Of a large warehouse these are as much as the model itself.
+        del state, contents
         # Nothing was known before the first rows: their own base rate is no prediction of them.
-        if day in work.made and state.rows:
+        if day in work.made and model.state.rows:
             for predicted in _predictions(work, model, day):
                 yield "joint_predictions", predicted
-        # Of a large warehouse these are as much as the model itself.
-        model.forget_coordinates()
-        del state, contents
         give_back_memory()
         for rows in _learnt_blocks(work.rows[day], own):
             model.learn(
@@ -159,7 +158,6 @@ def _learn(work: _Work) -> Iterator[tuple[str, pa.Table]]:
                 offset=-np.log(rows.column("sampling_rate").to_numpy()),
             )
         state = model.end(day_number(day))
-        # What is written next is as large again, and blocks of rows have left as much free memory.
         del model
         give_back_memory()
         if day in work.made:
@@ -225,8 +223,8 @@ def _tables(
     rows = {"joint_runs": run_rows(spec, state), "joint_priors": prior_rows(spec, state)}
     for name, few in rows.items():
         yield name, pa.Table.from_pylist([row | {"ds": day} for row in few], arrow_schema(name))
-    made = {"joint_weights": weight_table(spec, state, own.served)}
-    for name, table in (made | (state_tables(spec, state) if whole else {})).items():
+    made = (("joint_weights", table) for table in weight_rows(spec, state, own.served))
+    for name, table in chain(made, state_tables(spec, state) if whole else ()):
         yield name, with_day(table, day)
 
 

@@ -23,9 +23,9 @@ from jobs.planning.joint_inputs import (
     held_days,
     joint_spec,
     known_registry,
-    read_joint_state,
     read_namespaces,
 )
+from jobs.planning.joint_states import read_joint_state
 from jobs.setup.config import Config
 from jobs.setup.exits import InputMissing, UsageError
 from jobs.storage.published import ScoresOf

@@ -25,22 +25,10 @@ from pipelines.features.joint_rows import JointAssembler
 from pipelines.models.joint_state import (
     ContentKind,
     JointSpec,
-    JointState,
     RowNamespace,
     UsualColumns,
 )
-from pipelines.models.joint_tables import from_tables
 from pipelines.scores.joint_scoring import JointWeights
-
-JOINT_STATE = (
-    "joint_runs",
-    "joint_priors",
-    "joint_state",
-    "joint_contents",
-    "joint_holdings",
-    "joint_pairs",
-)
-"""Tables that hold the whole state of the joint model at the end of a day."""
 
 
 def joint_registry(config: Config) -> JointRegistry:
@@ -209,32 +197,3 @@ def known_registry(config: Config, tables: Tables, day: date) -> JointRegistry:
     registry = joint_registry(config)
     names = tables.read_arrow("joint_priors", [day])["namespace"].to_pylist()
     return registry.with_keys(keys_of(registry.registered, names))
-
-
-def read_joint_state(
-    tables: Tables, config: Config, registry: JointRegistry, day: date
-) -> JointState:
-    """The joint model's whole state at the end of a day: users, queries and all else.
-
-    Parameters
-    ----------
-    registry : JointRegistry
-        As of `known_registry`.
-
-    Raises
-    ------
-    InputMissing
-        It is not kept for that day.
-    """
-    kept = tables.days("joint_state")
-    if day not in kept:
-        newest = f"of {max(kept)} it is" if kept else "no day's is"
-        raise InputMissing(
-            f"the joint model's whole state of {day} is not kept ({newest}): "
-            f"run `promoted-ctr train_joint --date {day} --force` first"
-        )
-    read = {name: tables.read_arrow(name, [day]) for name in JOINT_STATE}
-    try:
-        return from_tables(joint_spec(config, registry), **read)
-    except ValueError as problem:
-        raise UsageError(f"{problem}: give the settings that {day} was made with") from None

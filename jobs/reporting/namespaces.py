@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.planning.joint_inputs import (
-    JOINT_STATE,
     day_registry,
     joint_spec,
     known_registry,
     read_namespaces,
 )
+from jobs.planning.joint_states import JOINT_STATE, stored_state
 from jobs.setup.config import Config
 from jobs.setup.exits import InputMissing
 from jobs.storage.reading import Row
@@ -28,7 +28,7 @@ from pipelines.features.joint_registry import JointRegistry, RowColumn
 from pipelines.models.joint import JointModel
 from pipelines.models.joint_growth import places_of, widened, with_kinds
 from pipelines.models.joint_state import JointState
-from pipelines.models.joint_tables import CONTENT, ROW, from_tables, to_contents
+from pipelines.models.joint_tables import CONTENT, ROW, to_contents
 from pipelines.models.namespace_figures import (
     Figures,
     content_figures,
@@ -81,10 +81,10 @@ def read_registry(tables: Tables, config: Config, ds: date | None) -> Namespaces
             f"{', '.join(str(at) for at in sorted(known)[-3:])} is"
         )
     namespaces = read_namespaces(tables, day)
-    stored = {name: tables.read_arrow(name, [day]) for name in JOINT_STATE}
+    stored = {name: tables.day_reader(name, [day]) for name in JOINT_STATE}
     registry = known_registry(config, tables, day)
     try:
-        state = from_tables(joint_spec(config, registry), **stored)
+        state = stored_state(joint_spec(config, registry), stored, day)
     except ValueError as problem:
         raise InputMissing(f"{day}: {problem}; run train_joint for it first") from None
     own = day_registry(config, namespaces)
@@ -95,7 +95,7 @@ def read_registry(tables: Tables, config: Config, ds: date | None) -> Namespaces
         scale,
         len(state.ids),
         shared_ids(state.ids),
-        _rows(registry, figures, _priors(stored["joint_priors"], scale)),
+        _rows(registry, figures, _priors(stored["joint_priors"](day), scale)),
         [
             {"namespace": n["namespace"], "scope": n["scope"], "reason": n["left_out"]}
             for n in namespaces

@@ -21,7 +21,7 @@ PART = "part"
 """Column by which a task is told the part of its rows, the same in a batch; in no table."""
 
 _BUFFER_BYTES = 64 * 2**20
-"""Rows that a task holds back to write whole row groups of each day."""
+"""Rows that a task holds back to write whole row groups of each day, and the size of these."""
 
 
 @dataclass
@@ -132,8 +132,10 @@ class OpenDays:
                 store_schema=False,
             )
             self.open[key] = _OpenFile(path, sink, writer)
+        # A reader holds a row group's columns whole: wide rows are grouped by fewer.
+        in_group = min(max(_BUFFER_BYTES * len(stored) // max(stored.nbytes, 1), 2**16), 2**20)
         for run in _runs(stored, TABLES[self.name].clustered_by):
-            self.open[key].writer.write_table(run)
+            self.open[key].writer.write_table(run, row_group_size=in_group)
         self.open[key].rows += len(stored)
 
     def close(self) -> Batches:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import reduce
@@ -10,7 +10,7 @@ from functools import reduce
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.storage.day_files import DataFile, Keep, read_files
+from jobs.storage.day_files import DataFile, Keep, read_batches, read_files
 from pipelines.parts import is_of_part
 
 
@@ -52,6 +52,11 @@ class DayReader:
         """Read a day."""
         files = self.files.get(day, ())
         return read_files(files, self.schema, self.columns, keep=self.keep, among=self.values)
+
+    def batches(self, day: date) -> Iterator[pa.RecordBatch]:
+        """Read all rows of a day, some at a time."""
+        for file in self.files.get(day, ()):
+            yield from read_batches(file, self.schema, self.columns)
 
     def among(self, column: str, values: Collection[str]) -> DayReader:
         """The reader of rows with these values; where others are stored apart, they stay unread."""

@@ -12,7 +12,7 @@ from pipelines.models.numbering import Numbering
 Floats = npt.NDArray[np.float64]
 
 
-def content_variances(spec: JointSpec, state: JointState, scale: int) -> Floats:
+def content_variances(spec: JointSpec, state: JointState, scale: int, g: Floats) -> Floats:
     """Variance of every content's weight given the other contents, shape (c,).
 
     1 / (1/T + sum of x^2 G / (1 + G tau^2)) over the entities that hold it: the diagonal of the
@@ -22,6 +22,8 @@ def content_variances(spec: JointSpec, state: JointState, scale: int) -> Floats:
     ----------
     scale : int
         Number of the scale of the priors.
+    g : numpy.ndarray of float64, shape (d,)
+        G of the state's coordinates at it.
     """
     posterior, numbers = state.posteriors[scale], Numbering(state.content_ids)
     precision = 1.0 / posterior.content_variance[state.content_kind]
@@ -32,7 +34,7 @@ def content_variances(spec: JointSpec, state: JointState, scale: int) -> Floats:
             continue
         number = spec.row_number(name)
         first, last = np.searchsorted(state.namespace, [number, number + 1])
-        own = posterior.g[first + np.searchsorted(state.ids[first:last], held.ids)]
+        own = g[first + np.searchsorted(state.ids[first:last], held.ids)]
         weight = own / (1.0 + own * posterior.variance[number])
         columns = numbers.find(held.parts)
         unit = units(Design(held.offsets, columns, held.values), is_dense)

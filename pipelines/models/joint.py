@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,16 +22,15 @@ from pipelines.models.content_variances import content_variances
 from pipelines.models.contents import Contents
 from pipelines.models.elementary import log_losses
 from pipelines.models.joint_content import Design, ordered_sum
-from pipelines.models.joint_day import end_day
+from pipelines.models.joint_day import end_day, most_known, settled_order
 from pipelines.models.joint_level import DayLevels
-from pipelines.models.joint_state import JointSpec, JointState, Posterior
-from pipelines.models.numbering import Numbering
-from pipelines.models.usual_values import PairCounter, UsualValues
+from pipelines.models.joint_state import JointSpec, JointState
+from pipelines.models.numbering import Numbering, with_room
+from pipelines.models.usual_values import PairCounter, PairCounts, UsualValues
 
 Floats = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
 Index = npt.NDArray[np.int32]
-Kind = TypeVar("Kind", bound=np.generic)
 
 _REFUSALS = {
     kernels.BAD_CLICK: "clicked is neither 0 nor 1",
@@ -49,14 +47,14 @@ class JointError(ArithmeticError):
 class JointModel:
     """A state in the form in which rows are predicted and learnt.
 
-    Memory: 24 to 48 bytes a coordinate for its number, 10 for id and namespace, and at every scale
-    32 to 48 for its posterior.
+    Memory, in bytes a coordinate: 16 to 28 for its number, 2 for its namespace and 16 at every
+    scale for its evidence; coordinates that a day adds included.
 
     Parameters
     ----------
     spec : JointSpec
     state : JointState
-        As of the end of the day before; not changed.
+        As of the end of the day before; not changed, and its evidence is not held.
     contents : mapping of str to Contents
         Of the day's entities, by entity namespace: all listings of the snapshot, shown or not.
     """
@@ -65,14 +63,16 @@ class JointModel:
         self, spec: JointSpec, state: JointState, contents: Mapping[str, Contents]
     ) -> None:
         self.spec = spec
-        self.state = state
+        self.state = replace(state, evidence=state.evidence[:0].copy(), pairs=PairCounts.none())
         self.contents = {
             name: state.contents[name].updated(contents.get(name, Contents.none()))
             for name in spec.entities
         }
         self._numbers = Numbering(state.ids)
+        self._carried = len(state.ids)
         self._namespace = state.namespace
-        self._tables = [_table(stored, state.namespace) for stored in state.posteriors]
+        self._table = with_room(state.evidence, self._carried, self._carried)
+        self._precision = np.stack([1.0 / own.variance for own in state.posteriors], axis=1)
         self.rows = self.clicks = 0
         self.log_loss = [0.0 for _ in spec.scales]
         self._last_order: int | None = None
@@ -83,53 +83,50 @@ class JointModel:
 
     def _place_entities(self) -> None:
         """Give every entity with content a coordinate, and its content as prior mean."""
-        content = Numbering(self.state.content_ids)
+        state, content = self.state, Numbering(self.state.content_ids)
+        namespace = self._namespace[state.expected]
+        kept = ~np.isin(namespace, [self.spec.row_number(name) for name in self.contents])
+        stored = [own.prior_mean[kept] for own in state.posteriors]
+        numbers = [state.expected[kept]]
+        pulls = [self._precision[namespace[kept]] * np.stack(stored, axis=1)]
         self._placed: list[tuple[Index, Contents, Index]] = []
         for name, held in self.contents.items():
-            places = self._add(held.ids, self.spec.row_number(name))
+            row = self.spec.row_number(name)
+            places = self._add(held.ids, row)
             column = content.find(held.parts)
             self._placed.append((places, held, column))
-            design = Design(
-                held.offsets,
-                np.maximum(column, 0),
-                np.where(column >= 0, held.values, 0.0),
-            )
-            for table, stored in zip(self._tables, self.state.posteriors, strict=True):
-                if len(stored.beta):
-                    mean = design.times(stored.beta)
-                    table[places, kernels.PULL] = table[places, kernels.PRECISION] * mean
+            if len(state.content_ids):
+                design = Design(
+                    held.offsets,
+                    np.maximum(column, 0),
+                    np.where(column >= 0, held.values, 0.0),
+                )
+                means = [design.times(own.beta) for own in state.posteriors]
+                numbers.append(places.astype(np.int64))
+                pulls.append(self._precision[row] * np.stack(means, axis=1))
+        self._expected, self._pull = np.concatenate(numbers), np.concatenate(pulls)
+        self._table[self._expected, ::2] += self._pull
 
     def _day_levels(self) -> DayLevels | None:
         column = self.spec.level
         if column < 0 or self.state.days >= self.spec.level_days:
             return None
         own = np.flatnonzero(self.namespace == column)
-        scales = range(len(self.spec.scales))
-        variances = []
-        for scale in scales:
-            table = self.table(scale)[own]
-            spread = 1.0 / (table[:, kernels.G] + table[:, kernels.PRECISION])
-            variances.append(dict(zip(own.tolist(), spread.tolist(), strict=True)))
-        first = self.spec.rows[column].prior ** 2
-        return DayLevels(column, [self.means(scale) for scale in scales], variances, first)
+        spread = 1.0 / (self.table[own, 1::2] + self._precision[column])
+        variances = [dict(zip(own.tolist(), known.tolist(), strict=True)) for known in spread.T]
+        return DayLevels(column, variances, self.spec.rows[column].prior ** 2)
 
     def _add(self, ids: Ids, namespace: int) -> Index:
         """Numbers of ids of a namespace; new coordinates begin at their prior, of mean 0."""
         before = self._numbers.count
         found = self._numbers.add(ids)
         count = self._numbers.count
+        if count > len(self._table):
+            self._table = with_room(self._table, before, count)
         if count > len(self._namespace):
-            room = count + count // 2
-            self._namespace = _with_room(self._namespace, before, room)
-            # One by one: all old and all new tables at once would be as much again.
-            for scale, table in enumerate(self._tables):
-                self._tables[scale] = _with_room(table, before, room)
-                del table
-        if count > before:
-            self._namespace[before:count] = namespace
-            for table, stored in zip(self._tables, self.state.posteriors, strict=True):
-                table[before:count] = 0.0
-                table[before:count, kernels.PRECISION] = 1.0 / stored.variance[namespace]
+            self._namespace = with_room(self._namespace, before, count)
+        self._namespace[before:count] = namespace
+        self._table[before:count] = 0.0
         return found
 
     @property
@@ -147,14 +144,16 @@ class JointModel:
         """Namespace number of all coordinates, shape (count,)."""
         return self._namespace[: self.count]
 
-    def table(self, scale: int) -> Floats:
-        """Rows (b, G, lambda, lambda mu0) of all coordinates at a scale, shape (count, 4)."""
-        return self._tables[scale][: self.count]
+    @property
+    def table(self) -> Floats:
+        """Rows (b + lambda mu0, G), scale by scale, of all coordinates, shape (count, 2 S)."""
+        return self._table[: self.count]
 
     def means(self, scale: int) -> Floats:
         """Posterior mean of every coordinate at a scale, shape (count,)."""
         mean = np.empty(self.count)
-        kernels.fill_means(self.table(scale), mean)
+        precision = np.ascontiguousarray(self._precision[:, scale])
+        kernels.fill_means(self.table, scale, precision, self.namespace, mean)
         return mean
 
     def variances(self, scale: int) -> Floats:
@@ -162,16 +161,18 @@ class JointModel:
 
         What an entity's own evidence leaves to its content, content's own variance has a say in.
         """
-        table = self.table(scale)
-        precision = table[:, kernels.PRECISION]
-        variance: Floats = 1.0 / (table[:, kernels.G] + precision)
-        known = content_variances(self.spec, self.state, scale)
+        variance = np.empty(self.count)
+        precision = np.ascontiguousarray(self._precision[:, scale])
+        kernels.fill_variances(self.table, scale, precision, self.namespace, variance)
+        own = self._table[: self._carried, 2 * scale + 1]
+        known = content_variances(self.spec, self.state, scale, own)
         prior = self.state.posteriors[scale].content_variance
-        for places, held, column in self._placed:
+        for name, (places, held, column) in zip(self.contents, self._placed, strict=True):
             spread = np.append(known, 0.0)[column] if len(known) else np.zeros(len(column))
             spread = np.where(column >= 0, spread, prior[held.kinds])
             of_content = held.sums(held.values**2 * spread)
-            variance[places] += (precision * variance)[places] ** 2 * of_content
+            left = precision[self.spec.row_number(name)] * variance[places]
+            variance[places] += left**2 * of_content
         return variance
 
     def sums(self, index: Index, value: Floats) -> Floats:
@@ -291,62 +292,82 @@ class JointModel:
         if self.spec.usual is not None:
             usual = self.spec.usual
             self._pairs.add(ids[:, usual.entity], ids[:, usual.value], ids[:, usual.branch])
-        progressive = []
-        for scale, table in enumerate(self._tables):
-            logits = np.empty(count)
-            done = kernels.learn_rows(table, index, labels, offsets, weights, logits)
-            if done < count:
-                raise JointError(f"row {done}: the logit is not finite")
-            self.log_loss[scale] += ordered_sum(log_losses(logits, labels))
-            progressive.append(logits)
+        logits = np.empty((len(self.spec.scales), count))
         if self._levels is not None:
-            self._levels.add(index, labels, offsets, weights)
+            self._levels.add(self._means_of, index, labels, offsets, weights)
+        done = kernels.learn_rows(
+            self._table, self._precision, index, labels, offsets, weights, logits
+        )
+        if done < count:
+            raise JointError(f"row {done}: the logit is not finite")
+        for scale, own in enumerate(logits):
+            self.log_loss[scale] += ordered_sum(log_losses(own, labels))
         self.rows += count
         self.clicks += int(np.count_nonzero(labels))
         if count:
             self._last_order = int(order[-1])
-        return progressive
+        self._let_go()
+        return list(logits)
 
-    def forget_coordinates(self) -> None:
-        """Let go of the coordinates of the state that it began with, which learning does not need.
+    def _means_of(self, numbers: Index) -> Floats:
+        """Posterior means of some coordinates, shape (n, S)."""
+        own = self._table[numbers]
+        means: Floats = own[:, ::2] / (own[:, 1::2] + self._precision[self._namespace[numbers]])
+        return means
 
-        A quarter of the memory where the state's owner lets go of it as well.
+    def _let_go(self) -> None:
+        """Bound what a day adds: of half as many again as may stay, those with least evidence go.
+
+        Not entities with content: what they are expected to be is told once a day.
         """
-        none = np.empty(0)
+        most = self.spec.most
+        if not most or self.count <= most + most // 2:
+            return
+        places = [places.astype(np.int64) for places, _, _ in self._placed]
+        own = np.unique(np.concatenate([self._expected, *places]))
+        if self.count - len(own) <= most + most // 2:
+            return
+        others = np.ones(self.count, dtype=np.bool_)
+        others[own] = False
+        kept = most_known(np.flatnonzero(others), self.table[:, 1], self.namespace, self.ids, most)
+        kept = np.sort(np.concatenate([own, kept]))
+        number = np.full(self.count, -1, dtype=np.int32)
+        number[kept] = np.arange(len(kept), dtype=np.int32)
+        kernels.keep_rows(self._table, kept)
+        self._namespace[: len(kept)] = self._namespace[kept]
+        ids = self.ids[kept]
+        self._numbers = Numbering(np.empty(0, np.int64))
+        self._numbers = Numbering(ids)
+        self._carried = int(np.searchsorted(kept, self._carried))
         self.state = replace(
             self.state,
-            posteriors=tuple(
-                replace(p, b=none, g=none, prior_mean=none) for p in self.state.posteriors
-            ),
+            ids=ids[: self._carried],
+            namespace=self._namespace[: self._carried].copy(),
+            expected=number[self.state.expected].astype(np.int64),
         )
+        self._expected = number[self._expected].astype(np.int64)
+        self._placed = [(number[places], held, column) for places, held, column in self._placed]
+        if self._levels is not None:
+            self._levels.renumber(number)
 
     def end(self, day: int) -> JointState:
         """The state at the end of the day: walks, content, priors and levels are settled.
 
-        The model is spent then: its tables are given up one by one.
+        The model is spent then: its table is given up on the way.
 
         Parameters
         ----------
         day : int
             Days since 1970.
         """
-        tables = [self.table(scale) for scale in range(len(self._tables))]
-        self._tables.clear()
+        self._table[self._expected, ::2] -= self._pull
+        kept = settled_order(self.table, self.namespace, self.ids, self._carried, self.spec.most)
+        ids, namespace, evidence = self.ids[kept], self.namespace[kept], self._table[kept]
+        self._table, self._numbers = evidence[:0].copy(), Numbering(np.empty(0, np.int64))
         settled = end_day(
-            self.spec, self.state, self.ids, self.namespace, tables, self.contents, self.log_loss,
-            self.rows, self.clicks, day, self._levels,
+            self.spec, self.state, ids, namespace, evidence, self.contents, self.log_loss,
+            self.rows, self.clicks, day,
         )  # fmt: skip
-        return replace(settled, pairs=self._pairs.counts())
-
-
-def _table(stored: Posterior, namespace: npt.NDArray[np.int16]) -> Floats:
-    """Rows (b, G, lambda, lambda mu0) of stored coordinates."""
-    precision = 1.0 / stored.variance[namespace]
-    return np.column_stack([stored.b, stored.g, precision, precision * stored.prior_mean])
-
-
-def _with_room(array: npt.NDArray[Kind], used: int, room: int) -> npt.NDArray[Kind]:
-    """The first `used` rows in an array of `room` rows."""
-    larger = np.empty((room, *array.shape[1:]), dtype=array.dtype)
-    larger[:used] = array[:used]
-    return larger
+        if self._levels is not None:
+            self._levels.settle(kept, settled)
+        return replace(settled, pairs=self._pairs.counts().most_frequent(self.spec.most))

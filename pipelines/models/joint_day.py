@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,6 @@ from pipelines.models.joint_content import (
     random_signs,
     units,
 )
-from pipelines.models.joint_level import DayLevels
 from pipelines.models.joint_state import JointSpec, JointState, Posterior
 from pipelines.models.numbering import Numbering
 from pipelines.models.sorted_ids import held_by, pair_order
@@ -51,50 +50,58 @@ class _Entities:
     unit: Floats
 
 
+def settled_order(
+    table: Floats, namespace: npt.NDArray[np.int16], ids: Ids, carried: int, most: int
+) -> Ids:
+    """Which coordinates have evidence and stay, by namespace and id.
+
+    Parameters
+    ----------
+    table : numpy.ndarray of float64, shape (d, 2 S)
+        Evidence, in the order of the coordinates' numbers.
+    namespace, ids : numpy.ndarray, shape (d,)
+    carried : int
+        So many at the start are in order.
+    most : int
+        As of `JointSpec.most`.
+    """
+    seen = np.zeros(len(table), dtype=np.bool_)
+    for g in table[:, 1::2].T:
+        seen |= g > 0.0
+    kept = np.flatnonzero(seen)
+    if 0 < most < len(kept):
+        kept = most_known(kept, table[:, 1], namespace, ids, most)
+    in_order = int(np.searchsorted(kept, carried))
+    return np.asarray(kept[pair_order(namespace[kept], ids[kept], in_order)])
+
+
 def end_day(
     spec: JointSpec,
     before: JointState,
     ids: Ids,
     namespace: npt.NDArray[np.int16],
-    tables: list[Floats],
+    evidence: Floats,
     contents: Mapping[str, Contents],
     log_loss: Sequence[float],
     rows: int,
     clicks: int,
     day: int,
-    levels: DayLevels | None = None,
 ) -> JointState:
-    """Settle what the rows of a day have taught.
+    """Settle what the rows of a day have taught, but for the model's levels.
 
     Parameters
     ----------
     before : JointState
-        As of the end of the day before.
+        As of the end of the day before; its evidence is not looked at.
     ids, namespace : numpy.ndarray, shape (d,)
-        All coordinates, in the order of their numbers.
-    tables : list of numpy.ndarray of float64, shape (d, 4)
-        Their rows (b, G, lambda, lambda mu0), by scale; empty afterwards, to save memory.
+        Coordinates with evidence, by namespace and id.
+    evidence : numpy.ndarray of float64, shape (d, 2 S)
+        As of `JointState.evidence`; becomes the new state's.
     contents : mapping of str to Contents
         Of all entities, by entity namespace.
     day : int
         Days since 1970; seeds what is drawn.
-    levels : DayLevels, optional
-        What the rows said of the model's levels.
-
-    Returns
-    -------
-    JointState
-        Coordinates with evidence, by namespace and id.
     """
-    seen = np.zeros(len(ids), dtype=np.bool_)
-    for scale in range(len(tables)):
-        seen |= tables[scale][:, kernels.G] > 0.0
-    kept = np.flatnonzero(seen)
-    if 0 < spec.most < len(kept):
-        kept = most_known(kept, tables[0][:, kernels.G], namespace, ids, spec.most)
-    carried = int(np.searchsorted(kept, len(before.ids)))
-    kept = kept[pair_order(namespace[kept], ids[kept], carried)]
-    ids, namespace = ids[kept], namespace[kept]
     starts = np.searchsorted(namespace, np.arange(len(spec.rows) + 1))
     held = {}
     for name, known in contents.items():
@@ -107,50 +114,42 @@ def end_day(
         for name, own in held.items()
         if (found := _entities(spec, name, own, ids, starts, content_ids, content_kind))
     ]
+    base = np.arange(starts[spec.base], starts[spec.base + 1] if spec.base >= 0 else 0)
+    expected = np.sort(np.concatenate([base, *(group.lines for group in entities)]))
     days = before.days + 1
     learns_content = days > spec.content_days and days % spec.content_every == 0
     stored_content = Numbering(before.content_ids).find(content_ids)
     posteriors = []
     for scale, stored in enumerate(before.posteriors):
-        table = np.ascontiguousarray(tables.pop(0)[kept])
         first = spec.first_variance(spec.scales[scale])
         first_content = spec.first_content_variance(spec.scales[scale])
-        variance = _row_variances(spec, table, starts, stored.variance, first)
+        variance = _row_variances(spec, evidence, scale, starts, stored.variance, first)
         content_variance = stored.content_variance
         beta = np.where(stored_content >= 0, np.append(stored.beta, 0.0)[stored_content], 0.0)
-        prior_mean = np.zeros(len(ids))
-        if spec.base >= 0:
-            constant = slice(starts[spec.base], starts[spec.base + 1])
-            prior_mean[constant] = (
-                table[constant, kernels.PULL] / table[constant, kernels.PRECISION]
-            )
+        prior_mean = np.zeros(len(expected))
+        at_base = np.isin(expected, base)
+        prior_mean[at_base] = _known_means(before, scale, spec.base, ids[base])
         for group in entities:
             kind = content_kind[group.content].astype(np.int32)
             ridge = Ridge(
                 group.design,
-                table[group.lines, kernels.B],
-                table[group.lines, kernels.G],
+                evidence[group.lines, 2 * scale],
+                evidence[group.lines, 2 * scale + 1],
                 group.unit**2 / content_variance[kind],
                 float(variance[group.number]),
             )
             solved = ridge.solve(beta[group.content])
             beta[group.content] = solved
-            prior_mean[group.lines] = group.design.times(solved)
+            prior_mean[np.searchsorted(expected, group.lines)] = group.design.times(solved)
             if learns_content:
                 content_variance, variance[group.number] = learn_content_priors(
                     ridge, solved, random_signs(day, group.number, ridge), kind, group.unit,
                     content_variance, first_content, float(first[group.number]),
                     strength=spec.strength, smallest=spec.smallest, largest=spec.largest,
                 )  # fmt: skip
-        b, g = table[:, kernels.B].copy(), table[:, kernels.G].copy()
-        if levels is not None:
-            precision = 1.0 / variance[namespace]
-            levels.settle(scale, kept, b, g, precision * prior_mean, precision)
         gain = log_loss[0] - log_loss[scale]
         posteriors.append(
             Posterior(
-                b,
-                g,
                 prior_mean,
                 variance,
                 beta,
@@ -160,17 +159,27 @@ def end_day(
                 stored.gain_squares + gain**2,
             )
         )
+    is_told = np.any([own.prior_mean != 0.0 for own in posteriors], axis=0)
     return JointState(
         ids,
         namespace,
+        evidence,
+        expected[is_told],
         content_ids,
         content_kind,
-        tuple(posteriors),
+        tuple(replace(own, prior_mean=own.prior_mean[is_told]) for own in posteriors),
         held,
         days,
         before.rows + rows,
         before.clicks + clicks,
     )
+
+
+def _known_means(before: JointState, scale: int, namespace: int, ids: Ids) -> Floats:
+    """Prior means of coordinates of one namespace as of the day before, 0 of new ones."""
+    first, last = np.searchsorted(before.namespace, [namespace, namespace + 1])
+    place = Numbering(before.ids[first:last]).find(ids)
+    return np.append(before.prior_mean(scale, int(first), int(last)), 0.0)[place]
 
 
 def most_known(
@@ -228,7 +237,8 @@ def _entities(
 
 def _row_variances(
     spec: JointSpec,
-    table: Floats,
+    evidence: Floats,
+    scale: int,
     starts: npt.NDArray[np.intp],
     variance: Floats,
     first: Floats,
@@ -236,11 +246,11 @@ def _row_variances(
     """Walk, and read the variances of row namespaces off their coordinates."""
     updated = variance.copy()
     for number, row in enumerate(spec.rows):
-        part = table[starts[number] : starts[number + 1]]
+        part = evidence[starts[number] : starts[number + 1]]
         if row.walk > 0.0:
-            kernels.walk(part, row.walk)
+            kernels.walk(part, scale, 1.0 / variance[number], row.walk)
         if row.is_learnt and row.name not in spec.entities:
-            above, below = kernels.fisher_sums(part, variance[number])
+            above, below = kernels.fisher_sums(part, scale, variance[number])
             above += spec.strength / first[number]
             below += spec.strength / first[number] ** 2
             largest = min(4.0 * variance[number], spec.largest**2)

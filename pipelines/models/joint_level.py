@@ -16,7 +16,7 @@ rows of tomorrow, and a level that is matched on them sinks from day to day.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,8 @@ import numpy.typing as npt
 from pipelines.models import joint_kernels as kernels
 from pipelines.models.elementary import exp, probabilities
 from pipelines.models.joint_content import ordered_sum
+from pipelines.models.joint_state import JointState
+from pipelines.models.sorted_ids import held_by
 
 Floats = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int32]
@@ -41,8 +43,6 @@ class DayLevels:
     ----------
     column : int
         The namespace of rows whose values have levels of their own, such as the surface.
-    means : sequence of numpy.ndarray of float64, shape (d,)
-        By scale, of every coordinate at the end of the day before; later ones began at 0.
     variances : sequence of mapping of int to float
         By scale, of the values' own coordinates at the end of the day before.
     first_variance : float
@@ -52,26 +52,28 @@ class DayLevels:
     def __init__(
         self,
         column: int,
-        means: Sequence[Floats],
         variances: Sequence[Mapping[int, float]],
         first_variance: float,
     ) -> None:
         self.column = column
-        self._means = means
         self._variances = variances
         self._first_variance = first_variance
         self._clicks: dict[int, float] = {}
         self._weights: dict[int, float] = {}
         self._room = _ROWS
         self._sample: list[tuple[Index, Floats, Floats]] = []
+        self._before: list[tuple[Index, Floats]] = []
 
     def add(
-        self, index: Index, clicked: npt.NDArray[np.uint8], offset: Floats, weight: Floats
-    ) -> None:
-        """Take rows in.
+        self, means_of: Callable[[Index], Floats], index: Index, clicked: npt.NDArray[np.uint8],
+        offset: Floats, weight: Floats,
+    ) -> None:  # fmt: skip
+        """Take rows in, before they are learnt.
 
         Parameters
         ----------
+        means_of : callable
+            Posterior means of coordinates, shape (n, S), as they are now.
         index : numpy.ndarray of int32, shape (n, K)
             Coordinates of each row; -1 for none. Rows come in an order of chance.
         clicked, offset, weight : numpy.ndarray, shape (n,)
@@ -86,43 +88,73 @@ class DayLevels:
             # Copies: a part would hold all rows of its block.
             self._sample.append((index[first].copy(), offset[first].copy(), weight[first].copy()))
             self._room -= len(self._sample[-1][0])
+            # All rows until here are of the sample: what is new in it has learnt nothing today.
+            own = np.unique(index[first])
+            own = own[own >= 0]
+            self._before.append((own, means_of(own)))
 
-    def settle(
-        self, scale: int, kept: npt.NDArray[np.int64], b: Floats, g: Floats, pull: Floats,
-        precision: Floats,
-    ) -> None:  # fmt: skip
+    def renumber(self, number: Index) -> None:
+        """Coordinates have other numbers from now on, or none (-1)."""
+        self._sample = [
+            (np.where(index >= 0, number[index], -1), offset, weight)
+            for index, offset, weight in self._sample
+        ]
+        self._before = [
+            (number[own][number[own] >= 0], means[number[own] >= 0]) for own, means in self._before
+        ]
+        self._clicks, self._weights = (
+            {int(number[value]): total for value, total in sums.items() if number[value] >= 0}
+            for sums in (self._clicks, self._weights)
+        )
+        self._variances = [
+            {int(number[value]): own for value, own in known.items() if number[value] >= 0}
+            for known in self._variances
+        ]
+
+    def settle(self, kept: npt.NDArray[np.int64], state: JointState) -> None:
         """Put the levels of a day's end where the days so far speak for, by the values' own b.
 
         Parameters
         ----------
-        kept : numpy.ndarray of int64, shape (k,)
-            Coordinates with evidence.
-        b, g, pull, precision : numpy.ndarray of float64, shape (k,)
-            Their posteriors at the end of the day: b is changed in place.
+        kept : numpy.ndarray of int64, shape (d,)
+            Numbers of the state's coordinates.
+        state : JointState
+            Of the day's end: b is changed in place.
         """
         if not self._sample:
             return
         index, offset, weight = (np.concatenate(part) for part in zip(*self._sample, strict=True))
-        before, after = np.zeros((2, int(max(index.max(), kept.max(initial=0))) + 1))
-        stored = self._means[scale][: len(before)]
-        before[: len(stored)] = stored
-        after[kept] = (b + pull) / (g + precision)
-        promises = [_promised(means, index, offset) for means in (before, after)]
-        for value, clicks in self._clicks.items():
-            own = index[:, self.column] == value
-            sampled = ordered_sum(weight[own])
-            if not sampled > 0.0:
-                continue
-            part = self._weights[value] / sampled
-            was, now = (part * ordered_sum((weight * p)[own]) for p in promises)
-            of_was, of_now = (
-                part * ordered_sum((weight * p * (1.0 - p))[own]) / total
-                for p, total in zip(promises, (was, now), strict=True)
-            )
-            variance = self._variances[scale].get(value, self._first_variance)
-            wanted = was * exp(of_was * _shift(was, of_was, clicks, 1.0 / variance))
-            (line,) = np.flatnonzero(kept == value)
-            b[line] += _shift(now, of_now, wanted, 0.0) * (g[line] + precision[line])
+        used = np.unique(index[index >= 0])
+        place = np.where(index >= 0, np.searchsorted(used, index), -1).astype(np.int32)
+        # Where the state has what the sample uses; -1 for what it has let go.
+        line = np.full(len(used), -1, dtype=np.int64)
+        own = np.flatnonzero(held_by(kept, used))
+        line[np.searchsorted(used, kept[own])] = own
+        for scale in range(len(state.posteriors)):
+            before, after = np.zeros((2, len(used)))
+            # Of means that were taken in turn the first is that of the day's beginning.
+            for numbers, means in reversed(self._before):
+                before[np.searchsorted(used, numbers)] = means[:, scale]
+            precision = 1.0 / state.posteriors[scale].variance[state.namespace[line]]
+            total = state.g(scale)[line] + precision
+            known = (state.b(scale)[line] + precision * state.prior_mean(scale)[line]) / total
+            after[line >= 0] = known[line >= 0]
+            promises = [_promised(means, place, offset) for means in (before, after)]
+            for value, clicks in self._clicks.items():
+                of_value = index[:, self.column] == value
+                sampled = ordered_sum(weight[of_value])
+                at = np.searchsorted(used, value)
+                if not sampled > 0.0 or line[at] < 0:
+                    continue
+                part = self._weights[value] / sampled
+                was, now = (part * ordered_sum((weight * p)[of_value]) for p in promises)
+                of_was, of_now = (
+                    part * ordered_sum((weight * p * (1.0 - p))[of_value]) / whole
+                    for p, whole in zip(promises, (was, now), strict=True)
+                )
+                variance = self._variances[scale].get(value, self._first_variance)
+                wanted = was * exp(of_was * _shift(was, of_was, clicks, 1.0 / variance))
+                state.b(scale)[line[at]] += _shift(now, of_now, wanted, 0.0) * total[at]
 
 
 def _promised(means: Floats, index: Index, offset: Floats) -> Floats:

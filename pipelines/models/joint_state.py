@@ -161,8 +161,8 @@ class Posterior:
 
     Attributes
     ----------
-    b, g, prior_mean : numpy.ndarray of float64, shape (d,)
-        Of every coordinate.
+    prior_mean : numpy.ndarray of float64, shape (m,)
+        Of the coordinates `JointState.expected`.
     variance : numpy.ndarray of float64, shape (rows,)
         T of every row namespace; of an entity tau^2 of its residual.
     beta : numpy.ndarray of float64, shape (c,)
@@ -175,8 +175,6 @@ class Posterior:
         square.
     """
 
-    b: Floats
-    g: Floats
     prior_mean: Floats
     variance: Floats
     beta: Floats
@@ -196,6 +194,10 @@ class JointState:
         Coordinates, by namespace and then ascending.
     namespace : numpy.ndarray of int16, shape (d,)
         Number of each coordinate's row namespace.
+    evidence : numpy.ndarray of float64, shape (d, 2 S)
+        b and G of every coordinate, scale by scale.
+    expected : numpy.ndarray of int64, shape (m,)
+        The coordinates whose prior mean is not 0, ascending.
     content_ids : numpy.ndarray of int64, shape (c,)
         By kind and then ascending.
     content_kind : numpy.ndarray of int16, shape (c,)
@@ -211,6 +213,8 @@ class JointState:
 
     ids: Ids
     namespace: npt.NDArray[np.int16]
+    evidence: Floats
+    expected: Ids
     content_ids: Ids
     content_kind: npt.NDArray[np.int16]
     posteriors: tuple[Posterior, ...]
@@ -219,6 +223,22 @@ class JointState:
     rows: int = 0
     clicks: int = 0
     pairs: PairCounts = field(default_factory=PairCounts.none)
+
+    def b(self, scale: int) -> Floats:
+        """What rows have said of every coordinate, shape (d,)."""
+        return self.evidence[:, 2 * scale]
+
+    def g(self, scale: int) -> Floats:
+        """How much rows have said of every coordinate, shape (d,)."""
+        return self.evidence[:, 2 * scale + 1]
+
+    def prior_mean(self, scale: int, first: int = 0, last: int | None = None) -> Floats:
+        """Prior mean of every coordinate, or of some that follow each other, shape (d,)."""
+        whole = slice(first, last).indices(len(self.ids))
+        mean = np.zeros(whole[1] - whole[0])
+        own = slice(*np.searchsorted(self.expected, whole[:2]))
+        mean[self.expected[own] - first] = self.posteriors[scale].prior_mean[own]
+        return mean
 
     @property
     def chosen(self) -> int:
@@ -243,15 +263,13 @@ class JointState:
         constant : int
             Id of the value of `JointSpec.base`.
         """
-        nothing = np.zeros(1)
         return replace(
             self,
             ids=np.array([constant], np.int64),
             namespace=np.array([spec.base], np.int16),
-            posteriors=tuple(
-                replace(p, b=nothing, g=nothing, prior_mean=np.array([log_odds]))
-                for p in self.posteriors
-            ),
+            evidence=np.zeros((1, 2 * len(self.posteriors))),
+            expected=np.zeros(1, np.int64),
+            posteriors=tuple(replace(p, prior_mean=np.array([log_odds])) for p in self.posteriors),
         )
 
     @classmethod
@@ -261,12 +279,12 @@ class JointState:
         return cls(
             np.empty(0, np.int64),
             np.empty(0, np.int16),
+            np.empty((0, 2 * len(spec.scales))),
+            np.empty(0, np.int64),
             np.empty(0, np.int64),
             np.empty(0, np.int16),
             tuple(
                 Posterior(
-                    nothing,
-                    nothing,
                     nothing,
                     spec.first_variance(scale),
                     nothing,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +15,12 @@ from pipelines.models.joint_state import JointSpec, JointState, Posterior
 from pipelines.models.usual_values import PairCounts
 
 Floats = npt.NDArray[np.float64]
+Ids = npt.NDArray[np.int64]
 
 ROW, CONTENT = "row", "content"
+
+# Coordinates that are made rows of tables at a time: 100 MB.
+_LINES = 2**19
 
 
 def to_contents(table: pa.Table, entity: str) -> Contents:
@@ -37,41 +41,48 @@ def to_contents(table: pa.Table, entity: str) -> Contents:
     )
 
 
-def state_tables(spec: JointSpec, state: JointState) -> dict[str, pa.Table]:
-    """Rows of `joint_state`, `joint_contents`, `joint_holdings` and `joint_pairs`, without ds."""
+def state_rows(spec: JointSpec, state: JointState) -> Iterator[pa.Table]:
+    """Rows of `joint_state`, without ds, some at a time."""
     names = pa.array([row.name for row in spec.rows], pa.string())
-    kinds = pa.array([kind.name for kind in spec.kinds], pa.string())
-    return {
-        "joint_state": pa.table(
+    scales = range(len(spec.scales))
+    for first in range(0, len(state.ids), _LINES):
+        own = slice(first, min(first + _LINES, len(state.ids)))
+        yield pa.table(
             {
-                "namespace": names.take(pa.array(state.namespace)),
-                "id": state.ids,
-                "b": _by_scale([p.b for p in state.posteriors]),
-                "g": _by_scale([p.g for p in state.posteriors]),
-                "prior_mean": _by_scale([p.prior_mean for p in state.posteriors]),
+                "namespace": names.take(pa.array(state.namespace[own])),
+                "id": state.ids[own],
+                "b": _by_scale([state.b(scale)[own] for scale in scales]),
+                "g": _by_scale([state.g(scale)[own] for scale in scales]),
+                "prior_mean": _by_scale(
+                    [state.prior_mean(scale, own.start, own.stop) for scale in scales]
+                ),
             }
-        ),
-        "joint_contents": pa.table(
-            {
-                "kind": kinds.take(pa.array(state.content_kind)),
-                "id": state.content_ids,
-                "weight": _by_scale([p.beta for p in state.posteriors]),
-            }
-        ),
-        "joint_holdings": pa.concat_tables(
-            _holdings(name, held) for name, held in state.contents.items()
         )
-        if state.contents
-        else _holdings("", Contents.none()),
-        "joint_pairs": pa.table(
-            {
-                "entity": state.pairs.entity,
-                "value": state.pairs.value,
-                "branch": state.pairs.branch,
-                "impressions": state.pairs.count,
-            }
-        ),
+
+
+def state_tables(spec: JointSpec, state: JointState) -> Iterator[tuple[str, pa.Table]]:
+    """Rows of `joint_state`, some at a time, `joint_contents`, `joint_holdings`, `joint_pairs`.
+
+    Without ds.
+    """
+    for rows in state_rows(spec, state):
+        yield "joint_state", rows
+    kinds = pa.array([kind.name for kind in spec.kinds], pa.string())
+    weights = {
+        "kind": kinds.take(pa.array(state.content_kind)),
+        "id": state.content_ids,
+        "weight": _by_scale([p.beta for p in state.posteriors]),
     }
+    yield "joint_contents", pa.table(weights)
+    held = [_holdings(name, held) for name, held in state.contents.items()]
+    yield "joint_holdings", pa.concat_tables(held or [_holdings("", Contents.none())])
+    pairs = {
+        "entity": state.pairs.entity,
+        "value": state.pairs.value,
+        "branch": state.pairs.branch,
+        "impressions": state.pairs.count,
+    }
+    yield "joint_pairs", pa.table(pairs)
 
 
 def _holdings(entity: str, held: Contents) -> pa.Table:
@@ -136,43 +147,52 @@ def prior_rows(spec: JointSpec, state: JointState) -> list[dict[str, object]]:
     return rows
 
 
-def weight_table(spec: JointSpec, state: JointState, served: Sequence[str]) -> pa.Table:
-    """Rows of `joint_weights`, without ds, at the chosen scale.
+def weight_rows(spec: JointSpec, state: JointState, served: Sequence[str]) -> Iterator[pa.Table]:
+    """Rows of `joint_weights`, without ds, at the chosen scale, some at a time.
 
     Parameters
     ----------
     served : sequence of str
         Namespaces of rows whose weights scoring needs.
     """
-    posterior = state.posteriors[state.chosen]
-    wanted = np.flatnonzero(np.isin(state.namespace, [spec.row_number(n) for n in served]))
+    scale = state.chosen
+    posterior = state.posteriors[scale]
+    wanted = [spec.row_number(name) for name in served]
     names = pa.array([row.name for row in spec.rows], pa.string())
     kinds = pa.array([kind.name for kind in spec.kinds], pa.string())
-    number = state.namespace[wanted]
-    precision = 1.0 / posterior.variance[number]
-    variance = 1.0 / (posterior.g[wanted] + precision)
-    mean = (posterior.b[wanted] + precision * posterior.prior_mean[wanted]) * variance
-    rows = pa.table(
-        {
-            "level": pa.repeat(pa.scalar(ROW), len(wanted)),
-            "namespace": names.take(pa.array(number)),
-            "id": state.ids[wanted],
-            "weight": mean,
-            "variance": variance,
-            "information": posterior.g[wanted],
-        }
-    )
-    contents = pa.table(
+    for first in range(0, len(state.ids), _LINES):
+        last = min(first + _LINES, len(state.ids))
+        own = np.flatnonzero(np.isin(state.namespace[first:last], wanted))
+        number = state.namespace[first:last][own]
+        b, g = (of[first:last][own] for of in (state.b(scale), state.g(scale)))
+        precision = 1.0 / posterior.variance[number]
+        variance = 1.0 / (g + precision)
+        mean = (b + precision * state.prior_mean(scale, first, last)[own]) * variance
+        yield pa.table(
+            {
+                "level": pa.repeat(pa.scalar(ROW), len(own)),
+                "namespace": names.take(pa.array(number)),
+                "id": state.ids[first:last][own],
+                "weight": mean,
+                "variance": variance,
+                "information": g,
+            }
+        )
+    yield pa.table(
         {
             "level": pa.repeat(pa.scalar(CONTENT), len(state.content_ids)),
             "namespace": kinds.take(pa.array(state.content_kind)),
             "id": state.content_ids,
             "weight": posterior.beta,
-            "variance": content_variances(spec, state, state.chosen),
+            "variance": content_variances(spec, state, scale, state.g(scale)),
             "information": np.zeros(len(state.content_ids)),
         }
     )
-    return pa.concat_tables([rows, contents])
+
+
+def weight_table(spec: JointSpec, state: JointState, served: Sequence[str]) -> pa.Table:
+    """All rows of `weight_rows`."""
+    return pa.concat_tables(weight_rows(spec, state, served))
 
 
 def from_tables(
@@ -180,12 +200,12 @@ def from_tables(
     *,
     joint_runs: pa.Table,
     joint_priors: pa.Table,
-    joint_state: pa.Table,
+    joint_state: Iterable[pa.RecordBatch],
     joint_contents: pa.Table,
     joint_holdings: pa.Table,
     joint_pairs: pa.Table,
 ) -> JointState:
-    """The state of a day from the rows of its tables.
+    """The state of a day from the rows of its tables; those of `joint_state` some at a time.
 
     Raises
     ------
@@ -211,24 +231,21 @@ def from_tables(
     def variance_of(scale: float, level: str, names: Sequence[str]) -> Floats:
         return np.array([variances[scale, level, name] for name in names], dtype=np.float64)
 
-    state = joint_state.append_column(
-        "number", pc.index_in(joint_state["namespace"], pa.array(row_names, pa.string()))
-    ).sort_by([("number", "ascending"), ("id", "ascending")])
     contents = joint_contents.append_column(
         "number", pc.index_in(joint_contents["kind"], pa.array(kind_names, pa.string()))
     ).sort_by([("number", "ascending"), ("id", "ascending")])
-    columns = {name: _matrix(state[name], len(spec.scales)) for name in ("b", "g", "prior_mean")}
+    ids, namespace, evidence, expected, prior_means = _coordinates(
+        row_names, len(spec.scales), joint_state, next(iter(scales.values()))["coordinates"]
+    )
     beta = _matrix(contents["weight"], len(spec.scales))
     posteriors = []
     for number, scale in enumerate(spec.scales):
         run = scales[scale]
         posteriors.append(
             Posterior(
-                columns["b"][number],
-                columns["g"][number],
-                columns["prior_mean"][number],
+                np.ascontiguousarray(prior_means[:, number]),
                 variance_of(scale, ROW, row_names),
-                beta[number],
+                np.ascontiguousarray(beta[:, number]),
                 variance_of(scale, CONTENT, kind_names),
                 run["log_loss"],
                 run["gain"],
@@ -237,8 +254,10 @@ def from_tables(
         )
     first = next(iter(scales.values()))
     return JointState(
-        state["id"].combine_chunks().to_numpy(),
-        state["number"].combine_chunks().to_numpy().astype(np.int16),
+        ids,
+        namespace,
+        evidence,
+        expected,
         contents["id"].combine_chunks().to_numpy(),
         contents["number"].combine_chunks().to_numpy().astype(np.int16),
         tuple(posteriors),
@@ -248,6 +267,36 @@ def from_tables(
         first["clicks"],
         _pairs(joint_pairs),
     )
+
+
+def _coordinates(
+    names: Sequence[str], scales: int, batches: Iterable[pa.RecordBatch], count: int
+) -> tuple[Ids, npt.NDArray[np.int16], Floats, Ids, Floats]:
+    """All but the variances of `joint_state`: ids, namespaces, evidence, what is expected where."""
+    ids, namespace = np.empty(count, np.int64), np.empty(count, np.int16)
+    evidence, done = np.empty((count, 2 * scales)), 0
+    expected, means = [np.empty(0, np.int64)], [np.empty((0, scales))]
+    for batch in batches:
+        own = slice(done, done + len(batch))
+        done = own.stop
+        ids[own] = batch.column("id").to_numpy()
+        namespace[own] = pc.index_in(batch.column("namespace"), pa.array(names, pa.string()))
+        evidence[own, ::2] = _matrix(batch.column("b"), scales)
+        evidence[own, 1::2] = _matrix(batch.column("g"), scales)
+        mean = _matrix(batch.column("prior_mean"), scales)
+        lines = np.flatnonzero(mean.any(axis=1))
+        expected.append(own.start + lines)
+        means.append(mean[lines])
+    lines, mean = np.concatenate(expected), np.concatenate(means)
+    step = np.diff(namespace)
+    if np.any(step < 0) or np.any((step == 0) & (ids[1:] < ids[:-1])):
+        order = np.lexsort((ids, namespace))
+        place = np.empty(count, np.int64)
+        place[order] = np.arange(count)
+        by_line = np.argsort(place[lines])
+        lines, mean = place[lines][by_line], mean[by_line]
+        ids, namespace, evidence = ids[order], namespace[order], evidence[order]
+    return ids, namespace, evidence, lines, mean
 
 
 def _pairs(table: pa.Table) -> PairCounts:
@@ -263,7 +312,6 @@ def _by_scale(columns: Sequence[Floats]) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat))
 
 
-def _matrix(lists: pa.ChunkedArray, scales: int) -> list[Floats]:
-    """The entries of each scale, shape (n,) each."""
-    flat = pc.list_flatten(lists).to_numpy().reshape(len(lists), scales)
-    return [np.ascontiguousarray(flat[:, scale]) for scale in range(scales)]
+def _matrix(lists: pa.ListArray | pa.ChunkedArray, scales: int) -> Floats:
+    """The entries of each scale, shape (n, scales)."""
+    return np.asarray(pc.list_flatten(lists)).reshape(len(lists), scales)

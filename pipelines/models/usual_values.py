@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.features.ids import NONE, value_id
-from pipelines.kernel import kernel
+from pipelines.kernel import kernel, readonly
 from pipelines.models.numbering import Numbering
-from pipelines.models.sorted_ids import pair_order
 
 Ids = npt.NDArray[np.int64]
 
@@ -46,18 +45,35 @@ class PairCounts:
     def added(self, entity: Ids, value: Ids, branch: Ids) -> PairCounts:
         """With the pairs of more rows, shape (m,); those without one of both are passed over."""
         known = (entity != NONE) & (value != NONE)
-        ones = np.ones(int(np.count_nonzero(known)), dtype=np.int64)
-        entities = np.concatenate([self.entity, entity[known]])
-        values = np.concatenate([self.value, value[known]])
-        branches = np.concatenate([self.branch, branch[known]])
-        counts = np.concatenate([self.count, ones])
-        order = pair_order(entities, values, len(self))
-        entities, values = entities[order], values[order]
-        first = np.ones(len(order), dtype=np.bool_)
-        first[1:] = (entities[1:] != entities[:-1]) | (values[1:] != values[:-1])
-        starts = np.flatnonzero(first)
-        summed = np.add.reduceat(counts[order], starts) if len(starts) else counts
-        return PairCounts(entities[starts], values[starts], branches[order][starts], summed)
+        more = _distinct(entity[known], value[known], branch[known])
+        joined = tuple(np.empty(len(self) + len(more), dtype=np.int64) for _ in range(4))
+        count = _joined(self.arrays(), more.arrays(), joined)
+        return PairCounts(*(array[:count] for array in joined))
+
+    def arrays(self) -> tuple[Ids, Ids, Ids, Ids]:
+        """Entity, value, branch and count of every pair."""
+        return (
+            readonly(self.entity, np.int64), readonly(self.value, np.int64),
+            readonly(self.branch, np.int64), readonly(self.count, np.int64),
+        )  # fmt: skip
+
+    def most_frequent(self, most: int) -> PairCounts:
+        """The `most` pairs of the largest counts, of equal ones the first; all if that is 0."""
+        if not 0 < most < len(self):
+            return self
+        kept = np.sort(np.argsort(-self.count, kind="stable")[:most])
+        return PairCounts(*(array[kept] for array in self.arrays()))
+
+
+def _distinct(entity: Ids, value: Ids, branch: Ids) -> PairCounts:
+    """The pairs of rows with their number, and the branch of the first row of each."""
+    order = np.lexsort((value, entity))
+    entity, value = entity[order], value[order]
+    first = np.ones(len(order), dtype=np.bool_)
+    first[1:] = (entity[1:] != entity[:-1]) | (value[1:] != value[:-1])
+    starts = np.flatnonzero(first)
+    counts = np.diff(np.append(starts, len(order)))
+    return PairCounts(entity[starts], value[starts], branch[order[starts]], counts)
 
 
 _ROWS_HELD = 2**20
@@ -66,7 +82,7 @@ _ROWS_HELD = 2**20
 class PairCounter:
     """Counts the pairs of rows as they come.
 
-    Memory: 32 bytes a distinct pair, and 24 for as many rows, or for a million.
+    Memory: 32 bytes a distinct pair, as much again while they grow, and 24 for a million rows.
     """
 
     def __init__(self, counts: PairCounts) -> None:
@@ -79,7 +95,7 @@ class PairCounter:
         # Copies: a view would hold all other columns of the rows too.
         self._rows.append((entity.copy(), value.copy(), branch.copy()))
         self._held += len(entity)
-        if self._held >= max(_ROWS_HELD, len(self._counts)):
+        if self._held >= _ROWS_HELD:
             self.counts()
 
     def counts(self) -> PairCounts:
@@ -121,6 +137,37 @@ class UsualValues:
         found = np.where(value == usual, ids[SAME], found)
         found = np.where(number < 0, ids[NEW], found)
         return np.where((entity == NONE) | (value == NONE), NONE, found)
+
+
+@kernel
+def _joined(
+    one: tuple[Ids, Ids, Ids, Ids], other: tuple[Ids, Ids, Ids, Ids], joined: tuple[Ids, ...]
+) -> int:
+    """Merge pairs with their counts, each in order; of equal ones the branch is the first's."""
+    left, right, count = 0, 0, 0
+    while left < len(one[0]) or right < len(other[0]):
+        compared = 0
+        if right == len(other[0]):
+            compared = -1
+        elif left == len(one[0]):
+            compared = 1
+        else:
+            for k in range(2):
+                if compared == 0 and one[k][left] != other[k][right]:
+                    compared = -1 if one[k][left] < other[k][right] else 1
+        if compared <= 0:
+            for k in range(4):
+                joined[k][count] = one[k][left]
+            left += 1
+        if compared > 0:
+            for k in range(4):
+                joined[k][count] = other[k][right]
+        if compared == 0:
+            joined[3][count] += other[3][right]
+        if compared >= 0:
+            right += 1
+        count += 1
+    return count
 
 
 @kernel

@@ -1,9 +1,17 @@
 """A small planted world for the joint model, and the model in plain numpy to hold it against."""
 
 import numpy as np
+import pyarrow as pa
 
 from pipelines.models.contents import Contents
 from pipelines.models.joint_state import ContentKind, JointSpec, RowNamespace
+from pipelines.models.joint_tables import (
+    from_tables,
+    prior_rows,
+    run_rows,
+    state_rows,
+    state_tables,
+)
 
 LISTINGS, USERS, WORDS, PLACES = 120, 300, 30, 4
 SPEC = JointSpec(
@@ -17,6 +25,18 @@ SPEC = JointSpec(
 )
 FIRST = np.array([0, 10, 1_000, 10_000])
 """Id of the first value of each namespace."""
+
+
+def stored(spec, state, rows=None):
+    """The state by way of its tables' rows; those of `joint_state` may be given."""
+    rows = pa.concat_tables(state_rows(spec, state)) if rows is None else rows
+    return from_tables(
+        spec,
+        joint_runs=pa.Table.from_pylist(run_rows(spec, state)),
+        joint_priors=pa.Table.from_pylist(prior_rows(spec, state)),
+        joint_state=rows.to_batches(97),
+        **{name: rows for name, rows in state_tables(spec, state) if name != "joint_state"},
+    )
 
 
 def world(seed=7):

@@ -29,8 +29,8 @@ from jobs.planning.joint_inputs import (
     joint_registry,
     joint_spec,
     known_registry,
-    read_joint_state,
 )
+from jobs.planning.joint_states import read_joint_state
 from jobs.storage.contracts import arrow_schema
 from pipelines.features.feature_rows import (
     CONTEXT_ENTITIES,

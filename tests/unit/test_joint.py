@@ -1,5 +1,6 @@
 """The joint model against plain numpy, and what it promises of days, content and evidence."""
 
+from collections import Counter
 from dataclasses import replace
 
 import mmh3
@@ -12,12 +13,7 @@ from pipelines.models.contents import Contents
 from pipelines.models.joint import JointModel
 from pipelines.models.joint_day import most_known
 from pipelines.models.joint_state import JointSpec, JointState, RowNamespace, UsualColumns
-from pipelines.models.joint_tables import (
-    from_tables,
-    prior_rows,
-    run_rows,
-    state_tables,
-)
+from pipelines.models.joint_tables import state_rows
 from pipelines.models.numbering import Numbering
 from pipelines.models.usual_values import NEW, OTHER, SAME, SAME_BRANCH, PairCounts, UsualValues
 from tests.support.joint import (
@@ -28,6 +24,7 @@ from tests.support.joint import (
     Plain,
     contents,
     ids,
+    stored,
     traffic,
     world,
 )
@@ -45,20 +42,12 @@ def learn_days(count, state=None, first=0, listings=LISTINGS):
     return state
 
 
-def stored(state):
-    """The state by way of its tables' rows."""
-    return from_tables(
-        SPEC,
-        joint_runs=pa.Table.from_pylist(run_rows(SPEC, state)),
-        joint_priors=pa.Table.from_pylist(prior_rows(SPEC, state)),
-        **state_tables(SPEC, state),
-    )
-
-
 def assert_same(one, other):
     assert np.array_equal(one.ids, other.ids)
+    assert np.array_equal(one.evidence, other.evidence)
+    assert np.array_equal(one.expected, other.expected)
     for a, b in zip(one.posteriors, other.posteriors, strict=True):
-        for name in ("b", "g", "prior_mean", "variance", "beta", "content_variance", "gain"):
+        for name in ("prior_mean", "variance", "beta", "content_variance", "gain"):
             assert np.array_equal(getattr(a, name), getattr(b, name)), name
 
 
@@ -86,10 +75,17 @@ def test_every_logit_and_all_that_is_settled_are_those_of_plain_numpy():
 
 def test_a_state_that_was_stored_goes_on_to_the_same_bits():
     straight = learn_days(7)
-    resumed = learn_days(3, stored(learn_days(4)), first=4)
+    resumed = learn_days(3, stored(SPEC, learn_days(4)), first=4)
     assert_same(straight, resumed)
     assert resumed.days == 7
     assert resumed.rows == straight.rows
+
+
+def test_a_stored_state_is_read_in_whatever_order_its_rows_are():
+    state = learn_days(2)
+    rows = pa.concat_tables(state_rows(SPEC, state))
+    turned = rows.take(pa.array(np.random.default_rng(1).permutation(len(rows))))
+    assert_same(stored(SPEC, state, turned), state)
 
 
 def test_blocks_of_any_size_teach_the_same():
@@ -205,6 +201,30 @@ def test_of_an_entity_in_both_the_newer_contents_hold():
     assert joined.parts.tolist() == [9, 7]
 
 
+def test_pairs_are_counted_as_they_come_and_the_most_frequent_stay():
+    rng = np.random.default_rng(8)
+    entity, value = rng.integers(0, 30, (2, 2_000))
+    entity[::50] = NONE
+    branch = np.arange(2_000)
+    known = entity != NONE
+    expected = Counter(zip(entity[known].tolist(), value[known].tolist(), strict=True))
+    first = {}
+    for row in np.flatnonzero(known)[::-1].tolist():
+        first[entity[row], value[row]] = row
+    counts = PairCounts.none()
+    for k in range(0, 2_000, 300):
+        part = slice(k, k + 300)
+        counts = counts.added(entity[part], value[part], branch[part])
+    pairs = list(zip(counts.entity.tolist(), counts.value.tolist(), strict=True))
+    assert pairs == sorted(expected)
+    assert dict(zip(pairs, counts.count.tolist(), strict=True)) == expected
+    assert counts.branch.tolist() == [first[pair] for pair in pairs]
+    few = counts.most_frequent(100)
+    kept = list(zip(few.entity.tolist(), few.value.tolist(), strict=True))
+    assert kept == sorted(sorted(pairs, key=lambda pair: (-expected[pair], pair))[:100])
+    assert len(counts.most_frequent(0)) == len(pairs)
+
+
 def test_a_row_is_told_how_it_stands_to_what_its_query_was_mostly_shown():
     counts = PairCounts.none().added(
         np.array([1, 1, 1, 2, NONE]), np.array([10, 10, 11, 20, 10]), np.array([5, 5, 5, 6, 5])
@@ -238,11 +258,14 @@ def test_what_a_query_is_shown_today_is_usual_from_tomorrow_on():
     same, branch = names
     # On the first day nothing is usual, of no query: that is no news of any of them.
     assert told == [[NONE] * 12, [same] * 9 + [branch] * 3]
+    assert state.pairs.value.tolist() == [10, 11]
+    model = JointModel(replace(spec, most=1), state, {})
+    assert model.end(2).pairs.value.tolist() == [10]
 
 
 def test_of_more_coordinates_than_may_be_known_those_with_least_evidence_go():
     whole = learn_days(2)
-    evidence = whole.posteriors[0].g
+    evidence = whole.g(0)
     most = len(whole.ids) - 5
     spec = replace(SPEC, most=most)
     model = JointModel(spec, learn_days(1), {"listing": contents(PLANTED)})
@@ -253,8 +276,46 @@ def test_of_more_coordinates_than_may_be_known_those_with_least_evidence_go():
     assert len(bounded.ids) == kept.sum() == most
     assert evidence[~kept].max() < evidence[kept].min()
     # What is kept has learnt what it would have.
-    assert np.array_equal(bounded.posteriors[0].b, whole.posteriors[0].b[kept])
+    assert np.array_equal(bounded.b(0), whole.b(0)[kept])
     assert np.array_equal(bounded.namespace, whole.namespace[kept])
+
+
+def test_what_a_day_adds_is_bounded_while_it_is_learnt():
+    """Of users that come and go; those who are seen often stay, and learn all that they would."""
+    rng = np.random.default_rng(12)
+    regular = rng.random(6_000) < 0.5
+    values = np.stack(
+        [
+            np.zeros(6_000, np.int64),
+            rng.integers(0, 4, 6_000),
+            np.where(regular, rng.integers(0, 40, 6_000), 40 + np.arange(6_000)),
+            rng.integers(0, LISTINGS, 6_000),
+        ],
+        axis=1,
+    )
+    rows, clicked = ids(values), (rng.random(6_000) < 0.1).astype(np.uint8)
+    states = {}
+    for most in (0, 300):
+        model = JointModel(replace(SPEC, most=most), learn_days(1), {"listing": contents(PLANTED)})
+        counts = []
+        for k in range(0, 6_000, 250):
+            part = slice(k, k + 250)
+            model.learn(rows[part], clicked[part], np.arange(6_000)[part])
+            counts.append(model.count)
+            assert len(set(model.ids.tolist())) == model.count == len(model.namespace)
+        states[most] = model.end(1), max(counts)
+    (whole, unbounded), (bounded, largest) = states[0], states[300]
+    # Half as many again as may stay, and the listings, which are known by their content.
+    assert largest <= 450 + LISTINGS < 3_000 < unbounded
+    assert len(bounded.ids) == 300
+    often = whole.ids[(whole.namespace != 2) | (whole.ids < FIRST[2] + 40)]
+    assert np.isin(often, bounded.ids).all()
+    for state in (whole, bounded):
+        assert np.all(np.diff(state.namespace) >= 0)
+    own, other = np.isin(whole.ids, often), np.isin(bounded.ids, often)
+    # They share their rows with users who begin at the prior again: nearly the same.
+    assert bounded.g(0)[other] == pytest.approx(whole.g(0)[own], rel=0.02)
+    assert bounded.prior_mean(0)[other] == pytest.approx(whole.prior_mean(0)[own], abs=0.02)
 
 
 def test_of_coordinates_with_equal_evidence_the_first_by_name_are_kept_in_any_order():

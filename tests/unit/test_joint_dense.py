@@ -14,8 +14,7 @@ from pipelines.models.contents import Contents
 from pipelines.models.joint import JointModel
 from pipelines.models.joint_content import STEPS, Design, units
 from pipelines.models.joint_state import ContentKind, JointState
-from pipelines.models.joint_tables import from_tables, prior_rows, run_rows, state_tables
-from tests.support.joint import FIRST, LISTINGS, PLACES, SPEC, USERS, ids
+from tests.support.joint import FIRST, LISTINGS, PLACES, SPEC, USERS, ids, stored
 
 KINDS = (*SPEC.kinds, ContentKind("vector", "listing", 0.03, is_dense=True))
 WITH_VECTOR = replace(SPEC, kinds=KINDS)
@@ -66,14 +65,14 @@ def learn_days(count, spec, held, worth=WORTH, listings=LISTINGS, state=None, fi
 
 def prior_means(state, spec=WITH_VECTOR):
     own = state.namespace == spec.row_number("listing")
-    return state.posteriors[0].prior_mean[own]
+    return state.prior_mean(0)[own]
 
 
 def test_content_with_numbers_is_the_dense_solution():
     held = contents(VECTOR * np.float32([100, 1, 0.01, 3, 1, 1]))
     state = learn_days(1, WITH_VECTOR, held)
     own = state.namespace == 3
-    b, g = state.posteriors[0].b[own], state.posteriors[0].g[own]
+    b, g = state.b(0)[own], state.g(0)[own]
     x = np.column_stack([np.eye(8)[WORD], held.values.reshape(LISTINGS, -1)[:, 1:]])
     deviation = np.append(np.ones(8), x[:, 8:].std(axis=0))
     prior = np.append(np.full(8, 0.1), np.full(SIZE, 0.03)) / deviation
@@ -133,14 +132,10 @@ def test_a_state_with_numbers_goes_on_to_the_same_bits_after_it_was_stored():
     held = contents(VECTOR)
     whole = learn_days(7, WITH_VECTOR, held)
     half = learn_days(4, WITH_VECTOR, held)
-    stored = from_tables(
-        WITH_VECTOR,
-        joint_runs=pa.Table.from_pylist(run_rows(WITH_VECTOR, half)),
-        joint_priors=pa.Table.from_pylist(prior_rows(WITH_VECTOR, half)),
-        **state_tables(WITH_VECTOR, half),
-    )
-    resumed = learn_days(3, WITH_VECTOR, Contents.none(), state=stored, first=4)
-    for name in ("b", "g", "prior_mean", "beta", "content_variance"):
+    kept = stored(WITH_VECTOR, half)
+    resumed = learn_days(3, WITH_VECTOR, Contents.none(), state=kept, first=4)
+    assert np.array_equal(whole.evidence, resumed.evidence)
+    for name in ("prior_mean", "beta", "content_variance"):
         assert np.array_equal(
             getattr(whole.posteriors[0], name), getattr(resumed.posteriors[0], name)
         ), name

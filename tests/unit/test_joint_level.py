@@ -97,10 +97,8 @@ def test_levels_are_settled_in_the_first_days_only():
     first, second = rows_of(rng, 2_000), rows_of(rng, 2_000)
     once = replace(SPEC, level_days=1)
     state = learn(SPEC, started(SPEC), *first)
-    assert learn(once, started(once), *first).posteriors[0].b.tolist() == (
-        state.posteriors[0].b.tolist()
-    )
-    later = [learn(spec, state, *second).posteriors[0].b for spec in (once, PLAIN, SPEC)]
+    assert learn(once, started(once), *first).b(0).tolist() == (state.b(0).tolist())
+    later = [learn(spec, state, *second).b(0) for spec in (once, PLAIN, SPEC)]
     assert later[0].tolist() == later[1].tolist() != later[2].tolist()
 
 
@@ -109,10 +107,9 @@ def test_the_evidence_of_no_other_coordinate_is_touched():
     ids, clicked = rows_of(rng, 3_000)
     levelled, plain = (learn(spec, started(spec), ids, clicked) for spec in (SPEC, PLAIN))
     own = levelled.namespace == SPEC.level
-    one, other = levelled.posteriors[0], plain.posteriors[0]
-    assert np.array_equal(one.g, other.g)
-    assert np.array_equal(one.b[~own], other.b[~own])
-    assert not np.array_equal(one.b[own], other.b[own])
+    assert np.array_equal(levelled.g(0), plain.g(0))
+    assert np.array_equal(levelled.b(0)[~own], plain.b(0)[~own])
+    assert not np.array_equal(levelled.b(0)[own], plain.b(0)[own])
 
 
 def test_rows_without_a_side_have_no_level_and_are_learnt():
@@ -120,7 +117,7 @@ def test_rows_without_a_side_have_no_level_and_are_learnt():
     ids, clicked = rows_of(rng, 500)
     ids[:, 1] = NONE
     levelled, plain = (learn(spec, started(spec), ids, clicked) for spec in (SPEC, PLAIN))
-    assert np.array_equal(levelled.posteriors[0].b, plain.posteriors[0].b)
+    assert np.array_equal(levelled.b(0), plain.b(0))
 
 
 def test_rows_in_parts_give_the_level_of_all_of_them():
@@ -131,7 +128,7 @@ def test_rows_in_parts_give_the_level_of_all_of_them():
     for start in range(0, 3_000, 700):
         part = slice(start, start + 700)
         model.learn(ids[part], clicked[part], np.arange(3_000)[part])
-    assert model.end(0).posteriors[0].b == pytest.approx(at_once.posteriors[0].b, rel=1e-9)
+    assert model.end(0).b(0) == pytest.approx(at_once.b(0), rel=1e-9)
 
 
 @pytest.mark.parametrize("rate", [0.002, 0.02])
@@ -151,4 +148,23 @@ def test_the_base_rate_of_the_first_day_stays_what_is_expected():
     for _ in range(3):
         state = learn(SPEC, state, *rows_of(rng, 500))
     own = state.namespace == SPEC.base
-    assert state.posteriors[0].prior_mean[own] == pytest.approx(math.log(0.035 / 0.965))
+    assert state.prior_mean(0)[own] == pytest.approx(math.log(0.035 / 0.965))
+
+
+def test_a_level_is_the_same_where_coordinates_go_while_the_day_is_learnt():
+    """Those that go were seen once: what is promised of the sample hardly changes."""
+    rng = np.random.default_rng(7)
+    ids, clicked = rows_of(rng, 4_000)
+    ids[:, 2] = 10_000 + np.arange(4_000)
+    # What goes was there before the sides were.
+    ids[:500, 1] = NONE
+    levels = []
+    for most in (0, 200):
+        model = JointModel(replace(SPEC, most=most), started(SPEC), {})
+        for start in range(0, 4_000, 500):
+            part = slice(start, start + 500)
+            model.learn(ids[part], clicked[part], np.arange(4_000)[part])
+        state = model.end(0)
+        own = state.namespace == SPEC.level
+        levels.append((state.b(0) / (state.g(0) + 1 / state.posteriors[0].variance[1]))[own])
+    assert levels[1] == pytest.approx(levels[0], abs=0.02)

@@ -64,13 +64,14 @@ def test_what_is_not_known_has_the_prior_s_variance_and_what_is_not_there_none(l
 def test_a_content_s_variance_is_that_of_its_weight_given_the_others(learnt):
     state, scale = learnt.state, learnt.state.chosen
     posterior = state.posteriors[scale]
-    g = posterior.g[state.namespace == 3]
+    evidence = learnt.table[: len(state.ids), 2 * scale + 1]
+    g = evidence[state.namespace == 3]
     weight = g / (1.0 + g * posterior.variance[3])
     of = state.ids[state.namespace == 3] - FIRST[3]
     x = PLANTED["has_word"][of].astype(float)
     precision = x.T @ (weight[:, None] * x) + np.eye(WORDS) / posterior.content_variance[0]
     expected = 1.0 / np.diag(precision)
-    found = content_variances(SPEC, state, scale)
+    found = content_variances(SPEC, state, scale, evidence)
     np.testing.assert_allclose(found, expected[state.content_ids - 50_000], rtol=1e-12)
 
 

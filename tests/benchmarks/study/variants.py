@@ -108,10 +108,7 @@ def _walking(spec: JointSpec, names: set[str], step: float) -> tuple[RowNamespac
 
 def faded(state: JointState, share: float) -> JointState:
     """A state whose evidence counts less."""
-    return replace(
-        state,
-        posteriors=tuple(replace(p, b=p.b * share, g=p.g * share) for p in state.posteriors),
-    )
+    return replace(state, evidence=state.evidence * share)
 
 
 def scales(market: JointMarket) -> Iterator[Variant]:
