@@ -127,7 +127,7 @@ FLOW: tuple[Job, ...] = (
         ("joint_rows", "joint_listings", "joint_entities", "joint_namespaces"),
         ("features", "joint", "history", "scoring"),
         "give every value of all traffic its id, and say what entities are made of",
-        output_version=3,
+        output_version=4,
         passing=("joint_rows", "joint_listings", "joint_entities"),
     ),
     Job(

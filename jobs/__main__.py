@@ -36,7 +36,7 @@ RUN_EXAMPLES = """examples:
   promoted-ctr run --date 2026-02-06          one day
   promoted-ctr run --dry-run                  what would be made, and nothing else
   promoted-ctr run --source trivago_2019 --landing /data/trivago --root /data/hotels
-  promoted-ctr run --side data/tried --set sampling.ratio=10
+  promoted-ctr run --side data/tried --set joint.strength=20
                                               try a setting beside what is published
 
 Makes exactly what is missing or was made from other inputs, configuration or code, up to the

@@ -45,6 +45,7 @@ from pipelines.features.joint_snapshot import (
     snapshot_columns,
 )
 from pipelines.features.joint_traffic import (
+    OF_TRAFFIC,
     LearntShare,
     joint_rows,
     listing_rows,
@@ -92,7 +93,8 @@ def run(step: Step) -> Outcome:
     def of_traffic(number: int) -> Iterator[tuple[str, pa.Table]]:
         day = shown[number].ds
         own = made[day]
-        traffic = with_rate(_valid(shown[number]), own.rate)
+        columns = {*OF_TRAFFIC, *own.assembler.traffic_columns}
+        traffic = with_rate(_valid(shown[number], sorted(columns)), own.rate)
         known = listings.where(wanted(listing_id=traffic["listing_id"]))(day)
         for rows in joint_rows(traffic, known, own.assembler):
             yield "joint_rows", rows
@@ -118,11 +120,10 @@ def first_of_each(entities: pa.Table) -> pa.Table:
     return entities.take(first["number_min"])
 
 
-def _valid(one: Slice, columns: Sequence[str] | None = None) -> pa.Table:
-    """The rows of a slice that people made; all columns by default."""
-    wanted_columns = None if columns is None else ["is_valid_traffic", *columns]
-    rows = one.read(arrow_schema("labeled_impressions"), wanted_columns)
-    return rows.filter(rows["is_valid_traffic"])
+def _valid(one: Slice, columns: Sequence[str]) -> pa.Table:
+    """The rows of a slice that people made."""
+    rows = one.read(arrow_schema("labeled_impressions"), ["is_valid_traffic", *columns])
+    return rows.filter(rows["is_valid_traffic"]).select(columns)
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,7 @@ from datetime import date
 from itertools import chain
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from jobs.commands.job import job_main
 from jobs.planning.joint_inputs import (
@@ -27,45 +25,30 @@ from jobs.planning.joint_inputs import (
     known_registry,
 )
 from jobs.planning.joint_states import JOINT_STATE, stored_state
+from jobs.planning.model_days import CONTENTS, REFERENCES, ROWS, ModelDay
 from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.contracts import arrow_schema
-from jobs.storage.day_files import DataFile, read_batches
 from jobs.storage.day_reader import DayReader
 from jobs.storage.task_writes import ONE_PART, write_unit_tables
 from pipelines.days import day_number, with_day
-from pipelines.features.feature_rows import even_batches
 from pipelines.features.id_rows import unpacked
 from pipelines.features.joint_patterns import both_keys
 from pipelines.features.joint_registry import JointRegistry
 from pipelines.memory import give_back_memory
 from pipelines.models.joint import JointModel
 from pipelines.models.joint_content import ordered_sum
-from pipelines.models.joint_growth import grown, places_of, widened, with_kinds
+from pipelines.models.joint_growth import grown
 from pipelines.models.joint_predictions import JointPredictor
 from pipelines.models.joint_state import JointSpec, JointState
 from pipelines.models.joint_tables import (
     prior_rows,
     run_rows,
     state_tables,
-    to_contents,
     weight_rows,
 )
 
 MADE = ("joint_predictions", "joint_weights", *JOINT_STATE)
-_ROWS = ["order_key", "surface", "clicked", "sampling_rate", "ids", "ds"]
-_CONTENTS = ["entity", "id", "parts", "kinds", "values"]
-_REFERENCES = ["id", "reference_ids"]
-
-
-@dataclass(frozen=True)
-class _Day:
-    """The model of a day, and where the columns and kinds of the day's own rows are in it."""
-
-    spec: JointSpec
-    columns: npt.NDArray[np.int64]
-    kinds: npt.NDArray[np.int64]
-    served: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -74,10 +57,10 @@ class _Work:
 
     start: JointSpec
     stored: date | None
-    learnt: Mapping[date, _Day]
+    learnt: Mapping[date, ModelDay]
     made: frozenset[date]
-    rows: Mapping[date, Sequence[DataFile]]
-    references: Mapping[date, Sequence[DataFile]]
+    rows: DayReader
+    references: DayReader
     contents: DayReader
     state: Mapping[str, DayReader]
 
@@ -100,9 +83,9 @@ def run(step: Step) -> Outcome:
         stored,
         _day_models(step, start, learnt),
         frozenset(days),
-        {day: step.tables.files("joint_rows", [day]) for day in learnt},
-        {day: step.tables.files("joint_entities", [day]) for day in learnt},
-        reader("joint_entities", learnt, _CONTENTS),
+        reader("joint_rows", learnt, ROWS),
+        reader("joint_entities", learnt, REFERENCES),
+        reader("joint_entities", learnt, CONTENTS),
         {name: reader(name, [stored] if stored else []) for name in JOINT_STATE},
     )
     write_unit_tables(
@@ -111,20 +94,15 @@ def run(step: Step) -> Outcome:
     return _outcome(step)
 
 
-def _day_models(step: Step, start: JointRegistry, learnt: Sequence[date]) -> dict[date, _Day]:
+def _day_models(step: Step, start: JointRegistry, learnt: Sequence[date]) -> dict[date, ModelDay]:
     """The model of each day: it has all attributes that came until then."""
     stored = step.tables.read_arrow("joint_namespaces", learnt).to_pylist()
     known = start
-    made: dict[date, _Day] = {}
+    made: dict[date, ModelDay] = {}
     for day in learnt:
         own = day_registry(step.config, [row for row in stored if row["ds"] == day])
         known = known.with_keys(both_keys(known.keys, own.keys))
-        made[day] = _Day(
-            joint_spec(step.config, known),
-            places_of([c.name for c in own.columns], [c.name for c in known.columns]),
-            places_of([c.name for c in own.contents], [c.name for c in known.contents]),
-            [column.name for column in known.columns if column.is_served],
-        )
+        made[day] = ModelDay.of(step.config, own, known)
     return made
 
 
@@ -135,22 +113,17 @@ def _learn(work: _Work) -> Iterator[tuple[str, pa.Table]]:
         state = stored_state(spec, work.state, work.stored)
     for number, (day, own) in enumerate(work.learnt.items()):
         state, spec = grown(state, spec, own.spec), own.spec
-        read = work.contents.among
-        contents = {
-            name: with_kinds(to_contents(read("entity", [name])(day), name), own.kinds)
-            for name in spec.entities
-        }
         if not state.rows:
             state = _at_base(work, own, state, day)
-        model = JointModel(spec, state, contents)
+        model = JointModel(spec, state, own.contents(work.contents, day))
         # Of a large warehouse these are as much as the model itself.
-        del state, contents
+        del state
         # Nothing was known before the first rows: their own base rate is no prediction of them.
         if day in work.made and model.state.rows:
             for predicted in _predictions(work, model, day):
                 yield "joint_predictions", predicted
         give_back_memory()
-        for rows in _learnt_blocks(work.rows[day], own):
+        for rows in own.learnt_rows(work.rows, day):
             model.learn(
                 unpacked(rows.column("ids"), len(spec.rows)),
                 np.asarray(rows.column("clicked").cast(pa.uint8())),
@@ -171,16 +144,16 @@ def _learn(work: _Work) -> Iterator[tuple[str, pa.Table]]:
 def _predictions(work: _Work, model: JointModel, day: date) -> Iterator[pa.Table]:
     """Predict the day by the model of the day before."""
     own = work.learnt[day]
-    listings = _references(work.references[day], own)
+    listings = own.references(work.references, day)
     predictor = JointPredictor(model, listings, own.spec.row_number("listing"))
-    for rows in _blocks(work.rows[day], own):
+    for rows in own.predicted_rows(work.rows, day):
         yield predictor.predict(rows)
 
 
-def _at_base(work: _Work, own: _Day, state: JointState, day: date) -> JointState:
+def _at_base(work: _Work, own: ModelDay, state: JointState, day: date) -> JointState:
     """The state before the first rows, with their log odds of a click as what is expected."""
     clicks, others, constant = 0, 0.0, None
-    for rows in _learnt_blocks(work.rows[day], own):
+    for rows in own.learnt_rows(work.rows, day):
         clicked = np.asarray(rows.column("clicked").cast(pa.uint8()))
         clicks += int(np.count_nonzero(clicked))
         others += ordered_sum((1.0 - clicked) / rows.column("sampling_rate").to_numpy())
@@ -191,32 +164,8 @@ def _at_base(work: _Work, own: _Day, state: JointState, day: date) -> JointState
     return state.at_base(own.spec, constant, math.log((clicks + 0.5) / (others + 0.5)))
 
 
-def _learnt_blocks(files: Sequence[DataFile], own: _Day) -> Iterator[pa.RecordBatch]:
-    """Rows of a day that are learnt: others are predicted only."""
-    for block in _blocks(files, own):
-        rate = block.column("sampling_rate")
-        yield block.filter(pc.is_valid(rate)) if rate.null_count else block
-
-
-def _blocks(files: Sequence[DataFile], own: _Day) -> Iterator[pa.RecordBatch]:
-    """Rows of a day in learning order: each file is ordered, and they follow each other."""
-    schema = arrow_schema("joint_rows")
-    stored = (batch for file in files for batch in read_batches(file, schema, _ROWS))
-    for batch in even_batches(stored):
-        ids = widened(batch.column("ids"), own.columns, len(own.spec.rows))
-        yield batch.set_column(batch.schema.get_field_index("ids"), "ids", ids)
-
-
-def _references(files: Sequence[DataFile], own: _Day) -> Iterator[pa.RecordBatch]:
-    """Rows of entities at the reference context, with the model's columns."""
-    schema = arrow_schema("joint_entities")
-    for batch in (one for file in files for one in read_batches(file, schema, _REFERENCES)):
-        wide = widened(batch.column("reference_ids"), own.columns, len(own.spec.rows))
-        yield batch.set_column(1, "reference_ids", wide)
-
-
 def _tables(
-    own: _Day, state: JointState, day: date, *, whole: bool
+    own: ModelDay, state: JointState, day: date, *, whole: bool
 ) -> Iterator[tuple[str, pa.Table]]:
     """Rows of the tables of a day; of the whole state where asked for."""
     spec = own.spec

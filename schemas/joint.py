@@ -57,7 +57,11 @@ JOINT_ROWS = Table(
             "rate by which the day's non-clicks were drawn; null: predicted, not learnt",
             True,
         ),
-        Column("ids", _LONGS, "64-bit id of the value of each namespace of rows, in their order"),
+        Column(
+            "ids",
+            _LONGS,
+            "64-bit id of each value, by namespace: crosses follow from them",
+        ),
         DS,
     ),
     keys=("order_key", "ds"),

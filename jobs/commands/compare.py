@@ -22,7 +22,7 @@ from pipelines.models.segments import COLD, SEGMENTS
 from pipelines.quality.duck import connect
 
 EXAMPLES = """examples:
-  promoted-ctr run --side data/tried --set sampling.ratio=10   try it beside the warehouse
+  promoted-ctr run --side data/tried --set joint.strength=20   try it beside the warehouse
   promoted-ctr compare data/tried                              what it changes, last day of both
   promoted-ctr compare data/tried --start 2026-02-01 --end 2026-02-06
 

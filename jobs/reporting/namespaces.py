@@ -22,11 +22,11 @@ from jobs.setup.exits import InputMissing
 from jobs.storage.reading import Row
 from jobs.storage.tables import Tables
 from pipelines.features.feature_rows import one_batch
-from pipelines.features.id_rows import unpacked
+from pipelines.features.joint_columns import row_columns
 from pipelines.features.joint_inputs import with_relative_price
 from pipelines.features.joint_registry import JointRegistry, RowColumn
 from pipelines.models.joint import JointModel
-from pipelines.models.joint_growth import places_of, widened, with_kinds
+from pipelines.models.joint_growth import places_of, spread, with_kinds
 from pipelines.models.joint_state import JointState
 from pipelines.models.joint_tables import CONTENT, ROW, to_contents
 from pipelines.models.namespace_figures import (
@@ -117,8 +117,8 @@ def _figures(
     places = places_of([c.name for c in own.columns], [c.name for c in registry.columns])
     kinds = places_of([c.name for c in own.contents], [c.name for c in registry.contents])
     width = len(registry.columns)
-    ids = widened(tables.read_arrow("joint_rows", [day], columns=["ids"])["ids"], places, width)
-    index = model.index(unpacked(ids, width))
+    stored = tables.read_arrow("joint_rows", [day], columns=["ids"])["ids"]
+    index = model.index(spread(row_columns(own, stored), places, width))
     crossed = cross_collisions(registry, index)
     shown = tables.read_arrow("labeled_impressions", [day])
     shown = one_batch(shown.filter(shown["is_valid_traffic"]))

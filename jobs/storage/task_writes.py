@@ -15,6 +15,7 @@ from jobs.storage.contracts import ContractError, contract_differences
 from jobs.storage.day_file_writer import PART
 from jobs.storage.day_files import WRITTEN_DDL
 from jobs.storage.tables import Tables
+from pipelines.features.id_rows import sorted_rows
 from pipelines.packed_rows_spark import Placed, moved_units, unpacked_by_place
 from pipelines.parts import Ints, Places, part_in_order, part_of
 from pipelines.units_spark import Batches, collect_units, unit_frame, unit_kernel
@@ -113,7 +114,7 @@ class Parts:
         return cls(
             of_day,
             lambda rows, count: part_in_order(rows[key].to_numpy(), count),
-            lambda rows: rows.sort_by(key),
+            lambda rows: sorted_rows(rows, key),
         )
 
 

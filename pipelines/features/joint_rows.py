@@ -13,9 +13,10 @@ from pipelines.features.batch import Batch
 from pipelines.features.encodings import ENCODINGS
 from pipelines.features.feature_rows import batches_of
 from pipelines.features.id_rows import packed, unpacked
-from pipelines.features.ids import NONE, cross_ids, value_id, value_ids
+from pipelines.features.ids import NONE, value_ids
+from pipelines.features.joint_columns import all_columns, stored_namespaces
 from pipelines.features.joint_dense import dense_values
-from pipelines.features.joint_namespace import DENSE, ROW, USUAL, JointNamespace
+from pipelines.features.joint_namespace import DENSE, JointNamespace
 from pipelines.features.joint_registry import JointRegistry
 from pipelines.features.pairs import MAX_SHARED, shared_words
 from pipelines.features.rows import SlotRows
@@ -28,9 +29,6 @@ WORDS = "shared_words"
 _WORD_COLUMNS = ("title", "tags")
 ValueCounts = dict[str, dict[str, int]]
 """Rows by namespace and value."""
-
-MISSING = "missing"
-"""The value of a namespace that says that another one is missing."""
 
 
 def token_ids(namespace: str, tokens: Tokens) -> Ids:
@@ -106,12 +104,27 @@ class JointAssembler:
         }
 
     def rows(self, batch: pa.RecordBatch, listings: ListingIds, at: npt.NDArray[np.int64]) -> Ids:
-        """Rows of impressions.
+        """Rows of impressions with all columns.
+
+        Parameters
+        ----------
+        batch, listings, at
+            As of `values`.
+
+        Returns
+        -------
+        numpy.ndarray of int64, shape (n, K)
+            One column for each of the registry's.
+        """
+        return all_columns(self.registry, self.values(batch, listings, at))
+
+    def values(self, batch: pa.RecordBatch, listings: ListingIds, at: npt.NDArray[np.int64]) -> Ids:
+        """Rows of impressions as they are stored.
 
         Parameters
         ----------
         batch : pyarrow.RecordBatch
-            n impressions: columns of `labeled_impressions`.
+            n impressions: `traffic_columns` of `labeled_impressions`.
         listings : ListingIds
         at : numpy.ndarray of int64, shape (n,)
             Number of each row's listing; -1 where it is in no snapshot: of such a listing only
@@ -119,44 +132,29 @@ class JointAssembler:
 
         Returns
         -------
-        numpy.ndarray of int64, shape (n, K)
-            One column for each of the registry's.
+        numpy.ndarray of int64, shape (n, S)
+            One column for each of `stored_namespaces`.
         """
-        found = self._values(batch, listings, at)
-        rows = np.empty((batch.num_rows, len(self.registry.columns)), dtype=np.int64)
-        for number, column in enumerate(self.registry.columns):
-            if column.missing:
-                absent = value_id(column.name, MISSING)
-                rows[:, number] = np.where(found[column.missing] == NONE, absent, NONE)
-            elif column.name in found:
-                rows[:, number] = found[column.name]
-            else:
-                rows[:, number] = cross_ids(column.name, [found[part] for part in column.parts])
-        return rows
-
-    def _values(
-        self, batch: pa.RecordBatch, listings: ListingIds, at: npt.NDArray[np.int64]
-    ) -> dict[str, Ids]:
-        """Ids of every registered namespace of rows, the parts of crosses included."""
         columns = Batch(batch, {})
-        found: dict[str, Ids] = {}
-        for namespace in self.registry.namespaces:
-            if namespace.of != ROW:
-                continue
+        stored = stored_namespaces(self.registry)
+        rows = np.empty((batch.num_rows, len(stored)), dtype=np.int64)
+        for number, namespace in enumerate(stored):
             if namespace.scope == "request":
                 tokens = ENCODINGS[namespace.encoding](columns, namespace.inputs)
-                found[namespace.name] = token_ids(namespace.name, tokens)
+                rows[:, number] = token_ids(namespace.name, tokens)
             elif namespace.scope == "listing":
-                found[namespace.name] = self._of_listing(namespace, columns, listings, at)
-            elif namespace.encoding == USUAL:
-                # The model fills it in: it knows what was usual the day before.
-                found[namespace.name] = np.full(batch.num_rows, NONE, dtype=np.int64)
-            elif namespace.scope == "pair":
-                found[namespace.name] = self._shared(namespace.name, columns, listings, at)
+                rows[:, number] = self._of_listing(namespace, columns, listings, at)
             else:
-                parts = [found[name] for name in namespace.inputs]
-                found[namespace.name] = cross_ids(namespace.name, parts)
-        return found
+                rows[:, number] = self._shared(namespace.name, columns, listings, at)
+        return rows
+
+    @property
+    def traffic_columns(self) -> list[str]:
+        """Columns of `labeled_impressions` that `values` reads."""
+        named = {
+            i for n in stored_namespaces(self.registry) if n.scope == "request" for i in n.inputs
+        }
+        return sorted({name.partition(".")[0] for name in named} | {"listing_id", "query"})
 
     @property
     def value_columns(self) -> list[str]:

@@ -21,6 +21,9 @@ from pipelines.samples.balanced import non_click_rate, order_key, uniform_hash
 _PROMOTED = "promoted"
 _SALT = "joint"
 
+OF_TRAFFIC = ("impression_id", "listing_id", "surface", "clicked", "ds")
+"""Columns of `labeled_impressions` that rows need beside the values of their namespaces."""
+
 
 @dataclass(frozen=True)
 class LearntShare:
@@ -75,7 +78,7 @@ def joint_rows(
     Parameters
     ----------
     traffic : pyarrow.Table
-        As of `with_rate`, any part of a day.
+        As of `with_rate`, any part of a day: `OF_TRAFFIC` and the assembler's `traffic_columns`.
     listed : pyarrow.Table
         Rows of `joint_listings` of the day: at least those of the traffic.
 
@@ -86,7 +89,8 @@ def joint_rows(
     """
     listings = ListingIds.of_rows(listed, assembler.listing_namespaces)
     key = pa.array(order_key(traffic["impression_id"]))
-    ordered = traffic.append_column("order_key", key).sort_by("order_key").combine_chunks()
+    keyed = traffic.append_column("order_key", key).drop_columns(["impression_id"])
+    ordered = keyed.sort_by("order_key").combine_chunks()
     at = pc.index_in(ordered["listing_id"], listed["listing_id"].combine_chunks())
     places = pc.fill_null(at, -1).combine_chunks().to_numpy().astype(np.int64)
     done = 0
@@ -95,7 +99,7 @@ def joint_rows(
         done += part.num_rows
         columns = {name: part.column(name) for name in ("order_key", "surface", "clicked")}
         columns["sampling_rate"] = part.column("sampling_rate")
-        columns["ids"] = packed(assembler.rows(part, listings, own))
+        columns["ids"] = packed(assembler.values(part, listings, own))
         columns["ds"] = part.column("ds")
         yield pa.table(columns).cast(arrow_rows())
 

@@ -43,15 +43,14 @@ class JointPredictor:
         self._logits = np.concatenate(logits)[first]
 
     def predict(self, rows: pa.RecordBatch) -> pa.Table:
-        """Predict the promoted rows of a batch of `joint_rows`.
+        """Predict rows of `joint_rows` with all columns of the model.
 
         Returns
         -------
         pyarrow.Table
             Columns of `joint_predictions`.
         """
-        promoted = rows.filter(pc.equal(rows.column("surface"), "promoted"))
-        ids = unpacked(promoted.column("ids"), len(self._model.spec.rows))
+        ids = unpacked(rows.column("ids"), len(self._model.spec.rows))
         located = self._model.located(ids)
         logit = self._model.sums(located[1], self._mean)
         variance = np.zeros(len(ids))
@@ -68,10 +67,10 @@ class JointPredictor:
             at_reference = np.zeros(len(listing))
         return pa.table(
             {
-                "order_key": promoted.column("order_key"),
+                "order_key": rows.column("order_key"),
                 "listing": at_reference,
                 "context": logit - at_reference,
                 "variance": variance,
-                "ds": promoted.column("ds"),
+                "ds": rows.column("ds"),
             }
         )

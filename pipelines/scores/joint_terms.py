@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines.features.ids import cross_ids, value_ids
+from pipelines.features.joint_columns import MISSING
 from pipelines.features.joint_registry import JointRegistry, RowColumn
-from pipelines.features.joint_rows import MISSING
 from pipelines.models.correction import Correction
 from pipelines.models.joint_tables import ROW
 from pipelines.scores.joint_scoring import JointWeights

@@ -20,7 +20,7 @@ from scipy.special import expit
 
 from jobs.planning.joint_inputs import day_registry, joint_spec, read_namespaces
 from pipelines.days import day_number
-from pipelines.features.id_rows import unpacked
+from pipelines.features.joint_columns import row_columns
 from pipelines.features.joint_registry import JointRegistry
 from pipelines.models.joint import JointModel
 from pipelines.models.joint_state import JointSpec, JointState
@@ -116,6 +116,8 @@ def joint_market(seed: int, scale: str, keep: Path) -> JointMarket:
     chain.make("build_joint_rows", *landed)
     known = _Known.of(market)
     tables = chain.tables
+    # A simulated market has the same attributes on all days.
+    registry = day_registry(chain.config, read_namespaces(tables, landed[-1]))
     days = []
     for day in landed:
         rows = tables.read_arrow("joint_rows", [day]).sort_by("order_key").combine_chunks()
@@ -124,7 +126,7 @@ def joint_market(seed: int, scale: str, keep: Path) -> JointMarket:
         days.append(
             JointDay(
                 day,
-                unpacked(rows["ids"], len(rows["ids"][0])),
+                row_columns(registry, rows["ids"]),
                 order,
                 rows["clicked"].cast(pa.uint8()).to_numpy(),
                 -np.log(rows["sampling_rate"].fill_null(1.0).to_numpy()),
@@ -135,8 +137,6 @@ def joint_market(seed: int, scale: str, keep: Path) -> JointMarket:
                 tables.read_arrow("joint_entities", [day]).combine_chunks(),
             )
         )
-    # A simulated market has the same attributes on all days.
-    registry = day_registry(chain.config, read_namespaces(tables, landed[-1]))
     return JointMarket(market, registry, joint_spec(chain.config, registry), tuple(days))
 
 

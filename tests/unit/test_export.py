@@ -39,6 +39,8 @@ from pipelines.features.feature_rows import (
     with_history,
 )
 from pipelines.features.history import COUNT_COLUMNS, window_to
+from pipelines.features.id_rows import packed
+from pipelines.features.joint_columns import row_columns
 from pipelines.features.joint_days import attributes_of_day
 from pipelines.features.joint_inputs import with_relative_price, with_shows_per_day
 from pipelines.features.joint_patterns import AttributeLimits, both_keys, count_attributes
@@ -53,7 +55,7 @@ from pipelines.features.joint_traffic import (
 from pipelines.features.prior_strengths import moments
 from pipelines.models.correction import INTERCEPT, RATES, STEPS, TERMS, Correction
 from pipelines.models.joint import JointModel
-from pipelines.models.joint_growth import grown, places_of, widened, with_kinds
+from pipelines.models.joint_growth import grown, places_of, spread, widened, with_kinds
 from pipelines.models.joint_predictions import JointPredictor
 from pipelines.models.joint_tables import to_contents
 from pipelines.models.listing_part import Models
@@ -239,10 +241,12 @@ def predicted(chain: Chain, traffic: pa.Table) -> Predicted:
     state = grown(read_joint_state(tables, config, known, DAY), joint_spec(config, known), spec)
     columns = places_of([c.name for c in own.columns], [c.name for c in wider.columns])
     kinds = places_of([c.name for c in own.contents], [c.name for c in wider.contents])
-    entities, rows = (
-        _widened(pa.concat_tables(built[name]).combine_chunks(), column, columns, len(spec.rows))
-        for name, column in (("joint_entities", "reference_ids"), ("joint_rows", "ids"))
-    )
+    width = len(spec.rows)
+    entities = pa.concat_tables(built["joint_entities"]).combine_chunks()
+    entities = _widened(entities, "reference_ids", columns, width)
+    rows = pa.concat_tables(built["joint_rows"]).combine_chunks()
+    whole = packed(spread(row_columns(own, rows["ids"]), columns, width))
+    rows = rows.set_column(rows.schema.get_field_index("ids"), "ids", whole)
     contents = {n: with_kinds(to_contents(entities, n), kinds) for n in spec.entities}
     predictor = JointPredictor(
         JointModel(spec, state, contents), entities.to_batches(), spec.row_number("listing")
