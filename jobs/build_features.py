@@ -19,7 +19,8 @@ from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.contracts import arrow_schema
 from jobs.storage.day_reader import wanted
-from jobs.storage.task_writes import Parts, unit_table_files
+from jobs.storage.stored_parts import Parts
+from jobs.storage.task_writes import unit_table_files
 from pipelines.features.feature_rows import (
     Names,
     added_names,

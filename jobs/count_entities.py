@@ -17,7 +17,8 @@ from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.contracts import arrow_schema
 from jobs.storage.day_reader import wanted
 from jobs.storage.slices import Slice
-from jobs.storage.task_writes import Parts, write_parts
+from jobs.storage.stored_parts import Parts
+from jobs.storage.task_writes import write_parts
 from pipelines.days import with_day
 from pipelines.logs.counts import (
     HOME_COLUMNS,

@@ -20,11 +20,12 @@ from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.contracts import arrow_schema
 from jobs.storage.day_reader import DayReader, wanted
 from jobs.storage.slices import Slice
-from jobs.storage.task_writes import Parts, write_parts
+from jobs.storage.stored_parts import Parts
+from jobs.storage.task_writes import write_parts
 from pipelines.logs.click_facts import ClickFacts, click_facts
 from pipelines.logs.labels import LabelRules, first_clicks, label_impressions
 from pipelines.logs.nobody import Frequent, count_frequent, without_nobody
-from pipelines.parts import is_of_part, part_of, parts_of
+from pipelines.parts import by_user, is_of_part, part_of, parts_of
 from pipelines.units_spark import collect_units
 
 _NAME = 40
@@ -78,11 +79,6 @@ def run(step: Step) -> Outcome:
                 for user in of_day.nobody[:_NAMED]
             }
     return outcome
-
-
-def by_user(rows: pa.Table) -> pa.ChunkedArray:
-    """What the parts of traffic go by: the user, so that one task has his history; or any id."""
-    return pc.coalesce(rows["user_id"], rows["impression_id"])
 
 
 def _frequent_ids(

@@ -28,7 +28,8 @@ from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.contracts import arrow_schema
 from jobs.storage.day_reader import DayReader, wanted
-from jobs.storage.task_writes import Parts, write_parts, write_units
+from jobs.storage.stored_parts import Parts
+from jobs.storage.task_writes import write_parts, write_units
 from pipelines.features.assemble import Assembler
 from pipelines.models.listing_part import Models
 from pipelines.models.prediction import predict_traffic, score_listing_days
@@ -65,7 +66,8 @@ def run(step: Step) -> Outcome:
             return
         day_models = models.value[day]
         scores = listings.where(wanted(listing_id=rows["listing_id"]))(day)
-        learnt = joint.where(wanted(order_key=order_key(rows["impression_id"])))(day)
+        own = joint.in_files_of(*(shown[number].part or (0, 1)))
+        learnt = own.where(wanted(order_key=order_key(rows["impression_id"])))(day)
         traffic = contexts_with_history(history, shown[number], rows)
         for table in predict_traffic(traffic, scores, made, day_models, rates[day], learnt):
             yield from table.to_batches()

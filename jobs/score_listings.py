@@ -37,7 +37,8 @@ from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.contracts import arrow_schema
 from jobs.storage.day_reader import DayReader, wanted
 from jobs.storage.slices import Slice
-from jobs.storage.task_writes import Parts, write_parts
+from jobs.storage.stored_parts import Parts
+from jobs.storage.task_writes import write_parts
 from pipelines.days import with_day
 from pipelines.features.feature_rows import (
     LISTING_ENTITIES,

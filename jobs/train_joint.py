@@ -30,7 +30,8 @@ from jobs.setup.exits import leave
 from jobs.step import DayRecord, Outcome, Step
 from jobs.storage.contracts import arrow_schema
 from jobs.storage.day_reader import DayReader
-from jobs.storage.task_writes import ONE_PART, write_unit_tables
+from jobs.storage.stored_parts import ONE_PART, Parts
+from jobs.storage.task_writes import write_unit_tables
 from pipelines.days import day_number, with_day
 from pipelines.features.id_rows import unpacked
 from pipelines.features.joint_patterns import both_keys
@@ -47,6 +48,7 @@ from pipelines.models.joint_tables import (
     state_tables,
     weight_rows,
 )
+from pipelines.parts import part_of_hashes
 
 MADE = ("joint_predictions", "joint_weights", *JOINT_STATE)
 
@@ -88,9 +90,14 @@ def run(step: Step) -> Outcome:
         reader("joint_entities", learnt, CONTENTS),
         {name: reader(name, [stored] if stored else []) for name in JOINT_STATE},
     )
-    write_unit_tables(
-        step.tables, 1, lambda number: _learn(work), days, dict.fromkeys(MADE, ONE_PART)
+    # Where those read it who read a part of the traffic.
+    of_traffic = Parts(
+        step.tables.stored_parts("joint_rows", days),
+        lambda rows, parts: part_of_hashes(rows["place_hash"].to_numpy(), parts),
+        is_moved=False,
     )
+    parts = {**dict.fromkeys(MADE, ONE_PART), "joint_predictions": of_traffic}
+    write_unit_tables(step.tables, 1, lambda number: _learn(work), days, parts)
     return _outcome(step)
 
 
@@ -147,7 +154,7 @@ def _predictions(work: _Work, model: JointModel, day: date) -> Iterator[pa.Table
     listings = own.references(work.references, day)
     predictor = JointPredictor(model, listings, own.spec.row_number("listing"))
     for rows in own.predicted_rows(work.rows, day):
-        yield predictor.predict(rows)
+        yield predictor.predict(rows).append_column("place_hash", rows.column("place_hash"))
 
 
 def _at_base(work: _Work, own: ModelDay, state: JointState, day: date) -> JointState:

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 Ints = npt.NDArray[np.int32]
 
@@ -34,10 +35,25 @@ def part_of(ids: pa.Array | pa.ChunkedArray, parts: int) -> Ints:
     """
     if parts == 1:
         return np.zeros(len(ids), np.int32)
+    return part_of_hashes(hashes_of(ids), parts)
+
+
+def by_user(rows: pa.Table) -> pa.ChunkedArray:
+    """What the parts of traffic go by: the user, so that one task has his history; or any id."""
+    return pc.coalesce(rows["user_id"], rows["impression_id"])
+
+
+def hashes_of(ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """The hashes by which ids have their part, shape (len(ids),)."""
     # Kernels take a second to load, and whoever only lists tables needs none.
     from pipelines.features.xxhash import xxhash64
 
-    return (xxhash64(ids).view(np.uint64) % np.uint64(parts)).astype(np.int32)
+    return xxhash64(ids).view(np.int64)
+
+
+def part_of_hashes(hashes: npt.NDArray[np.int64], parts: int) -> Ints:
+    """The part of each id by its hash, shape (n,)."""
+    return (hashes.view(np.uint64) % np.uint64(parts)).astype(np.int32)
 
 
 @dataclass(frozen=True)

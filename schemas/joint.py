@@ -62,6 +62,7 @@ JOINT_ROWS = Table(
             _LONGS,
             "64-bit id of each value, by namespace: crosses follow from them",
         ),
+        Column("place_hash", T.LongType(), "hash by which the impression has its part of the day"),
         DS,
     ),
     keys=("order_key", "ds"),

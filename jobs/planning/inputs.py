@@ -131,9 +131,13 @@ def read_predictions(tables: Tables, days: Sequence[date], max_rows: int) -> pa.
     """Predictions of days, in a fixed order; a hash sample of them where they are more."""
     total = sum(tables.row_counts("predictions", days).values())
     share = min(1.0, max_rows / total) if total else 1.0
-    # The order key is a hash: its lower end is a stable sample.
-    in_sample = None if share == 1.0 else pc.field("order_key") < int((share - 0.5) * 2**64)
-    table = tables.read_arrow("predictions", days, condition=in_sample)
+    read = tables.day_reader("predictions", days)
+    if share < 1.0:
+        # The order key is a hash: its lower end is a stable sample. Row group by row group: a scan
+        # of many files would read ahead in all of them.
+        last = pa.scalar(int((share - 0.5) * 2**64), pa.int64())
+        read = read.where(lambda rows: pc.less(rows["order_key"], last))
+    table = pa.concat_tables([read(day) for day in days])
     ordered = table.sort_by([("ds", "ascending"), ("order_key", "ascending")]).combine_chunks()
     # Reading and sorting have taken as much again, three times.
     del table

@@ -23,7 +23,7 @@ from pipelines.models.joint_growth import places_of, spread, widened, with_kinds
 from pipelines.models.joint_state import JointSpec
 from pipelines.models.joint_tables import to_contents
 
-ROWS = ("order_key", "surface", "clicked", "sampling_rate", "ids", "ds")
+ROWS = ("order_key", "surface", "clicked", "sampling_rate", "ids", "place_hash", "ds")
 CONTENTS = ("entity", "id", "parts", "kinds", "values")
 REFERENCES = ("id", "reference_ids")
 

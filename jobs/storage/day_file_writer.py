@@ -78,9 +78,8 @@ class OpenDays:
     schema: pa.Schema
     parts: Mapping[date, int]
     open: dict[tuple[date, int], _OpenFile] = field(default_factory=dict)
-    _kept_back: list[pa.RecordBatch] = field(default_factory=list)
+    _kept_back: dict[int, list[pa.RecordBatch]] = field(default_factory=dict)
     _size: int = 0
-    _part: int = 0
 
     def __post_init__(self) -> None:
         self.filesystem, self.base = open_root(self.root.rstrip("/"))
@@ -90,15 +89,15 @@ class OpenDays:
         if not batch.num_rows:
             return
         part = batch.column(PART)[0].as_py() if PART in batch.schema.names else 0
-        if self._size > _BUFFER_BYTES or part != self._part:
+        if self._size > _BUFFER_BYTES:
             self._flush()
-        self._kept_back.append(batch)
-        self._size, self._part = self._size + batch.nbytes, part
+        self._kept_back.setdefault(part, []).append(batch)
+        self._size += batch.nbytes
 
     def _flush(self) -> None:
-        if self._kept_back:
-            self._write(pa.Table.from_batches(self._kept_back), self._part)
-        self._kept_back, self._size = [], 0
+        kept, self._kept_back, self._size = self._kept_back, {}, 0
+        for part in list(kept):
+            self._write(pa.Table.from_batches(kept.pop(part)), part)
 
     def _write(self, rows: pa.Table, part: int) -> None:
         """Append rows of a part to the files of their days, a row group each."""

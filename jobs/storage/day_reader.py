@@ -69,6 +69,16 @@ class DayReader:
         both = keep if own is None else lambda rows: pc.and_(own(rows), keep(rows))
         return replace(self, keep=both)
 
+    def in_files_of(self, part: int, parts: int) -> DayReader:
+        """The reader without files that hold other parts of as many."""
+
+        def may_hold(file: DataFile) -> bool:
+            return file.part is None or file.part[1] != parts or file.part[0] == part
+
+        return replace(
+            self, files={day: [f for f in of if may_hold(f)] for day, of in self.files.items()}
+        )
+
     def of_part(self, key: str, part: int, parts: int) -> Callable[[date], pa.Table]:
         """The reader of the rows whose key is of a part, from no more files than it takes."""
         if parts == 1:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.storage.contracts import ContractError, contract_differences
-from jobs.storage.day_file_writer import PART
 from jobs.storage.day_files import WRITTEN_DDL
+from jobs.storage.stored_parts import Parts, placed_rows, rows_in_parts, rows_of_place
 from jobs.storage.tables import Tables
-from pipelines.features.id_rows import sorted_rows
 from pipelines.packed_rows_spark import Placed, moved_units, unpacked_by_place
-from pipelines.parts import Ints, Places, part_in_order, part_of
+from pipelines.parts import Places
 from pipelines.units_spark import Batches, collect_units, unit_frame, unit_kernel
 from schemas.catalog import TABLES
 
@@ -83,45 +80,6 @@ def write_units(
     return tables.commit(name, unit_files(tables, name, count, run, parts), days)
 
 
-@dataclass(frozen=True)
-class Parts:
-    """How the days of a table are stored in parts.
-
-    Attributes
-    ----------
-    of_day : mapping of date to int
-        How many parts each day has.
-    place : callable
-        Gives the part of each row of a day, among so many: ``place(rows, parts)``.
-    gather : callable, optional
-        Makes the rows of a whole part of what several units have made of it.
-    """
-
-    of_day: Mapping[date, int]
-    place: Callable[[pa.Table, int], Ints]
-    gather: Callable[[pa.Table], pa.Table] | None = None
-
-    @classmethod
-    def by_hash(cls, of_day: Mapping[date, int], key: str) -> Parts:
-        """Rows by the hash of a column of text, in its order."""
-        return cls(
-            of_day, lambda rows, count: part_of(rows[key], count), lambda rows: rows.sort_by(key)
-        )
-
-    @classmethod
-    def in_order(cls, of_day: Mapping[date, int], key: str) -> Parts:
-        """Rows in the order of a column of 64-bit hashes, part after part."""
-        return cls(
-            of_day,
-            lambda rows, count: part_in_order(rows[key].to_numpy(), count),
-            lambda rows: sorted_rows(rows, key),
-        )
-
-
-ONE_PART = Parts({}, lambda rows, count: np.zeros(len(rows), np.int32))
-"""Of tables whose days are never cut."""
-
-
 def write_parts(
     tables: Tables,
     name: str,
@@ -143,20 +101,6 @@ def write_parts(
             yield name, pa.Table.from_batches([batch])
 
     write_unit_tables(tables, count, made, days, {name: parts})
-
-
-def _placed(rows: pa.Table, places: Places, parts: Parts) -> Placed:
-    """Rows of any days, with their places."""
-    for day in pc.unique(rows["ds"]).to_pylist():
-        of_day = rows.filter(pc.equal(rows["ds"], day))
-        yield places.first[day] + parts.place(of_day, places.parts[day]), of_day
-
-
-def _of_place(rows: pa.Table, place: int, places: Places, parts: Parts) -> Batches:
-    """What is written of the rows of a place."""
-    made = rows if parts.gather is None else parts.gather(rows)
-    _, part = places.all[place]
-    yield from made.append_column(PART, pa.repeat(pa.scalar(part), len(made))).to_batches()
 
 
 def unit_files(
@@ -205,23 +149,24 @@ def unit_table_files(
     }
     writers = {name: tables.file_writer(name, parts=places[name].parts) for name in names}
     # A task makes the same part of all tables: a task costs more than a small part.
-    tasks = max(len(own.all) for own in places.values())
+    tasks = max(len(own.all) for name, own in places.items() if parts[name].is_moved)
     first = {name: number * tasks for number, name in enumerate(names)}
     is_gathered = any(own.gather is not None for own in parts.values())
 
     def scatter(number: int) -> Placed:
         for name, rows in run(number):
-            for place, own in _placed(rows, places[name], parts[name]):
+            for place, own in placed_rows(rows, places[name], parts[name]):
                 yield first[name] + place, own
 
     def made(number: int) -> Iterator[tuple[str, Batches]]:
         for name, rows in run(number):
-            yield name, rows.to_batches()
+            own = places[name], parts[name]
+            yield name, rows.to_batches() if parts[name].is_moved else rows_in_parts(rows, *own)
 
     def gathered(batches: Batches) -> Iterator[tuple[str, Batches]]:
         for place, rows in unpacked_by_place(batches, whole=is_gathered):
             name = names[place // tasks]
-            yield name, _of_place(rows, place - first[name], places[name], parts[name])
+            yield name, rows_of_place(rows, place - first[name], places[name], parts[name])
 
     def write(named: Iterable[tuple[str, Batches]]) -> Batches:
         opened = {name: writer.open() for name, writer in writers.items()}

@@ -16,12 +16,13 @@ from pipelines.features.id_rows import packed
 from pipelines.features.joint_reference import reference_rows
 from pipelines.features.joint_registry import JointRegistry
 from pipelines.features.joint_rows import JointAssembler, ListingIds
+from pipelines.parts import by_user, hashes_of
 from pipelines.samples.balanced import non_click_rate, order_key, uniform_hash
 
 _PROMOTED = "promoted"
 _SALT = "joint"
 
-OF_TRAFFIC = ("impression_id", "listing_id", "surface", "clicked", "ds")
+OF_TRAFFIC = ("impression_id", "user_id", "listing_id", "surface", "clicked", "ds")
 """Columns of `labeled_impressions` that rows need beside the values of their namespaces."""
 
 
@@ -89,26 +90,29 @@ def joint_rows(
     """
     listings = ListingIds.of_rows(listed, assembler.listing_namespaces)
     key = pa.array(order_key(traffic["impression_id"]))
-    keyed = traffic.append_column("order_key", key).drop_columns(["impression_id"])
+    place = pa.array(hashes_of(by_user(traffic)))
+    keyed = traffic.append_column("order_key", key).append_column("place_hash", place)
+    keyed = keyed.drop_columns(["impression_id"])
     ordered = keyed.sort_by("order_key").combine_chunks()
     at = pc.index_in(ordered["listing_id"], listed["listing_id"].combine_chunks())
     places = pc.fill_null(at, -1).combine_chunks().to_numpy().astype(np.int64)
     done = 0
-    for part in batches_of(ordered):
-        own = places[done : done + part.num_rows]
-        done += part.num_rows
-        columns = {name: part.column(name) for name in ("order_key", "surface", "clicked")}
-        columns["sampling_rate"] = part.column("sampling_rate")
-        columns["ids"] = packed(assembler.values(part, listings, own))
-        columns["ds"] = part.column("ds")
+    for batch in batches_of(ordered):
+        own = places[done : done + batch.num_rows]
+        done += batch.num_rows
+        columns = {name: batch.column(name) for name in ("order_key", "surface", "clicked")}
+        columns["sampling_rate"] = batch.column("sampling_rate")
+        columns["ids"] = packed(assembler.values(batch, listings, own))
+        columns["place_hash"] = batch.column("place_hash")
+        columns["ds"] = batch.column("ds")
         yield pa.table(columns).cast(arrow_rows())
 
 
 def arrow_rows() -> pa.Schema:
     """Types of `joint_rows`."""
     kinds = [("order_key", pa.int64()), ("surface", pa.string()), ("clicked", pa.bool_())]
-    ids = ("ids", pa.list_(pa.int64()))
-    return pa.schema([*kinds, ("sampling_rate", pa.float64()), ids, ("ds", pa.date32())])
+    ids, place = ("ids", pa.list_(pa.int64())), ("place_hash", pa.int64())
+    return pa.schema([*kinds, ("sampling_rate", pa.float64()), ids, place, ("ds", pa.date32())])
 
 
 def listing_rows(

@@ -77,7 +77,7 @@ class JointModel:
         self.log_loss = [0.0 for _ in spec.scales]
         self._last_order: int | None = None
         self._usual = UsualValues(state.pairs) if spec.usual else None
-        self._pairs = PairCounter(state.pairs)
+        self._pairs = PairCounter(state.pairs, -(-spec.most // 2))
         self._place_entities()
         self._levels = self._day_levels()
 
@@ -370,4 +370,4 @@ class JointModel:
         )  # fmt: skip
         if self._levels is not None:
             self._levels.settle(kept, settled)
-        return replace(settled, pairs=self._pairs.counts().most_frequent(self.spec.most))
+        return replace(settled, pairs=self._pairs.counts())

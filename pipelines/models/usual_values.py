@@ -83,10 +83,16 @@ class PairCounter:
     """Counts the pairs of rows as they come.
 
     Memory: 32 bytes a distinct pair, as much again while they grow, and 24 for a million rows.
+
+    Parameters
+    ----------
+    most : int
+        So many pairs are known in the end, and half as many again while rows come; 0: all.
     """
 
-    def __init__(self, counts: PairCounts) -> None:
+    def __init__(self, counts: PairCounts, most: int = 0) -> None:
         self._counts = counts
+        self._most = most
         self._rows: list[tuple[Ids, Ids, Ids]] = []
         self._held = 0
 
@@ -96,15 +102,20 @@ class PairCounter:
         self._rows.append((entity.copy(), value.copy(), branch.copy()))
         self._held += len(entity)
         if self._held >= _ROWS_HELD:
-            self.counts()
+            self._take_in()
+            if self._most and len(self._counts) > self._most + self._most // 2:
+                self._counts = self._counts.most_frequent(self._most)
 
     def counts(self) -> PairCounts:
-        """The pairs of all rows so far."""
+        """The pairs of all rows so far, those of the largest counts."""
+        self._take_in()
+        return self._counts.most_frequent(self._most)
+
+    def _take_in(self) -> None:
         if self._rows:
             rows = (np.concatenate(part) for part in zip(*self._rows, strict=True))
             self._counts = self._counts.added(*rows)
             self._rows, self._held = [], 0
-        return self._counts
 
 
 class UsualValues:

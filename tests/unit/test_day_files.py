@@ -17,8 +17,9 @@ from jobs.storage.day_file_writer import DayFileWriter
 from jobs.storage.day_files import WRITTEN, DataFile, read_file
 from jobs.storage.day_reader import wanted
 from jobs.storage.delta_log import logged_files
+from jobs.storage.stored_parts import ONE_PART
 from jobs.storage.tables import Tables
-from jobs.storage.task_writes import ONE_PART, write_unit_tables, write_units
+from jobs.storage.task_writes import write_unit_tables, write_units
 from schemas.catalog import TABLES
 from tests.support.local_spark import LocalSpark
 from tests.support.rows import DAY, arrow_rows, later

@@ -9,13 +9,22 @@ import pyarrow as pa
 import pytest
 
 from pipelines.features.ids import NONE, cross_ids, namespace_seed, value_ids
+from pipelines.models import usual_values
 from pipelines.models.contents import Contents
 from pipelines.models.joint import JointModel
 from pipelines.models.joint_day import most_known
 from pipelines.models.joint_state import JointSpec, JointState, RowNamespace, UsualColumns
 from pipelines.models.joint_tables import state_rows
 from pipelines.models.numbering import Numbering
-from pipelines.models.usual_values import NEW, OTHER, SAME, SAME_BRANCH, PairCounts, UsualValues
+from pipelines.models.usual_values import (
+    NEW,
+    OTHER,
+    SAME,
+    SAME_BRANCH,
+    PairCounter,
+    PairCounts,
+    UsualValues,
+)
 from tests.support.joint import (
     FIRST,
     LISTINGS,
@@ -223,6 +232,23 @@ def test_pairs_are_counted_as_they_come_and_the_most_frequent_stay():
     kept = list(zip(few.entity.tolist(), few.value.tolist(), strict=True))
     assert kept == sorted(sorted(pairs, key=lambda pair: (-expected[pair], pair))[:100])
     assert len(counts.most_frequent(0)) == len(pairs)
+
+
+def test_pairs_are_bounded_while_they_are_counted(monkeypatch):
+    monkeypatch.setattr(usual_values, "_ROWS_HELD", 50)
+    rng = np.random.default_rng(8)
+    often = rng.random(2_000) < 0.5
+    value = np.where(often, rng.integers(0, 10, 2_000), np.arange(2_000) + 100)
+    counter = PairCounter(PairCounts.none(), 40)
+    sizes = []
+    for k in range(0, 2_000, 50):
+        counter.add(np.zeros(50, np.int64), value[k : k + 50], np.zeros(50, np.int64))
+        sizes.append(len(counter._counts))
+    assert max(sizes) <= 60
+    counts = counter.counts()
+    assert len(counts) == 40
+    assert counts.value[:10].tolist() == list(range(10))
+    assert counts.count[:10].sum() == often.sum()
 
 
 def test_a_row_is_told_how_it_stands_to_what_its_query_was_mostly_shown():

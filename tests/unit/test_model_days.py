@@ -44,7 +44,8 @@ def test_rows_are_learnt_or_predicted_each_with_all_columns_of_the_model(model: 
     rows = pa.table(
         {
             "order_key": np.arange(40), "surface": surface, "clicked": np.zeros(40, bool),
-            "sampling_rate": rate, "ids": packed(stored), "ds": pa.repeat(pa.scalar(DAY), 40),
+            "sampling_rate": rate, "ids": packed(stored), "place_hash": np.zeros(40, np.int64),
+            "ds": pa.repeat(pa.scalar(DAY), 40),
         }
     )  # fmt: skip
     rows = rows.cast(pa.schema([arrow_schema("joint_rows").field(name) for name in ROWS]))

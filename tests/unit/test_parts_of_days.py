@@ -153,7 +153,8 @@ def test_the_record_of_a_step_says_in_how_many_parts_a_day_is(chain: Chain, tmp_
 def test_what_grows_with_the_day_is_stored_in_parts(in_parts: Chain) -> None:
     assert len(in_parts.tables.files("impressions", [LAST])) > 20
     of_traffic = ("labeled_impressions", "entity_counts", "entity_history", "joint_rows")
-    for table in (*of_traffic, "training_samples", "features", "feature_names"):
+    of_models = ("training_samples", "features", "feature_names", "joint_predictions")
+    for table in (*of_traffic, *of_models):
         days = sorted(in_parts.tables.days(table))
         files = in_parts.tables.files(table, days)
         assert all(file.part is not None for file in files), table
