@@ -70,7 +70,7 @@ class JointModel:
         }
         self._numbers = Numbering(state.ids)
         self._carried = len(state.ids)
-        self._namespace = state.namespace
+        self._namespace = state.namespace.copy()
         self._table = with_room(state.evidence, self._carried, self._carried)
         self._precision = np.stack([1.0 / own.variance for own in state.posteriors], axis=1)
         self.rows = self.clicks = 0
