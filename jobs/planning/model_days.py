@@ -27,6 +27,9 @@ ROWS = ("order_key", "surface", "clicked", "sampling_rate", "ids", "place_hash",
 CONTENTS = ("entity", "id", "parts", "kinds", "values")
 REFERENCES = ("id", "reference_ids")
 
+# Rows with all columns, their coordinates and what is made of these take 1 KB each.
+_AT_A_TIME = 2**14
+
 
 @dataclass(frozen=True)
 class ModelDay:
@@ -74,10 +77,12 @@ class ModelDay:
     ) -> Iterator[pa.RecordBatch]:
         # Each file is ordered, and they follow each other.
         for batch in even_batches(rows.batches(day)):
-            kept = batch.filter(keep(batch))
-            own = row_columns(self.registry, kept.column("ids"))
-            wide = packed(spread(own, self.columns, len(self.spec.rows)))
-            yield kept.set_column(kept.schema.get_field_index("ids"), "ids", wide)
+            for first in range(0, batch.num_rows, _AT_A_TIME):
+                some = batch.slice(first, _AT_A_TIME)
+                kept = some.filter(keep(some))
+                own = row_columns(self.registry, kept.column("ids"))
+                wide = packed(spread(own, self.columns, len(self.spec.rows)))
+                yield kept.set_column(kept.schema.get_field_index("ids"), "ids", wide)
 
     def references(self, entities: DayReader, day: date) -> Iterator[pa.RecordBatch]:
         """Rows of `REFERENCES`: entities at the reference context, with the model's columns."""

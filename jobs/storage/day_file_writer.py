@@ -20,7 +20,7 @@ from schemas.catalog import TABLES
 PART = "part"
 """Column by which a task is told the part of its rows, the same in a batch; in no table."""
 
-_BUFFER_BYTES = 64 * 2**20
+BUFFER_BYTES = 64 * 2**20
 """Rows that a task holds back to write whole row groups of each day, and the size of these."""
 
 
@@ -78,8 +78,9 @@ class OpenDays:
     schema: pa.Schema
     parts: Mapping[date, int]
     open: dict[tuple[date, int], _OpenFile] = field(default_factory=dict)
+    held: int = 0
+    """Bytes that are held back."""
     _kept_back: dict[int, list[pa.RecordBatch]] = field(default_factory=dict)
-    _size: int = 0
 
     def __post_init__(self) -> None:
         self.filesystem, self.base = open_root(self.root.rstrip("/"))
@@ -89,13 +90,14 @@ class OpenDays:
         if not batch.num_rows:
             return
         part = batch.column(PART)[0].as_py() if PART in batch.schema.names else 0
-        if self._size > _BUFFER_BYTES:
-            self._flush()
+        if self.held > BUFFER_BYTES:
+            self.flush()
         self._kept_back.setdefault(part, []).append(batch)
-        self._size += batch.nbytes
+        self.held += batch.nbytes
 
-    def _flush(self) -> None:
-        kept, self._kept_back, self._size = self._kept_back, {}, 0
+    def flush(self) -> None:
+        """Write what is held back."""
+        kept, self._kept_back, self.held = self._kept_back, {}, 0
         for part in list(kept):
             self._write(pa.Table.from_batches(kept.pop(part)), part)
 
@@ -132,14 +134,14 @@ class OpenDays:
             )
             self.open[key] = _OpenFile(path, sink, writer)
         # A reader holds a row group's columns whole: wide rows are grouped by fewer.
-        in_group = min(max(_BUFFER_BYTES * len(stored) // max(stored.nbytes, 1), 2**16), 2**20)
+        in_group = min(max(BUFFER_BYTES * len(stored) // max(stored.nbytes, 1), 2**16), 2**20)
         for run in _runs(stored, TABLES[self.name].clustered_by):
             self.open[key].writer.write_table(run, row_group_size=in_group)
         self.open[key].rows += len(stored)
 
     def close(self) -> Batches:
         """End all files; yield what was written."""
-        self._flush()
+        self.flush()
         for (day, _), file in self.open.items():
             file.writer.close()
             size = file.sink.tell()

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.storage.contracts import ContractError, contract_differences
+from jobs.storage.day_file_writer import BUFFER_BYTES
 from jobs.storage.day_files import WRITTEN_DDL
 from jobs.storage.stored_parts import Parts, placed_rows, rows_in_parts, rows_of_place
 from jobs.storage.tables import Tables
@@ -173,6 +174,10 @@ def unit_table_files(
         for name, batches in named:
             for batch in batches:
                 opened[name].add(batch)
+            # Of several tables no more is held back than of one.
+            if sum(files.held for files in opened.values()) > BUFFER_BYTES:
+                for files in opened.values():
+                    files.flush()
         for name, files in opened.items():
             for batch in files.close():
                 yield batch.append_column("table", pa.repeat(pa.scalar(name), batch.num_rows))

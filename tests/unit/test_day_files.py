@@ -217,7 +217,7 @@ def test_a_commit_replaces_exactly_its_days(tables):
 
 
 def test_a_large_task_writes_all_of_its_rows_part_by_part(tables, monkeypatch):
-    monkeypatch.setattr(day_file_writer, "_BUFFER_BYTES", 1)
+    monkeypatch.setattr(day_file_writer, "BUFFER_BYTES", 1)
     rows = shown(DAY, NEXT, DAY, NEXT, DAY)
     tables.commit(NAME, write(tables, rows), [DAY, NEXT])
     assert stored(tables) == rows.to_pylist()
