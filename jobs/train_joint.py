@@ -115,6 +115,8 @@ def _day_models(step: Step, start: JointRegistry, learnt: Sequence[date]) -> dic
 
 def _learn(work: _Work) -> Iterator[tuple[str, pa.Table]]:
     """Learn day after day; yield rows of the tables."""
+    # A worker comes with what the steps before have left free.
+    give_back_memory()
     spec, state = work.start, JointState.new(work.start)
     if work.stored is not None:
         state = stored_state(spec, work.state, work.stored)
