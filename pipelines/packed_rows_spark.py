@@ -57,17 +57,23 @@ def moved_units(
     return map_units(spark, count, pack, _PACKED_DDL).repartitionById(partitions, "partition")
 
 
-def _packed_by_place(rows: pa.Table, place: Ints, partitions: int) -> Batches:
+def runs_by_place(rows: pa.Table, place: Ints) -> Iterator[tuple[int, pa.Table]]:
+    """The rows of each place, in their order, by ascending place."""
     order = np.argsort(place, kind="stable")
     ordered, places = rows.take(pa.array(order)), np.asarray(place)[order]
     if not len(places):
         return
-    starts = np.flatnonzero(np.r_[True, places[1:] != places[:-1]])
-    step = max(1, int(_VALUE_BYTES * len(rows) / max(rows.nbytes, 1)))
+    starts = np.flatnonzero(np.r_[True, places[1:] != places[:-1]]).tolist()
     for start, end in zip(starts, [*starts[1:], len(places)], strict=True):
-        for first in range(int(start), int(end), step):
-            value = _packed(ordered.slice(first, min(step, int(end) - first)))
-            packed = {"partition": [places[first] % partitions], "place": [places[first]]}
+        yield int(places[start]), ordered.slice(start, end - start)
+
+
+def _packed_by_place(rows: pa.Table, place: Ints, partitions: int) -> Batches:
+    step = max(1, int(_VALUE_BYTES * len(rows) / max(rows.nbytes, 1)))
+    for at, own in runs_by_place(rows, place):
+        for first in range(0, len(own), step):
+            packed = {"partition": [at % partitions], "place": [at]}
+            value = _packed(own.slice(first, step))
             yield pa.RecordBatch.from_pydict(packed | {"rows": [value]}, _PACKED)
 
 

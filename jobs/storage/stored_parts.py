@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from jobs.storage.day_file_writer import PART
 from pipelines.features.id_rows import sorted_rows
-from pipelines.packed_rows_spark import Placed
+from pipelines.packed_rows_spark import Placed, runs_by_place
 from pipelines.parts import Ints, Places, part_in_order, part_of
 from pipelines.units_spark import Batches
 
@@ -70,8 +70,7 @@ def placed_rows(rows: pa.Table, places: Places, parts: Parts) -> Placed:
 def rows_in_parts(rows: pa.Table, places: Places, parts: Parts) -> Batches:
     """Rows by part, each with the number of its part."""
     for placed, of_day in placed_rows(rows, places, parts):
-        for place in np.unique(placed).tolist():
-            own = of_day.filter(pa.array(placed == place))
+        for place, own in runs_by_place(of_day, placed):
             _, part = places.all[place]
             yield from own.append_column(PART, pa.repeat(pa.scalar(part), len(own))).to_batches()
 

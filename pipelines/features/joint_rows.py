@@ -14,7 +14,7 @@ from pipelines.features.encodings import ENCODINGS
 from pipelines.features.feature_rows import batches_of
 from pipelines.features.id_rows import packed, unpacked
 from pipelines.features.ids import NONE, value_ids
-from pipelines.features.joint_columns import all_columns, stored_namespaces
+from pipelines.features.joint_columns import stored_namespaces
 from pipelines.features.joint_dense import dense_values
 from pipelines.features.joint_namespace import DENSE, JointNamespace
 from pipelines.features.joint_registry import JointRegistry
@@ -102,21 +102,6 @@ class JointAssembler:
             for n in self.registry.of_scope("listing")
             if n.is_id
         }
-
-    def rows(self, batch: pa.RecordBatch, listings: ListingIds, at: npt.NDArray[np.int64]) -> Ids:
-        """Rows of impressions with all columns.
-
-        Parameters
-        ----------
-        batch, listings, at
-            As of `values`.
-
-        Returns
-        -------
-        numpy.ndarray of int64, shape (n, K)
-            One column for each of the registry's.
-        """
-        return all_columns(self.registry, self.values(batch, listings, at))
 
     def values(self, batch: pa.RecordBatch, listings: ListingIds, at: npt.NDArray[np.int64]) -> Ids:
         """Rows of impressions as they are stored.

@@ -1,6 +1,5 @@
 """The joint model against plain numpy, and what it promises of days, content and evidence."""
 
-from collections import Counter
 from dataclasses import replace
 
 import mmh3
@@ -9,7 +8,6 @@ import pyarrow as pa
 import pytest
 
 from pipelines.features.ids import NONE, cross_ids, namespace_seed, value_ids
-from pipelines.models import usual_values
 from pipelines.models.contents import Contents
 from pipelines.models.joint import JointModel
 from pipelines.models.joint_day import most_known
@@ -21,7 +19,6 @@ from pipelines.models.usual_values import (
     OTHER,
     SAME,
     SAME_BRANCH,
-    PairCounter,
     PairCounts,
     UsualValues,
 )
@@ -208,47 +205,6 @@ def test_of_an_entity_in_both_the_newer_contents_hold():
     assert joined.ids.tolist() == [3, 5]
     assert joined.offsets.tolist() == [0, 1, 2]
     assert joined.parts.tolist() == [9, 7]
-
-
-def test_pairs_are_counted_as_they_come_and_the_most_frequent_stay():
-    rng = np.random.default_rng(8)
-    entity, value = rng.integers(0, 30, (2, 2_000))
-    entity[::50] = NONE
-    branch = np.arange(2_000)
-    known = entity != NONE
-    expected = Counter(zip(entity[known].tolist(), value[known].tolist(), strict=True))
-    first = {}
-    for row in np.flatnonzero(known)[::-1].tolist():
-        first[entity[row], value[row]] = row
-    counts = PairCounts.none()
-    for k in range(0, 2_000, 300):
-        part = slice(k, k + 300)
-        counts = counts.added(entity[part], value[part], branch[part])
-    pairs = list(zip(counts.entity.tolist(), counts.value.tolist(), strict=True))
-    assert pairs == sorted(expected)
-    assert dict(zip(pairs, counts.count.tolist(), strict=True)) == expected
-    assert counts.branch.tolist() == [first[pair] for pair in pairs]
-    few = counts.most_frequent(100)
-    kept = list(zip(few.entity.tolist(), few.value.tolist(), strict=True))
-    assert kept == sorted(sorted(pairs, key=lambda pair: (-expected[pair], pair))[:100])
-    assert len(counts.most_frequent(0)) == len(pairs)
-
-
-def test_pairs_are_bounded_while_they_are_counted(monkeypatch):
-    monkeypatch.setattr(usual_values, "_ROWS_HELD", 50)
-    rng = np.random.default_rng(8)
-    often = rng.random(2_000) < 0.5
-    value = np.where(often, rng.integers(0, 10, 2_000), np.arange(2_000) + 100)
-    counter = PairCounter(PairCounts.none(), 40)
-    sizes = []
-    for k in range(0, 2_000, 50):
-        counter.add(np.zeros(50, np.int64), value[k : k + 50], np.zeros(50, np.int64))
-        sizes.append(len(counter._counts))
-    assert max(sizes) <= 60
-    counts = counter.counts()
-    assert len(counts) == 40
-    assert counts.value[:10].tolist() == list(range(10))
-    assert counts.count[:10].sum() == often.sum()
 
 
 def test_a_row_is_told_how_it_stands_to_what_its_query_was_mostly_shown():

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from pipelines.features.ids import NONE, cross_ids, value_id
+from pipelines.features.joint_columns import all_columns
 from pipelines.features.joint_inputs import with_relative_price, with_shows_per_day
 from pipelines.features.joint_namespace import JointNamespace
 from pipelines.features.joint_reference import reference_ids
@@ -39,7 +40,8 @@ def rows(**changes: list[object]) -> dict[str, list[int]]:
     } | changes
     assembler = JointAssembler(REGISTRY)
     batch = pa.RecordBatch.from_pydict(given)
-    made = assembler.rows(batch, assembler.listings(listings()), np.array([0, 1, -1]))
+    own = assembler.values(batch, assembler.listings(listings()), np.array([0, 1, -1]))
+    made = all_columns(assembler.registry, own)
     return dict(zip(NAMES, made.T.tolist(), strict=True))
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from pipelines.features.id_rows import packed
 from pipelines.features.ids import NONE, value_id
+from pipelines.features.joint_columns import all_columns
 from pipelines.features.joint_days import by_rows
 from pipelines.features.joint_namespace import JointNamespace
 from pipelines.features.joint_reference import reference_ids, reference_rows
@@ -78,7 +79,9 @@ def learnt() -> Learnt:
     for day in range(5):
         model = JointModel(SPEC, state, contents)
         batch, at, clicked = traffic(day)
-        rows = ASSEMBLER.rows(batch, ASSEMBLER.listings(listings()), at)
+        rows = all_columns(
+            ASSEMBLER.registry, ASSEMBLER.values(batch, ASSEMBLER.listings(listings()), at)
+        )
         model.learn(rows, clicked.astype(np.uint8), np.arange(len(at)))
         state = model.end(day)
     served = [column.name for column in REGISTRY.columns if column.is_served]
@@ -129,7 +132,9 @@ def test_stored_parts_add_up_to_the_logit_of_the_row(learnt: Learnt) -> None:
         learnt.model, entities.to_batches(max_chunksize=7), SPEC.row_number("listing")
     )
     batch, at, _ = traffic(9, rows=200)
-    rows = ASSEMBLER.rows(batch, ASSEMBLER.listings(listings()), at)
+    rows = all_columns(
+        ASSEMBLER.registry, ASSEMBLER.values(batch, ASSEMBLER.listings(listings()), at)
+    )
     stored = pa.RecordBatch.from_pydict(
         {
             "order_key": np.arange(200), "surface": batch.column("surface"),
@@ -162,7 +167,9 @@ def test_every_value_of_an_attribute_has_its_term_for_a_server() -> None:
     values = by_rows([assembler.request_values(pa.Table.from_batches([batch]))])
     assert values["attributes.channel"] == ["app", "web"]
     nothing = pa.RecordBatch.from_pydict({"title": ["x"], "tags": [["x"]]})
-    rows = assembler.rows(batch, assembler.listings(nothing), np.zeros(4, np.int64))
+    rows = all_columns(
+        registry, assembler.values(batch, assembler.listings(nothing), np.zeros(4, np.int64))
+    )
     names = [column.name for column in registry.columns]
     known = {
         (name, int(id)): 0.1 * (k + 1)

@@ -129,3 +129,46 @@ def test_pairs_are_counted_as_rows_come_and_none_of_the_rows_is_held(
     assert [pair for pair, _ in sorted(counted.items())] == list(
         zip(pairs.entity.tolist(), pairs.value.tolist(), strict=True)
     )
+
+
+def test_pairs_are_counted_as_they_come_and_the_most_frequent_stay() -> None:
+    rng = np.random.default_rng(8)
+    entity, value = rng.integers(0, 30, (2, 2_000))
+    entity[::50] = NONE
+    branch = np.arange(2_000)
+    known = entity != NONE
+    expected = Counter(zip(entity[known].tolist(), value[known].tolist(), strict=True))
+    first = {}
+    for row in np.flatnonzero(known)[::-1].tolist():
+        first[entity[row], value[row]] = row
+    counts = PairCounts.none()
+    for k in range(0, 2_000, 300):
+        part = slice(k, k + 300)
+        counts = counts.added(entity[part], value[part], branch[part])
+    pairs = list(zip(counts.entity.tolist(), counts.value.tolist(), strict=True))
+    assert pairs == sorted(expected)
+    assert dict(zip(pairs, counts.count.tolist(), strict=True)) == expected
+    assert counts.branch.tolist() == [first[pair] for pair in pairs]
+    few = counts.most_frequent(100)
+    kept = list(zip(few.entity.tolist(), few.value.tolist(), strict=True))
+    assert kept == sorted(sorted(pairs, key=lambda pair: (-expected[pair], pair))[:100])
+    assert len(counts.most_frequent(0)) == len(pairs)
+
+
+def test_pairs_are_bounded_while_they_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(usual_values, "_ROWS_HELD", 50)
+    rng = np.random.default_rng(8)
+    often = rng.random(2_000) < 0.5
+    value = np.where(often, rng.integers(0, 10, 2_000), np.arange(2_000) + 100)
+    counter = PairCounter(PairCounts.none(), 40)
+    sizes = []
+    for k in range(0, 2_000, 50):
+        counter.add(np.zeros(50, np.int64), value[k : k + 50], np.zeros(50, np.int64))
+        sizes.append(len(counter._counts))
+    assert max(sizes) <= 60
+    counts = counter.counts()
+    assert len(counts) == 40
+    assert counts.value[:10].tolist() == list(range(10))
+    assert counts.count[:10].sum() == often.sum()
