@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.storage import day_file_writer
+from jobs.storage import day_file_writer, task_writes
 from jobs.storage.constraints import check_rows, expression
 from jobs.storage.contracts import ContractError, arrow_schema
 from jobs.storage.day_file_writer import DayFileWriter
@@ -173,6 +173,24 @@ def test_a_task_that_makes_several_tables_piece_by_piece_leaves_one_file_of_each
     assert tables.row_counts("clicks") == {DAY: 3}
     assert [file.ds for file in tables.files(NAME, [DAY, NEXT])] == [DAY, NEXT]
     assert len(tables.files("clicks", [DAY])) == 1
+
+
+def test_of_several_tables_a_task_holds_back_no_more_than_of_one(tmp_path, monkeypatch):
+    # Either table alone stays below: only their sum does not.
+    size = max(shown(DAY).nbytes, arrow_rows("clicks", [{"ds": DAY}]).nbytes)
+    monkeypatch.setattr(task_writes, "BUFFER_BYTES", size)
+    tables = Tables(str(tmp_path / "warehouse"), LocalSpark)
+
+    def run(number):
+        for _ in range(4):
+            yield NAME, shown(DAY)
+            yield "clicks", arrow_rows("clicks", [{"ds": DAY}])
+
+    write_unit_tables(tables, 1, run, [DAY], {NAME: ONE_PART, "clicks": ONE_PART})
+    for name in (NAME, "clicks"):
+        (file,) = tables.files(name, [DAY])
+        assert pq.ParquetFile(file.address).num_row_groups > 1
+    assert tables.row_counts(NAME) == tables.row_counts("clicks") == {DAY: 4}
 
 
 def test_of_a_file_only_what_may_hold_the_wanted_values_is_read(tmp_path, monkeypatch):
